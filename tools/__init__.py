@@ -1,0 +1,1 @@
+"""Programs for those who work on Heliograph, each run as ``python -m tools.<name>``."""
