@@ -1,0 +1,124 @@
+"""Fixtures for the servers of ``tests.servers``, and a summary of who met them.
+
+A test that uses a fixture of PostgreSQL or RabbitMQ carries the marker of that name, so
+that ``-m "not rabbitmq"`` leaves it out. A fixture that asks for a server only for some of
+its parameters sets the marker on those.
+"""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.servers import Unavailable
+from tests.servers.postgresql import PostgreSQL, postgresql
+from tests.servers.rabbitmq import RabbitMQ, rabbitmq
+from tests.servers.s3 import S3, s3
+from tests.servers.smtp import SMTPServer, smtp
+
+Server = TypeVar("Server")
+
+NAMES = {"postgresql": "PostgreSQL", "rabbitmq": "RabbitMQ"}
+FIXTURES = {"postgres_server": "postgresql", "rabbitmq_server": "rabbitmq"}
+OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+
+
+@contextmanager
+def _required(server: AbstractContextManager[Server]) -> Iterator[Server]:
+    """Run a server; without it the tests are skipped, or fail where ``CI`` is set."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(server)
+        except Unavailable as problem:
+            if os.environ.get("CI"):
+                pytest.fail(str(problem), pytrace=False)
+            pytest.skip(str(problem))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgreSQL]:
+    with _required(postgresql()) as server:
+        yield server
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: PostgreSQL) -> AsyncIterator[str]:
+    """The URL of an empty database, dropped after the test."""
+    async with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a database file that does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite3'}"
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)],
+)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database; the test runs once on each of the two."""
+    url: str = request.getfixturevalue(
+        {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    )
+    return url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMQ]:
+    with _required(rabbitmq()) as server:
+        yield server
+
+
+@pytest.fixture
+def amqp_url(rabbitmq_server: RabbitMQ) -> Iterator[str]:
+    """The URL of an empty virtual host, deleted after the test."""
+    with rabbitmq_server.vhost() as url:
+        yield url
+
+
+@pytest.fixture
+def smtp_server() -> Iterator[SMTPServer]:
+    with smtp() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    with s3() as server:
+        yield server
+
+
+def pytest_configure() -> None:
+    # Servers are stopped by fixtures, which a plain SIGTERM would never let finish.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture, marker in FIXTURES.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for marker, name in NAMES.items():
+        counts = {
+            outcome: sum(marker in report.keywords for report in reports)
+            for outcome in OUTCOMES
+            if (reports := terminalreporter.getreports(outcome))
+        }
+        met = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        terminalreporter.write_line(f"Tests on {name}: {met or 'none'}")
+        if counts.get("skipped"):
+            terminalreporter.write_line(
+                f"NOT TESTED on {name}: {counts['skipped']} tests were skipped, see above why.",
+                yellow=True,
+                bold=True,
+            )

@@ -1,0 +1,115 @@
+"""RabbitMQ: a virtual host of its own for every test."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from tests.servers import Unavailable
+from tests.servers.rabbitmq_container import Container, docker_answers
+from tests.servers.rabbitmq_node import Node, find_scripts
+
+SETTING = "TEST_AMQP_URL"
+MANAGEMENT_SETTING = "TEST_AMQP_MANAGEMENT_URL"
+MISSING = (
+    f"Set {SETTING}, install rabbitmq-server, start Docker, or run `make test` as root on"
+    " Debian or Ubuntu."
+)
+
+
+class RabbitMQ:
+    """A broker on which virtual hosts come and go, through its management API."""
+
+    def __init__(self, url: str, management_url: str, node: Node | Container | None = None) -> None:
+        parts = urlsplit(url)
+        self._authority = f"{parts.scheme}://{parts.netloc}"
+        self._management = httpx2.Client(
+            base_url=f"{management_url.rstrip('/')}/api/",
+            auth=(parts.username or "guest", parts.password or "guest"),
+            timeout=30,
+        )
+        self.node = node
+        """The private node, for tests that stop, pause or block it; None for a broker given
+        by ``TEST_AMQP_URL``."""
+
+    @contextmanager
+    def vhost(self) -> Iterator[str]:
+        """Create a virtual host, yield its AMQP URL, then delete it with all it holds."""
+        name = f"heliograph-test-{uuid.uuid4().hex}"
+        self._call("PUT", f"vhosts/{name}")
+        try:
+            yield f"{self._authority}/{name}"
+        finally:
+            self._call("DELETE", f"vhosts/{name}")
+
+    def close_connections(self, url: str) -> int:
+        """Close, as an operator would, the connections to the virtual host of ``url``.
+
+        The broker lists a connection up to 5 seconds after it opened; the number closed
+        is returned, so that a test can try again.
+        """
+        vhost = quote(urlsplit(url).path[1:], safe="")
+        connections = self._call("GET", f"vhosts/{vhost}/connections").json()
+        for connection in connections:
+            self._call("DELETE", f"connections/{quote(connection['name'], safe='')}")
+        return len(connections)
+
+    def close(self) -> None:
+        self._management.close()
+
+    def _call(self, method: str, path: str) -> httpx2.Response:
+        response = self._management.request(method, path)
+        # A connection may be gone before we close it.
+        if not (method == "DELETE" and response.status_code == httpx2.codes.NOT_FOUND):
+            response.raise_for_status()
+        return response
+
+
+@contextmanager
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """Run with the broker of ``TEST_AMQP_URL``, else with a private one.
+
+    Raises:
+        Unavailable: there is none, or it does not come up.
+    """
+    if url := os.environ.get(SETTING):
+        broker = RabbitMQ(url, _management_url(url))
+        try:
+            broker._call("GET", "overview")  # noqa: SLF001 — the same module
+        except httpx2.HTTPError as error:
+            raise Unavailable(
+                f"The management API of {SETTING} does not answer ({error}); it makes a virtual"
+                f" host for every test. {MANAGEMENT_SETTING} says where it is."
+            ) from error
+        yield broker
+        broker.close()
+        return
+    scripts = find_scripts()
+    if scripts is None and not docker_answers():
+        raise Unavailable(MISSING)
+    with Node.private(scripts) if scripts else Container.private() as node:
+        broker = RabbitMQ(node.url, node.management_url, node)
+        yield broker
+        broker.close()
+
+
+def describe() -> str:
+    """Say in a few words where RabbitMQ will come from.
+
+    Raises:
+        Unavailable: from nowhere.
+    """
+    if os.environ.get(SETTING):
+        return f"the broker of {SETTING}"
+    if scripts := find_scripts():
+        return f"a private node, {scripts}"
+    if docker_answers():
+        return "a container"
+    raise Unavailable(MISSING)
+
+
+def _management_url(url: str) -> str:
+    return os.environ.get(MANAGEMENT_SETTING) or f"http://{urlsplit(url).hostname}:15672"
