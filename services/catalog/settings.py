@@ -1,0 +1,23 @@
+"""The settings of the catalog: environment variables that begin with `CATALOG_`."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.settings import DatabaseURL, PublicURL, ServiceSettings
+
+
+class CatalogSettings(ServiceSettings):
+    """What the catalog is told; its defaults are those of the embedded program."""
+
+    prefix: ClassVar[str] = "CATALOG_"
+
+    database_url: DatabaseURL = Field(
+        "sqlite+aiosqlite:///var/catalog.db",
+        repr=False,
+        description=ServiceSettings.model_fields["database_url"].description,
+    )
+    public_url: PublicURL = Field(
+        "http://127.0.0.1:8000",
+        description=ServiceSettings.model_fields["public_url"].description,
+    )

@@ -1,0 +1,61 @@
+"""The settings of the notifier: environment variables that begin with `NOTIFIER_`."""
+
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from services.notifier.addresses import valid_address
+from services.notifier.mailer import mailer
+from shared.settings import DatabaseURL, PublicURL, ServiceSettings, directory_url
+
+
+def _mailbox(value: str) -> str:
+    name, address = parseaddr(value) if value.isprintable() else ("", "")
+    if not address:
+        raise ValueError("must be an email address, or Name <address>")
+    local, _, domain = address.rpartition("@")
+    # `localhost` is no domain name, yet the one a development machine has.
+    checked = address if domain == "localhost" and local else valid_address(address)
+    return str(Address(display_name=name, addr_spec=checked))
+
+
+def _mailer_url(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be a URL without control characters")
+    mailer(value)
+    return value
+
+
+MailerURL = Annotated[str, AfterValidator(_mailer_url)]
+
+
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+"""An address with or without a name before it, as RFC 5322 writes it."""
+
+
+class NotifierSettings(ServiceSettings):
+    """What the notifier is told; its defaults are those of the embedded program."""
+
+    prefix: ClassVar[str] = "NOTIFIER_"
+
+    database_url: DatabaseURL = Field(
+        "sqlite+aiosqlite:///var/notifier.db",
+        repr=False,
+        description=ServiceSettings.model_fields["database_url"].description,
+    )
+    public_url: PublicURL = Field(
+        "http://127.0.0.1:8001",
+        description=ServiceSettings.model_fields["public_url"].description,
+    )
+    smtp_url: MailerURL = Field(
+        default_factory=lambda: directory_url("var/mail"),
+        repr=False,
+        description="`smtp[s]://user:password@host:port`, or `file:///directory` to write "
+        "emails as `.eml` files",
+    )
+    mail_from: Mailbox = Field(
+        "Heliograph <heliograph@localhost>",
+        description="the sender of every email: an address, or `Name <address>`",
+    )
