@@ -1,0 +1,1 @@
+"""The signal library: all that every Heliograph service speaks."""

@@ -1,0 +1,243 @@
+"""Claims on the outbox: how several relays share it and each product keeps its order.
+
+On PostgreSQL a claim is a transaction that holds one advisory lock for each partition
+it takes from. The locks go with the transaction, whatever becomes of the relay: a
+stopped one loses them to `idle_in_transaction_session_timeout`. On SQLite a claim is a
+lease on the whole outbox, for the one writer must not be held while publishing.
+"""
+
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Column, MetaData, Table, Text, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from shared.bus import Message
+from shared.database import Database, unavailable
+from shared.events import new_id
+from shared.outbox import BACKGROUND, PARTITIONS
+from shared.types import UtcDateTime, database_now
+
+LEASE_S = 20.0
+"""How long a relay on SQLite may stay silent before another takes over; more than a
+publish may take."""
+
+SHARE = PARTITIONS // 2
+"""Most partitions of one claim, so that two can be under way at once."""
+
+_LOCK_SPACE = 0x48454C49
+"""First key of our advisory locks; the second is the partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event in the outbox."""
+
+    id: int
+    subject: str
+    attempts: int
+    message: Message
+
+
+class Claim(Protocol):
+    """Rows that no other relay sends meanwhile, the oldest first."""
+
+    @property
+    def rows(self) -> Sequence[Row]: ...
+
+    async def settle(self, published: Sequence[int], failed: Sequence[int]) -> None:
+        """Delete what the bus has; count a failed attempt for what it may not have."""
+
+
+class Claims(Protocol):
+    """The outbox as relays see it."""
+
+    parallel: int
+    """Claims that one relay may usefully hold at once."""
+
+    def claim(self, limit: int) -> AbstractAsyncContextManager[Claim]:
+        """Claim up to `limit` rows; none if there are none that another relay does not hold."""
+
+    async def release(self) -> None:
+        """Let others have at once what they would else wait for."""
+
+
+def claims(database: Database, outbox: Table, lease: Table) -> Claims:
+    """Pick the manner of claiming that suits the database."""
+    if database.is_sqlite:
+        return SqliteClaims(database, outbox, lease)
+    return PostgresClaims(database)
+
+
+_LOCK = f"""
+SELECT p FROM unnest($1::int[]) AS p
+WHERE CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE partition = p)
+           THEN pg_try_advisory_xact_lock({_LOCK_SPACE}, p) ELSE false END
+LIMIT {SHARE}
+"""  # noqa: S608 - constants of ours
+
+_HEAD = """
+SELECT head.* FROM unnest($1::int[]) AS p CROSS JOIN LATERAL (
+    SELECT id, subject, attempts, event_id, exchange, routing_key, headers, body
+    FROM outbox WHERE partition = p ORDER BY id LIMIT $2
+) AS head ORDER BY head.id LIMIT $2
+"""
+
+
+class PostgresClaim:
+    """A claim that ends with its transaction."""
+
+    def __init__(self, connection: Any, rows: Sequence[Row]) -> None:
+        self._connection = connection
+        self.rows = rows
+
+    async def settle(self, published: Sequence[int], failed: Sequence[int]) -> None:
+        if published:
+            await self._connection.execute(
+                "DELETE FROM outbox WHERE id = ANY($1::bigint[])", published
+            )
+        if failed:
+            await self._connection.execute(
+                "UPDATE outbox SET attempts = attempts + 1 WHERE id = ANY($1::bigint[])", failed
+            )
+
+
+class PostgresClaims:
+    """Claims by advisory lock, one a partition."""
+
+    parallel = PARTITIONS // SHARE
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def release(self) -> None:
+        return
+
+    @asynccontextmanager
+    async def claim(self, limit: int) -> AsyncIterator[Claim]:
+        async with unavailable(), self._database.engine.connect() as pooled:
+            # The driver itself: the relay moves too many rows to dress each one up.
+            raw = await pooled.get_raw_connection()
+            connection: Any = raw.driver_connection
+            async with connection.transaction():
+                lanes = random.sample(range(PARTITIONS), PARTITIONS)
+                locked = await connection.fetch(_LOCK, lanes) or await connection.fetch(
+                    _LOCK, [BACKGROUND]
+                )
+                found = await connection.fetch(_HEAD, [each["p"] for each in locked], limit)
+                yield PostgresClaim(connection, [_row(*each) for each in found])
+
+
+def relay_lease_table(metadata: MetaData) -> Table:
+    """Declare the table in which relays on SQLite take turns."""
+    return Table(
+        "relay_lease",
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("owner", Text, nullable=False),
+        Column("expires_at", UtcDateTime, nullable=False),
+    )
+
+
+class SqliteClaim:
+    """A claim by lease; what a relay settles after its lease ran out may have gone out twice."""
+
+    def __init__(self, database: Database, outbox: Table, rows: Sequence[Row]) -> None:
+        self._database = database
+        self._outbox = outbox
+        self.rows = rows
+
+    async def settle(self, published: Sequence[int], failed: Sequence[int]) -> None:
+        table = self._outbox
+        async with self._database.transaction() as session:
+            if published:
+                await session.execute(delete(table).where(table.c.id.in_(published)))
+            if failed:
+                await session.execute(
+                    update(table)
+                    .where(table.c.id.in_(failed))
+                    .values(attempts=table.c.attempts + 1)
+                )
+
+
+class SqliteClaims:
+    """Claims by a lease that one relay renews while it works."""
+
+    parallel = 1
+
+    def __init__(self, database: Database, outbox: Table, lease: Table) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._lease = lease
+        self._owner = str(new_id())
+        self._renew_at = 0.0
+
+    @asynccontextmanager
+    async def claim(self, limit: int) -> AsyncIterator[Claim]:
+        rows = await self._head(limit)
+        if rows and time.monotonic() >= self._renew_at:
+            # Another relay may have sent these while the lease was its own: read again.
+            rows = await self._head(limit) if await self._take() else []
+        yield SqliteClaim(self._database, self._outbox, rows)
+
+    async def _head(self, limit: int) -> list[Row]:
+        c = self._outbox.c
+        ordered = c.partition != BACKGROUND
+        async with self._database.reading() as session:
+            for lane in (ordered, ~ordered):
+                found = await session.execute(
+                    select(
+                        c.id, c.subject, c.attempts, c.event_id, c.exchange, c.routing_key,
+                        c.headers, c.body,
+                    )
+                    .where(lane)
+                    .order_by(c.id)
+                    .limit(limit)
+                )  # fmt: skip
+                if rows := [_row(*each) for each in found]:
+                    return rows
+        return []
+
+    async def _take(self) -> bool:
+        lease = self._lease
+        mine = {"owner": self._owner, "expires_at": database_now(LEASE_S)}
+        async with self._database.transaction() as session:
+            taken = await session.execute(
+                insert(lease)
+                .values(name="outbox", **mine)
+                .on_conflict_do_update(
+                    index_elements=["name"],
+                    set_=mine,
+                    where=(lease.c.expires_at < database_now()) | (lease.c.owner == self._owner),
+                )
+                .returning(lease.c.owner)
+            )
+            held = taken.first() is not None
+        if held:
+            self._renew_at = time.monotonic() + LEASE_S / 2
+        return held
+
+    async def release(self) -> None:
+        self._renew_at = 0.0
+        lease = self._lease
+        async with self._database.transaction() as session:
+            await session.execute(delete(lease).where(lease.c.owner == self._owner))
+
+
+def _row(
+    id: int,
+    subject: str,
+    attempts: int,
+    event_id: str,
+    exchange: str,
+    routing_key: str,
+    headers: bytes,
+    body: bytes,
+) -> Row:
+    message = Message(event_id, exchange, routing_key, json.loads(headers), body)
+    return Row(id, subject, attempts, message)

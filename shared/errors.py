@@ -1,0 +1,66 @@
+"""The errors of the signal library, as one tree.
+
+HeliographError
+ ├─ Refused            a receiver in the process said no: nothing is written
+ ├─ Park               a receiver behind the bus gave up: no further attempt
+ ├─ Malformed          a message that cannot be read as an event
+ ├─ Unannounced        a write to a signalling model that no repository announced
+ ├─ MissingCollaborator a receiver asks for a type that nobody hands in
+ ├─ Misregistered      a receiver that cannot be registered as it is written
+ ├─ BusError
+ │   └─ BusUnavailable the broker is away, blocked or does not answer in time
+ ├─ DatabaseUnavailable the database is away or does not answer in time
+ ├─ SchemaNotCurrent   the database lacks a migration
+ └─ InvalidSetting     a setting that is unknown, missing or malformed
+"""
+
+
+class HeliographError(Exception):
+    """Any error that Heliograph raises of its own."""
+
+
+class Refused(HeliographError):
+    """Raised by a receiver in the process to veto a write.
+
+    The transaction rolls back and the caller gets 409 with this message as the detail.
+    """
+
+
+class Park(HeliographError):
+    """Raised by a receiver behind the bus to set its event aside at once, with this reason."""
+
+
+class Malformed(HeliographError):
+    """A message that is not one of our events; the message says what is wrong with it."""
+
+
+class Unannounced(HeliographError):
+    """A write to a signalling model that would have gone out without its signals."""
+
+
+class MissingCollaborator(HeliographError):
+    """A receiver's parameter has a type for which the program has no object."""
+
+
+class Misregistered(HeliographError):
+    """A receiver whose signature, name or options do not allow its registration."""
+
+
+class BusError(HeliographError):
+    """Anything that goes wrong between us and the broker."""
+
+
+class BusUnavailable(BusError):
+    """The broker is away, blocked, or did not answer within its deadline."""
+
+
+class DatabaseUnavailable(HeliographError):
+    """The database is away, restarting, or did not answer within its deadline."""
+
+
+class SchemaNotCurrent(HeliographError):
+    """The database lacks a migration that this program needs; `migrate` applies it."""
+
+
+class InvalidSetting(HeliographError):
+    """A setting that is unknown, missing or malformed; the message names it, in one line."""

@@ -1,0 +1,389 @@
+"""The inbox: every event once per receiver, until its receiver is done with it.
+
+A row is `pending` until a worker finishes it; then it is `done`, or, when it keeps
+failing, `parked` until somebody redrives or discards it. A pending row behind an
+unfinished one of the same receiver and subject is `held`: that is derived, not stored.
+Done rows stay for `KEEP_DAYS`, without their payload, to know a second copy by.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.bus import Delivery
+from shared.contracts import Contract
+from shared.database import Database, Session
+from shared.errors import HeliographError, Malformed
+from shared.events import Event, decode, headers_to_json, open_envelope
+from shared.remote import RemoteReceiver
+from shared.types import BigId, UtcDateTime, database_now
+from shared.wakeup import Bell
+
+KEEP_DAYS = 7
+"""For this long a second copy of an event is known and refused."""
+
+LEASE_S = 25.0
+"""How long a worker may be silent before its row goes to another."""
+
+
+class LeaseLost(HeliographError):
+    """Another worker has taken the row over: what this one did must not be committed."""
+
+
+def inbox_table(metadata: MetaData) -> Table:
+    """Declare the table for a service with receivers behind the bus."""
+    table = Table(
+        "inbox",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("receiver", Text, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("subject", Text),
+        Column("routing_key", Text, nullable=False),
+        Column("headers", LargeBinary, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("state", Text, nullable=False, server_default="pending"),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("token", Integer, nullable=False, server_default="0"),
+        Column("reason", Text),
+        Column("due_at", UtcDateTime, nullable=False),
+        Column("received_at", UtcDateTime, nullable=False),
+        Column("finished_at", UtcDateTime),
+        Index("inbox_once", "receiver", "event_id", unique=True),
+        sqlite_autoincrement=True,
+    )
+    open_rows = table.c.state.in_([literal_column("'pending'"), literal_column("'parked'")])
+    for name, columns in (
+        ("inbox_open", (table.c.receiver, table.c.id)),
+        ("inbox_subject", (table.c.receiver, table.c.subject, table.c.id)),
+    ):
+        Index(name, *columns, postgresql_where=open_rows, sqlite_where=open_rows)
+    Index("inbox_finished", table.c.finished_at)
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that a worker may work on until its lease ends.
+
+    `token` is the fencing token: it grows with every claim, so that a worker that comes
+    back after its lease cannot finish what another has taken over.
+    """
+
+    id: int
+    token: int
+    attempts: int
+    headers: dict[str, object]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An event set aside, as an operator sees it."""
+
+    id: int
+    receiver: str
+    event_id: str
+    subject: str | None
+    routing_key: str
+    attempts: int
+    reason: str
+    received_at: datetime
+    parked_at: datetime
+    headers: dict[str, object]
+    body: str
+    """The body as text; base64 with the prefix `base64:` if it is not UTF-8."""
+
+
+class Inbox:
+    """The inbox of one service, in its database."""
+
+    def __init__(self, database: Database, table: Table, bell: Bell) -> None:
+        self.database = database
+        self.table = table
+        self.bell = bell
+        self._insert = (sqlite.insert if database.is_sqlite else postgresql.insert)(table)
+
+    async def accept(
+        self, receiver: RemoteReceiver, deliveries: Sequence[Delivery], gave_up: str | None = None
+    ) -> None:
+        """Make deliveries ours, each once per receiver; when this returns they are durable.
+
+        One that cannot be read is parked with the reason. With `gave_up`, the reason why the
+        broker gave up delivering them, all of them are parked.
+        """
+        rows = [self._accepted(receiver, each, gave_up) for each in deliveries]
+        async with self.database.transaction() as session:
+            await session.execute(
+                self._insert.values(
+                    due_at=database_now(),
+                    received_at=database_now(),
+                    **{name: bindparam(name) for name in rows[0]},
+                ).on_conflict_do_nothing(index_elements=["receiver", "event_id"]),
+                rows,
+                execution_options={"insertmanyvalues_page_size": 500},
+            )
+        self.bell.ring()
+
+    @staticmethod
+    def _accepted(
+        receiver: RemoteReceiver, delivery: Delivery, gave_up: str | None
+    ) -> dict[str, object]:
+        try:
+            event = read(receiver, delivery.headers, delivery.body)
+        except Malformed as error:
+            # Its claims about itself are not believed: it can neither pass for another event
+            # nor hold a subject up.
+            raw = headers_to_json(delivery.headers).encode() + b"\n" + delivery.body
+            event_id, subject = "malformed:" + hashlib.sha256(raw).hexdigest(), None
+            reason: str | None = f"malformed: {error}"
+        else:
+            event_id, subject, reason = str(event.id), str(event.instance.subject), gave_up
+        return {
+            "receiver": receiver.name,
+            "event_id": event_id,
+            "subject": subject,
+            "routing_key": printable(delivery.routing_key),
+            "headers": headers_to_json(delivery.headers).encode(),
+            "body": delivery.body,
+            "state": "pending" if reason is None else "parked",
+            "reason": None if reason is None else printable(reason),
+        }
+
+    async def claim(self, receiver: RemoteReceiver, limit: int, *, attempts: int) -> list[Claimed]:
+        """Lease up to `limit` rows that may run now, and count the attempt.
+
+        Rows whose last attempt never reported back, because its process died, are parked
+        once they have had `attempts`.
+        """
+        table = self.table
+        due = and_(
+            table.c.receiver == receiver.name,
+            table.c.state == "pending",
+            table.c.due_at <= database_now(),
+        )
+        if receiver.ordered:
+            earlier = table.alias("earlier")
+            due &= ~exists().where(
+                earlier.c.receiver == table.c.receiver,
+                earlier.c.subject == table.c.subject,
+                earlier.c.id < table.c.id,
+                _open(earlier),
+            )
+        chosen = (
+            select(table.c.id)
+            .where(due)
+            .order_by(table.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("chosen")
+        )
+        exhausted = table.c.attempts >= attempts
+        reason = f"no report from attempt {attempts}: its process or its lease ended"
+        async with self.database.transaction() as session:
+            found = await session.execute(
+                update(table)
+                .where(table.c.id.in_(select(chosen.c.id)))
+                .values(
+                    attempts=case((exhausted, table.c.attempts), else_=table.c.attempts + 1),
+                    token=table.c.token + 1,
+                    state=case((exhausted, "parked"), else_="pending"),
+                    reason=case((exhausted, reason), else_=table.c.reason),
+                    due_at=database_now(LEASE_S),
+                )
+                .returning(
+                    table.c.id, table.c.token, table.c.attempts, table.c.headers, table.c.body,
+                    table.c.state,
+                )
+            )  # fmt: skip
+            claimed = [
+                Claimed(row_id, token, tries, json.loads(headers), body)
+                for row_id, token, tries, headers, body, state in found
+                if state == "pending"
+            ]
+        return sorted(claimed, key=lambda each: each.id)
+
+    async def finish(self, session: Session, rows: Sequence[Claimed]) -> None:
+        """Mark rows done in the receiver's transaction; raise `LeaseLost` if one is not ours."""
+        await self._settle(
+            session,
+            rows,
+            state="done",
+            reason=None,
+            headers=b"{}",
+            body=b"",
+            finished_at=database_now(),
+        )
+
+    async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
+        """Let rows run again `delay` seconds from now."""
+        async with self.database.transaction() as session:
+            await self._settle(session, rows, reason=printable(reason), due_at=database_now(delay))
+
+    async def hand_back(self, rows: Sequence[Claimed]) -> None:
+        """Let rows run again at once and forget the attempt: it was we who broke it off."""
+        async with self.database.transaction() as session:
+            await self._settle(
+                session, rows, attempts=self.table.c.attempts - 1, due_at=database_now()
+            )
+        self.bell.ring()
+
+    async def park(self, rows: Sequence[Claimed], reason: str) -> None:
+        async with self.database.transaction() as session:
+            await self._settle(
+                session, rows, state="parked", reason=printable(reason), due_at=database_now()
+            )
+
+    async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:
+        table = self.table
+        mine = tuple_(table.c.id, table.c.token).in_([(row.id, row.token) for row in rows])
+        settled = await session.execute(
+            update(table).where(mine, table.c.state == "pending").values(**values)
+        )
+        if settled.rowcount != len(rows):  # type: ignore[attr-defined]  # a DML's cursor result
+            raise LeaseLost("another worker has taken the event over")
+
+    async def redrive(self, ids: Collection[int] | None) -> int:
+        """Let parked events run again from the first attempt, all of them if `ids` is None.
+
+        They go before the later events of their subject, in order. Returns how many.
+        """
+        return await self._release(
+            ids, state="pending", attempts=0, reason=None, due_at=database_now()
+        )
+
+    async def discard(self, ids: Collection[int] | None) -> int:
+        """Give parked events up, all of them if `ids` is None; returns how many."""
+        return await self._release(ids, state="discarded", finished_at=database_now())
+
+    async def _release(self, ids: Collection[int] | None, **values: object) -> int:
+        table = self.table
+        statement = update(table).where(table.c.state == "parked").values(**values)
+        if ids is not None:
+            statement = statement.where(table.c.id.in_(tuple(ids)))
+        async with self.database.transaction() as session:
+            released: int = (await session.execute(statement)).rowcount  # type: ignore[attr-defined]
+        self.bell.ring()
+        return released
+
+    async def parked(self, *, limit: int = 100, after: int = 0) -> list[Parked]:
+        """List parked events by id, beginning behind `after`."""
+        table = self.table
+        async with self.database.reading() as session:
+            rows = await session.execute(
+                select(table)
+                .where(table.c.state == "parked", table.c.id > after)
+                .order_by(table.c.id)
+                .limit(limit)
+            )
+            return [_parked(row) for row in rows]
+
+    async def show(self, id: int) -> Parked | None:
+        """One parked event, or None if there is none under that id."""
+        found = await self.parked(limit=1, after=id - 1)
+        return found[0] if found and found[0].id == id else None
+
+    async def status(self) -> dict[tuple[str, str], int]:
+        """Count rows by receiver and state; `held` ones are not among the `pending`."""
+        table = self.table
+        earlier = table.alias("earlier")
+        held = and_(
+            table.c.state == "pending",
+            exists().where(
+                earlier.c.receiver == table.c.receiver,
+                earlier.c.subject == table.c.subject,
+                earlier.c.id < table.c.id,
+                earlier.c.state == "parked",
+            ),
+        )
+        state = case((held, "held"), else_=table.c.state)
+        async with self.database.reading() as session:
+            rows = await session.execute(
+                select(table.c.receiver, state, func.count()).group_by(table.c.receiver, state)
+            )
+            return {(receiver, state): count for receiver, state, count in rows}
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` rows that were finished more than `KEEP_DAYS` ago."""
+        table = self.table
+        old = (
+            select(table.c.id)
+            .where(table.c.finished_at < database_now(-KEEP_DAYS * 86_400))
+            .limit(limit)
+        )
+        async with self.database.transaction() as session:
+            result = await session.execute(delete(table).where(table.c.id.in_(old)))
+            return result.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def _open(table: FromClause) -> ColumnElement[bool]:
+    # Spelled with literals, so that the partial indexes match.
+    return table.c.state.in_([literal_column("'pending'"), literal_column("'parked'")])
+
+
+def read(receiver: RemoteReceiver, headers: Mapping[str, object], body: bytes) -> Event[Contract]:
+    """Decode an event for the receiver; raise `Malformed` if it cannot be one of its events."""
+    envelope = open_envelope(headers)
+    contract = receiver.contract(envelope.sender_name, envelope.signal)
+    if contract is None:
+        raise Malformed(
+            f"{receiver.name} does not listen to {envelope.sender_name}.{envelope.signal}"
+        )
+    event = decode(headers, body, contract)
+    if str(event.instance.subject) != envelope.subject:
+        raise Malformed("ce-subject is not the instance's")
+    return event
+
+
+def printable(value: str, limit: int = 2000) -> str:
+    """Make a text fit for the database and a terminal: no NUL, no surrogates, not endless."""
+    clean = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _parked(row: Row[Any]) -> Parked:
+    try:
+        body = row.body.decode()
+    except UnicodeDecodeError:
+        body = "base64:" + base64.b64encode(row.body).decode()
+    return Parked(
+        id=row.id,
+        receiver=row.receiver,
+        event_id=row.event_id,
+        subject=row.subject,
+        routing_key=row.routing_key,
+        attempts=row.attempts,
+        reason=row.reason or "",
+        received_at=row.received_at,
+        parked_at=row.due_at,
+        headers=json.loads(row.headers),
+        body=body,
+    )

@@ -1,0 +1,168 @@
+"""The outbox: events written in the transaction that they are about.
+
+An event is in the outbox if and only if its change committed. The relay takes it out
+again once the bus has it.
+"""
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+)
+
+from shared.database import Database, Session
+from shared.events import Event, encode, sequence
+from shared.signals import Signal
+from shared.types import BigId, UtcDateTime, database_now
+from shared.wakeup import Bell
+
+PARTITIONS = 8
+"""Shares of the outbox that relays can empty side by side; a subject is always in one."""
+
+BACKGROUND = PARTITIONS
+"""The partition of events without an order; it waits until the others are empty."""
+
+
+def outbox_table(metadata: MetaData) -> Table:
+    """Declare the table for a service that announces."""
+    return Table(
+        "outbox",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("partition", SmallInteger, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("exchange", Text, nullable=False),
+        Column("routing_key", Text, nullable=False),
+        Column("headers", LargeBinary, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("created_at", UtcDateTime, nullable=False, server_default=func.now()),
+        Index("outbox_partition", "partition", "id"),
+        sqlite_autoincrement=True,
+    )
+
+
+_COLUMNS = ("partition", "event_id", "subject", "exchange", "routing_key", "headers", "body")
+_UNNEST = (
+    f"INSERT INTO outbox ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of ours only
+    f"SELECT {', '.join(_COLUMNS)} FROM unnest("
+    "$1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[]"
+    f") WITH ORDINALITY AS rows ({', '.join(_COLUMNS)}, place) ORDER BY place"
+)
+
+
+def partition(event: Event[Any], subject: str) -> int:
+    """Place an event: all of one subject together, those without an order apart."""
+    return BACKGROUND if event.sequence is None else zlib.crc32(subject.encode()) % PARTITIONS
+
+
+class Outbox:
+    """Collects the events of a transaction and writes them as its last statement.
+
+    It listens to the signals like any receiver, after all others.
+    """
+
+    def __init__(self, database: Database, table: Table, bell: Bell) -> None:
+        self._database = database
+        self.table = table
+        self.bell = bell
+        database.before_commit(self.write)
+        database.after_commit(self._ring)
+
+    def connect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
+        """Record every event that the senders' models send from now on."""
+        for sender in tuple(senders):
+            for signal in signals:
+                signal.connect(self.record, sender, last=True)
+
+    def disconnect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
+        for sender in tuple(senders):
+            for signal in signals:
+                signal.disconnect(self.record, sender)
+
+    def record(self, event: Event[Any], session: Session) -> None:
+        """Keep the event until the commit.
+
+        Only then is it known whether a save changed anything, and what receivers made of it.
+        """
+        session.sync_session.events.append(event)
+
+    async def write(self, session: Session) -> None:
+        """Write the events of the session's transaction, in the order in which they were sent."""
+        events = session.sync_session.events
+        rows = encode_all(events, session.traceparent)
+        events.clear()
+        if not rows:
+            return
+        connection = await session.connection()
+        if self._database.is_sqlite:
+            await connection.execute(
+                insert(self.table), [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+            )
+        else:
+            await connection.exec_driver_sql(
+                _UNNEST, tuple(list(column) for column in zip(*rows, strict=True))
+            )
+        session.info[self] = True
+
+    def _ring(self, session: Session) -> None:
+        if session.info.get(self):
+            self.bell.ring()
+
+    async def status(self) -> tuple[int, float]:
+        """Count the rows that wait, and the age of the oldest in seconds."""
+        oldest = select(func.min(self.table.c.id)).scalar_subquery()
+        async with self._database.reading() as session:
+            rows = await session.scalar(select(func.count()).select_from(self.table))
+            row = (
+                await session.execute(
+                    select(self.table.c.created_at, database_now()).where(self.table.c.id == oldest)
+                )
+            ).first()
+        return rows or 0, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
+
+
+def encode_all(
+    events: Sequence[Event[Any]], traceparent: str | None = None
+) -> list[tuple[int, str, str, str, str, bytes, bytes]]:
+    """Encode a transaction's events as outbox rows; a save that changed nothing has none."""
+    places: Counter[tuple[object, int]] = Counter()
+    rows = []
+    for event in events:
+        if event.changes is not None and not event.changes:
+            continue
+        snapshot = event.snapshot
+        if event.version is not None and snapshot is not None:
+            change = (snapshot.subject, event.version)
+            event.sequence = sequence(event.version, places[change])
+            places[change] += 1
+        event.traceparent = event.traceparent or traceparent
+        message = encode(event)
+        subject = message.headers["ce-subject"]
+        rows.append(
+            (
+                partition(event, subject),
+                message.id,
+                subject,
+                message.exchange,
+                message.routing_key,
+                json.dumps(dict(message.headers)).encode(),
+                message.body,
+            )
+        )
+    return rows

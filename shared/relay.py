@@ -1,0 +1,117 @@
+"""The relay: takes events from the outbox and gives them to the bus.
+
+It publishes a batch with many confirms in flight, deletes what the bus confirmed and
+keeps the rest. Of a subject whose event failed it sends one event at a time, the oldest
+first, until that one is confirmed: so first copies leave in the order of their commits.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+import structlog
+
+from shared.bus import Bus
+from shared.claims import Claims, Row
+from shared.errors import BusUnavailable, DatabaseUnavailable
+from shared.wakeup import Bell
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+POLL_S = 0.5
+"""Longest wait for a ring; the net under wake-ups that were missed."""
+
+RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses after consecutive failures; the last repeats, so a broker that is back is used
+within five seconds."""
+
+
+def sendable(rows: Iterable[Row]) -> Iterator[Row]:
+    """Leave out the rows that must wait for an earlier one of their subject which failed."""
+    rows = tuple(rows)
+    failed = {row.subject for row in rows if row.attempts}
+    begun: set[str] = set()
+    for row in rows:
+        if row.subject in failed:
+            if row.subject in begun:
+                continue
+            begun.add(row.subject)
+        yield row
+
+
+class Relay:
+    """A part of a program; any number of them may run, here and elsewhere."""
+
+    name = "relay"
+
+    def __init__(
+        self,
+        claims: Claims,
+        bus: Bus,
+        bell: Bell,
+        *,
+        on_published: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        self._claims = claims
+        self._bus = bus
+        self._bell = bell
+        self._on_published = on_published
+        self.trouble: str | None = None
+        """Why nothing can be relayed right now."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self._claims.parallel):
+                tasks.create_task(self._pump(stopping))
+            await stopping.wait()
+            self._bell.wake()
+        with contextlib.suppress(DatabaseUnavailable):
+            await self._claims.release()
+
+    async def _pump(self, stopping: asyncio.Event) -> None:
+        waiter = self._bell.waiter()
+        failures = 0
+        while not stopping.is_set():
+            try:
+                progress = await self.relay_once()
+            except (BusUnavailable, DatabaseUnavailable) as error:
+                if self.trouble is None:
+                    log.warning("relay interrupted, will try again", reason=str(error))
+                self.trouble = str(error)
+                progress = False
+            else:
+                self.trouble = None
+                if progress is None:
+                    failures = 0
+                    await waiter.wait(POLL_S)
+                    continue
+            if progress:
+                failures = 0
+            else:
+                failures += 1
+                await _pause(stopping, RETRY_S[min(failures, len(RETRY_S)) - 1])
+
+    async def relay_once(self, limit: int = BATCH) -> bool | None:
+        """Relay one batch; True if the bus took any of it, None if there was nothing to do."""
+        async with self._claims.claim(limit) as claim:
+            rows = tuple(sendable(claim.rows))
+            if not rows:
+                return None
+            confirmed = await self._bus.publish([row.message for row in rows])
+            published = [row.id for row in rows if row.message.id in confirmed]
+            failed = [row.id for row in rows if row.message.id not in confirmed]
+            await claim.settle(published, failed)
+        self._on_published(len(published))
+        if failed:
+            log.warning("the bus did not confirm", events=len(failed), confirmed=len(published))
+        return bool(published)
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait out a failure; a ring does not cut it short, for new events mend nothing."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return

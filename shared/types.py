@@ -1,0 +1,60 @@
+"""Column types and SQL expressions that mean the same on PostgreSQL and SQLite."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Float, Integer, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, to the microsecond; refuses one without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""A row number; SQLite numbers rows only in a plain INTEGER."""
+
+
+class _Clock(FunctionElement[datetime]):
+    """The database's own clock, `seconds` from now; no two processes' clocks are compared."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "clock"
+
+
+@compiles(_Clock, "postgresql")
+def _clock_postgresql(element: _Clock, compiler: Any, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+
+
+@compiles(_Clock, "sqlite")
+def _clock_sqlite(element: _Clock, compiler: Any, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    # The format in which DateTime stores, padded to microseconds: text order is time order.
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
+
+
+def database_now(seconds: float = 0.0) -> ColumnElement[datetime]:
+    """The moment `seconds` from now by the database's clock."""
+    return _Clock(bindparam(None, float(seconds), type_=Float()))

@@ -1,0 +1,257 @@
+"""From the bus to the receivers: consumers that accept, workers that run.
+
+A `Consumer` moves deliveries into the inbox and does nothing else. A `Worker` runs the
+receivers on what is in the inbox. They are parts of a program; any number may run.
+"""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from shared.bus import Bus, Delivery
+from shared.contracts import Contract
+from shared.errors import DatabaseUnavailable, Malformed, Park
+from shared.events import Event
+from shared.inbox import LEASE_S, Claimed, Inbox, LeaseLost, read
+from shared.remote import RemoteReceiver
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.5
+"""Longest wait for a ring; retries that fall due are found by it too."""
+
+CONCURRENCY = 8
+"""Events that one worker runs side by side for each receiver."""
+
+HOLD_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses while the database is away; the last repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and when a failed event runs again.
+
+    The pause doubles from `first` to `longest` seconds; a jitter of up to a quarter keeps
+    events that failed together from coming back together.
+    """
+
+    attempts: int = 8
+    first: float = 1.0
+    longest: float = 300.0
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after that attempt, counted from 1."""
+        pause = min(self.first * 2.0 ** (attempt - 1), self.longest)
+        return pause * random.uniform(0.75, 1.0)  # noqa: S311 - a jitter, not a secret
+
+
+class Consumer:
+    """Accepts what arrives for the service's receivers."""
+
+    name = "consumer"
+
+    def __init__(
+        self, service: str, receivers: Sequence[RemoteReceiver], inbox: Inbox, bus: Bus
+    ) -> None:
+        self._service = service
+        self._receivers = receivers
+        self._inbox = inbox
+        self._bus = bus
+        self._subscribed: dict[str, object] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why some queue is not consumed right now; None if all are."""
+        for receiver in self._receivers:
+            queue = receiver.queue(self._service).name
+            subscription = self._subscribed.get(queue)
+            if not getattr(subscription, "ready", False):
+                return f"the queue {queue} is not consumed"
+        return None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for receiver in self._receivers:
+                queue = receiver.queue(self._service)
+                tasks.create_task(self._consume(receiver, queue.name, None, stopping))
+                gave_up = "the broker gave up: delivered again and again, never accepted"
+                tasks.create_task(self._consume(receiver, queue.dead, gave_up, stopping))
+
+    async def _consume(
+        self,
+        receiver: RemoteReceiver,
+        queue: str,
+        gave_up: str | None,
+        stopping: asyncio.Event,
+    ) -> None:
+        ended = asyncio.create_task(stopping.wait())
+        try:
+            async with self._bus.subscribe(queue) as subscription:
+                self._subscribed[queue] = subscription
+                batches = aiter(subscription)
+                while True:
+                    arrival = asyncio.ensure_future(anext(batches))
+                    await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    if ended.done() and not arrival.done():
+                        arrival.cancel()
+                        await asyncio.gather(arrival, return_exceptions=True)
+                        return
+                    batch = await arrival
+                    if not await self._accept(receiver, batch, gave_up, stopping):
+                        return
+                    await subscription.ack(batch)
+        finally:
+            self._subscribed.pop(queue, None)
+            ended.cancel()
+
+    async def _accept(
+        self,
+        receiver: RemoteReceiver,
+        batch: Sequence[Delivery],
+        gave_up: str | None,
+        stopping: asyncio.Event,
+    ) -> bool:
+        """Hold the batch until the database takes it; False if we were stopped before."""
+        failures = 0
+        while True:
+            try:
+                await self._inbox.accept(receiver, batch, gave_up)
+            except DatabaseUnavailable as error:
+                if failures == 0:
+                    log.warning("cannot accept, holding the batch", reason=str(error))
+                if await _stopped(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)]):
+                    return False
+                failures += 1
+            else:
+                return True
+
+
+class Worker:
+    """Runs the service's receivers on the rows of its inbox."""
+
+    name = "worker"
+
+    def __init__(
+        self,
+        receivers: Sequence[RemoteReceiver],
+        inbox: Inbox,
+        *,
+        retries: Retries = Retries(),
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self._receivers = receivers
+        self._inbox = inbox
+        self._retries = retries
+        self._concurrency = concurrency
+        self.trouble: str | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for receiver in self._receivers:
+                tasks.create_task(self._work(receiver, stopping))
+            await stopping.wait()
+            self._inbox.bell.wake()
+
+    async def _work(self, receiver: RemoteReceiver, stopping: asyncio.Event) -> None:
+        waiter = self._inbox.bell.waiter()
+        running: set[asyncio.Task[None]] = set()
+        failures = 0
+        try:
+            while not stopping.is_set():
+                try:
+                    claimed = await self._claim(receiver, self._concurrency - len(running))
+                except DatabaseUnavailable as error:
+                    self.trouble = str(error)
+                    await _stopped(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)])
+                    failures += 1
+                    continue
+                self.trouble, failures = None, 0
+                for group in _groups(receiver, claimed):
+                    task = asyncio.create_task(self.run_group(receiver, group))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+                    # A freed place, or a subject's next event, must not wait for the poll.
+                    task.add_done_callback(lambda _task: waiter.wake())
+                if not claimed:
+                    await waiter.wait(POLL_S)
+                elif len(running) >= self._concurrency:
+                    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if running:
+                await asyncio.gather(*running, return_exceptions=True)
+
+    async def _claim(self, receiver: RemoteReceiver, room: int) -> list[Claimed]:
+        limit = receiver.batch or room
+        return await self._inbox.claim(receiver, limit, attempts=self._retries.attempts)
+
+    async def run_group(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
+        """Run the receiver once on these rows and settle them, whatever happens."""
+        try:
+            await self._run(receiver, rows)
+        except LeaseLost:
+            log.warning("lease lost, work undone", receiver=receiver.name)
+        except (Malformed, Park) as error:
+            await self._settle(self._inbox.park(rows, str(error) or "the receiver parked it"))
+        except asyncio.CancelledError:
+            await self._settle(self._inbox.hand_back(rows))
+            raise
+        # Whatever a receiver raises is its failure, not ours: it is retried, then parked.
+        except Exception as error:  # noqa: BLE001
+            await self._failed(receiver, rows, error)
+
+    async def _run(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
+        events: list[Event[Contract]] = [read(receiver, row.headers, row.body) for row in rows]
+        inbox = self._inbox
+        # The transaction may not outlive the lease: after it another worker does the same.
+        async with asyncio.timeout(LEASE_S - 5.0), inbox.database.transaction() as session:
+            session.traceparent = events[0].traceparent
+            handed = [session.within[kind] for kind in receiver.needs]
+            answer = receiver.function(events if receiver.batch else events[0], *handed)
+            if asyncio.iscoroutine(answer):
+                await answer
+            await session.flush()
+            await inbox.finish(session, rows)
+
+    async def _failed(
+        self, receiver: RemoteReceiver, rows: Sequence[Claimed], error: Exception
+    ) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        attempt = max(row.attempts for row in rows)
+        log.warning(
+            "receiver failed", receiver=receiver.name, attempt=attempt, reason=reason,
+            exc_info=error,
+        )  # fmt: skip
+        if attempt >= self._retries.attempts:
+            await self._settle(self._inbox.park(rows, reason))
+        else:
+            await self._settle(self._inbox.retry(rows, reason, self._retries.delay(attempt)))
+
+    @staticmethod
+    async def _settle(settling: Coroutine[Any, Any, None]) -> None:
+        """Record an outcome; if that fails too, the lease runs out and the row comes back."""
+        try:
+            await settling
+        except (LeaseLost, DatabaseUnavailable) as error:
+            log.warning("outcome not recorded", reason=str(error))
+
+
+def _groups(receiver: RemoteReceiver, claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
+    """Decide which rows run in one call: a batch's fresh ones; what failed before runs alone."""
+    if receiver.batch is None:
+        return [[row] for row in claimed]
+    fresh = [row for row in claimed if row.attempts == 1]
+    return [*([fresh] if fresh else []), *[[row] for row in claimed if row.attempts > 1]]
+
+
+async def _stopped(stopping: asyncio.Event, at_most: float) -> bool:
+    """Wait `at_most` seconds; True at once when we are to stop."""
+    try:
+        async with asyncio.timeout(at_most):
+            await stopping.wait()
+    except TimeoutError:
+        return False
+    return True
