@@ -118,7 +118,9 @@ class _Format:
         return output.getvalue()
 
 
-_JPEG = _Format("JPEG", "image/jpeg", "jpg", JpegImageFile, {"quality": 85, "progressive": True})
+# Not progressive: Pillow writes such a file in one call that holds the interpreter, and the API
+# would stand still for most of a second over a large picture.
+_JPEG = _Format("JPEG", "image/jpeg", "jpg", JpegImageFile, {"quality": 85})
 _PNG = _Format("PNG", "image/png", "png", PngImageFile, {"optimize": True})
 _WEBP = _Format("WEBP", "image/webp", "webp", WebPImageFile, {"quality": 85})
 
