@@ -1,0 +1,140 @@
+"""One named connection to the broker, opened when it is needed.
+
+Every call to the broker gets a deadline here: the client library sets none, and a broker
+that is down, blocked or frozen answers nothing.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from aiormq import Channel, Connection
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
+from aiormq.exceptions import AMQPChannelError, AMQPError
+from yarl import URL
+
+from shared.errors import BusUnavailable
+
+T = TypeVar("T")
+
+HEARTBEAT = 5
+"""Seconds. We give a silent broker up after 18, it gives us up after 10."""
+
+CALL_DEADLINE = 5.0
+CLOSE_DEADLINE = 3.0
+
+
+async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
+    """Await a call to the broker for at most `seconds`.
+
+    Raises `BusUnavailable` if that was too short or the connection is lost, and lets
+    through aiormq's `AMQPChannelError`: the broker refused this call.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        # Not `wait_for`: aiormq cancels what waits on a lost connection, and that must not
+        # look as if our own caller had been cancelled.
+        answered, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
+    if not answered:
+        raise BusUnavailable(f"the broker did not answer within {seconds:g} s")
+    if task.cancelled():
+        raise BusUnavailable("the connection to the broker was lost")
+    error = task.exception()
+    if isinstance(error, AMQPError | OSError | RuntimeError) and not isinstance(
+        error, AMQPChannelError
+    ):
+        raise BusUnavailable(f"no connection to the broker: {error!r}") from error
+    return task.result()
+
+
+class Link:
+    """A connection that is replaced when it is lost, or dropped because it is in doubt."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = URL(url).update_query(heartbeat=HEARTBEAT)
+        self._name = name
+        self._opening = asyncio.Lock()
+        self._connection: Connection | None = None
+        self._transport = _Transport(self._url)
+        self._closed = False
+
+    async def channel(self, *, on_return_raises: bool = True) -> Channel:
+        """Open a channel; raise `BusUnavailable` if the broker cannot be reached."""
+        connection = await self._open()
+        opening = connection.channel(on_return_raises=on_return_raises)
+        return cast("Channel", await within(CALL_DEADLINE, opening))
+
+    async def blocked(self) -> bool:
+        """Tell whether the broker, by a memory or disk alarm, reads nothing we publish."""
+        if self._connection is None:
+            return False
+        try:
+            async with asyncio.timeout(0):
+                await self._connection.ready()
+        except TimeoutError:
+            return True
+        return False
+
+    async def drop(self) -> None:
+        """Cut the connection without a farewell: what is in flight on it is in doubt."""
+        connection, self._connection = self._connection, None
+        self._transport.abort()
+        await _end(connection)
+
+    async def close(self) -> None:
+        """End the connection in order, cut it if that takes too long; opens no other."""
+        self._closed = True
+        connection, self._connection = self._connection, None
+        await _end(connection)
+        self._transport.abort()
+
+    async def _open(self) -> Connection:
+        async with self._opening:
+            if self._closed:
+                raise BusUnavailable("the bus is closed")
+            if self._connection is None or not self._connection.is_opened:
+                await self.drop()
+                connection = Connection(
+                    self._url,
+                    client_properties={"connection_name": self._name},
+                    transport_factory=self._transport,
+                )
+                await within(CALL_DEADLINE, connection.connect())
+                self._connection = connection
+            return self._connection
+
+
+class _Transport(TransportFactory):
+    """Opens the socket and keeps hold of it, for aiormq cannot cut a connection."""
+
+    def __init__(self, url: URL) -> None:
+        self._factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def create(
+        self, url: URL, **kwargs: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, self._writer = await self._factory.create(url, **kwargs)
+        return reader, self._writer
+
+    def abort(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
+
+
+async def _end(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(BusUnavailable, AMQPError):
+            await within(CLOSE_DEADLINE, connection.close())
+
+
+async def end_channel(channel: Channel) -> None:
+    """Close a channel, as far as its connection still lets us."""
+    with suppress(BusUnavailable, AMQPError):
+        await within(CLOSE_DEADLINE, channel.close())

@@ -1,0 +1,79 @@
+"""Publishing with confirms, over one channel for all callers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiormq import Channel
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from shared.bus import Message
+from shared.bus.rabbitmq.batch import Batch, send
+from shared.bus.rabbitmq.connection import Link, end_channel, within
+from shared.errors import BusUnavailable
+
+CONFIRM_DEADLINE = 10.0
+
+
+class Publisher:
+    """Sends batches; `restore` is called when the broker does not know an exchange."""
+
+    def __init__(
+        self,
+        link: Link,
+        restore: Callable[[], Awaitable[None]],
+        *,
+        deadline: float = CONFIRM_DEADLINE,
+    ) -> None:
+        self._link = link
+        self._restore = restore
+        self._deadline = deadline
+        self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
+
+    async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
+        """As `Bus.publish`."""
+        if not messages:
+            return frozenset()
+        channel = await self._open_channel()
+        batch = await within(self._deadline, send(channel, messages))
+        await asyncio.wait({batch.settled}, timeout=self._deadline)
+        if not batch.settled.done():
+            await self._doubt()
+        elif isinstance(batch.settled.exception(), ChannelNotFoundEntity):
+            await self._restore()
+        if not batch.answered:
+            raise BusUnavailable(await self._reason(batch))
+        return frozenset(batch.taken)
+
+    async def check(self) -> None:
+        """As `Bus.check`: one round trip beside what is in flight."""
+        await self._open_channel()
+        await end_channel(await self._link.channel())
+
+    async def _open_channel(self) -> Channel:
+        async with self._opening:
+            if await self._link.blocked():
+                raise BusUnavailable("the broker blocks publishers: its memory or disk alarm is on")
+            if self._channel is None or self._channel.is_closed:
+                # A message without a queue comes back and is counted; it is not an error.
+                self._channel = await self._link.channel(on_return_raises=False)
+            return self._channel
+
+    async def _doubt(self) -> None:
+        """Drop a connection that owes us answers, unless it is blocked.
+
+        The broker reads a blocked connection to its end once the alarm is over, so a new
+        one for each attempt would only pile up copies.
+        """
+        if not await self._link.blocked():
+            await self._link.drop()
+
+    async def _reason(self, batch: Batch) -> str:
+        if await self._link.blocked():
+            return "the broker blocks publishers: its memory or disk alarm is on"
+        if not batch.settled.done():
+            return f"the broker confirmed nothing within {self._deadline:g} s"
+        error = batch.settled.exception()
+        if isinstance(error, ChannelNotFoundEntity):
+            return f"{error}; `migrate` declares what a service announces on"
+        return f"the connection to the broker was lost before it confirmed: {error!r}"

@@ -1,0 +1,40 @@
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from prometheus_client import REGISTRY
+
+from shared.bus import Bus
+from shared.bus.connect import bus_from_url
+
+
+@pytest.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def bus_url(request: pytest.FixtureRequest) -> str:
+    if request.param == "memory":
+        return "memory://"
+    url: str = request.getfixturevalue("amqp_url")
+    return url
+
+
+@pytest.fixture
+async def bus(bus_url: str) -> AsyncIterator[Bus]:
+    bus = bus_from_url(bus_url)
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+async def rabbit(amqp_url: str) -> AsyncIterator[Bus]:
+    bus = bus_from_url(amqp_url)
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def unrouted() -> Callable[[], float]:
+    """Count the events that found no queue since the test began."""
+
+    def count() -> float:
+        return REGISTRY.get_sample_value("relay_unrouted_total") or 0.0
+
+    before = count()
+    return lambda: count() - before
