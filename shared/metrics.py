@@ -1,0 +1,88 @@
+"""Metrics: what a service counts and measures, for Prometheus to read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from fastapi import APIRouter, Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from starlette.responses import Response
+
+Refresh = Callable[[], Awaitable[None]]
+
+REFRESH_TIMEOUT = 2.0
+"""Seconds that a scrape waits for values from the database."""
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Metrics:
+    """The metrics of one service, in a registry of their own.
+
+    Two services in one process have one `Metrics` each.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.outbox_rows = Gauge(
+            "outbox_rows", "Events that wait to be published.", registry=self.registry
+        )
+        self.outbox_oldest_seconds = Gauge(
+            "outbox_oldest_seconds",
+            "Age of the event that waits longest to be published, 0 if none does.",
+            registry=self.registry,
+        )
+        self.relay_published = Counter(
+            "relay_published", "Events that the bus has taken over.", registry=self.registry
+        )
+        self.inbox_rows = Gauge(
+            "inbox_rows",
+            "Accepted events by receiver and state.",
+            ("receiver", "state"),
+            registry=self.registry,
+        )
+        self.mail = Counter("mail", "Emails by outcome.", ("state",), registry=self.registry)
+        self.viewed_dropped = Counter(
+            "viewed_dropped",
+            "Views that were not announced as their buffer was full.",
+            registry=self.registry,
+        )
+        self.http_request_duration = Histogram(
+            "http_request_duration_seconds",
+            "Time from a request's arrival to the end of its answer.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._refreshes: list[Refresh] = []
+
+    def add_refresh(self, refresh: Refresh) -> None:
+        """Await `refresh` before each scrape, to set gauges from what is stored."""
+        self._refreshes.append(refresh)
+
+    async def refresh(self) -> None:
+        """Bring the gauges up to date; one that cannot be keeps its last value."""
+        async with asyncio.TaskGroup() as group:
+            for each in self._refreshes:
+                group.create_task(self._attempt(each))
+
+    async def _attempt(self, refresh: Refresh) -> None:
+        try:
+            async with asyncio.timeout(REFRESH_TIMEOUT):
+                await refresh()
+        # The other metrics are wanted most when something is broken.
+        except Exception as error:  # noqa: BLE001
+            log.warning("a metric could not be refreshed", error=repr(error))
+
+    def router(self) -> APIRouter:
+        """The route `/metrics`."""
+        router = APIRouter(include_in_schema=False)
+
+        @router.get("/metrics")
+        async def metrics(request: Request) -> Response:
+            await self.refresh()
+            encode, content_type = choose_encoder(request.headers.get("accept", ""))
+            return Response(encode(self.registry), media_type=content_type)
+
+        return router
