@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -78,23 +78,20 @@ class Cluster:
         if self._user is not None:
             shutil.chown(folder, self._user, pwd.getpwnam(self._user).pw_gid)
             self._binaries = self._reachable(binaries)
-        self._initialise()
         self._process: Process | None = None
+        self._initialise()
 
     @classmethod
     @contextmanager
     def private(cls, binaries: Path) -> Iterator[Self]:
         """Run a new cluster and remove every trace of it afterwards."""
-        folder = scratch_folder("postgresql")
-        try:
+        with ExitStack() as stack:
+            folder = scratch_folder("postgresql")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
             cluster = cls(binaries, folder)
+            stack.callback(cluster.stop)
             cluster.start()
-            try:
-                yield cluster
-            finally:
-                cluster.stop()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            yield cluster
 
     def start(self) -> None:
         """Start the server; it keeps its port and its data over a restart."""

@@ -31,6 +31,16 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def poll(condition: Callable[[], bool], *, within: float) -> bool:
+    """Wait for a condition; return False when ``within`` seconds have passed."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def scratch_folder(server: str) -> Path:
     """Make an empty folder, in memory where there is room (Docker's /dev/shm has 64 MB)."""
     roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
@@ -76,12 +86,9 @@ class Process:
         Raises:
             Unavailable: the process ended, or ``within`` seconds passed.
         """
-        deadline = time.monotonic() + within
-        while not ready():
-            if not self.running or time.monotonic() > deadline:
-                end = self.log.read_text(errors="replace")[-2000:]
-                raise Unavailable(f"{self._popen.args!r} did not come up:\n{end}")
-            time.sleep(0.05)
+        if not poll(lambda: ready() or not self.running, within=within) or not self.running:
+            end = self.log.read_text(errors="replace")[-2000:]
+            raise Unavailable(f"{self._popen.args!r} did not come up:\n{end}")
 
     def send(self, number: signal.Signals) -> None:
         """Signal the whole group; nothing happens when it is gone."""
