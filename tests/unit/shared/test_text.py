@@ -44,7 +44,7 @@ def test_a_line_may_be_allowed_to_be_empty() -> None:
 @given(value=st.text(max_size=12))
 def test_the_schema_says_what_is_taken(adapter: TypeAdapter[str], value: str) -> None:
     schema = adapter.json_schema()
-    described = len(value) <= schema["maxLength"] and re.search(schema["pattern"], value)
+    described = len(value) <= schema["maxLength"] and re.fullmatch(schema["pattern"], value)
     try:
         taken = adapter.validate_python(value)
     except ValidationError as error:
