@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.servers import Unavailable
-from tests.servers.processes import Process, answers, free_port, scratch_folder
+from tests.servers.processes import Process, free_port, scratch_folder
 
 OLDEST = 14  # idle_session_timeout
 SUPERUSER = "heliograph"
@@ -72,6 +72,7 @@ class Cluster:
         self.url = f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/postgres"
         self._folder = folder
         self._data = folder / "data"
+        self._pid_file = self._data / "postmaster.pid"
         self._log = folder / "log"
         self._binaries = binaries
         self._user = _unprivileged_user() if os.geteuid() == 0 else None
@@ -120,13 +121,12 @@ class Cluster:
             self._process = None
 
     def _ready(self) -> bool:
-        # The last line of the pid file is the postmaster's own word on its state.
-        pid_file = self._data / "postmaster.pid"
-        return (
-            answers(self.port)
-            and pid_file.exists()
-            and pid_file.read_text().rstrip().endswith("ready")
-        )
+        # The first line of the pid file says whose it is, the last what state that is in;
+        # a crash leaves the file behind.
+        if self._process is None or not self._pid_file.exists():
+            return False
+        lines = self._pid_file.read_text().split()
+        return lines[:1] == [str(self._process.pid)] and lines[-1:] == ["ready"]
 
     def _initialise(self) -> None:
         # UTF-8 without regard to the machine; macOS does not know C.UTF-8.
