@@ -16,6 +16,7 @@ The names, the sender filter, the order and `dispatch_uid` mean what they mean i
 """
 
 import inspect
+import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
@@ -31,6 +32,7 @@ from shared.remote import remote_receivers
 T = TypeVar("T")
 P = ParamSpec("P")
 R = TypeVar("R")
+U = TypeVar("U")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -219,6 +221,20 @@ def receiver(
 
 @overload
 def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: tuple[type[T], type[U]],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: None = None,
+) -> Callable[
+    [Callable[Concatenate[Event[T] | Event[U], P], R]],
+    Callable[Concatenate[Event[T] | Event[U], P], R],
+]: ...
+
+
+@overload
+def receiver(
     signal: Signal | Iterable[Signal], *, sender: None = None, dispatch_uid: Hashable = None
 ) -> Callable[
     [Callable[Concatenate[Event[Any], P], R]], Callable[Concatenate[Event[Any], P], R]
@@ -228,12 +244,12 @@ def receiver(
 def receiver(
     signal: Signal | Iterable[Signal],
     *,
-    sender: type | None = None,
+    sender: type | tuple[type, type] | None = None,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: int | None = None,
 ) -> Callable[[F], F]:
-    """Connect the decorated function to one signal or to each of several.
+    """Connect the decorated function to one signal or to each of several, from one sender or two.
 
     `sender` says how far the signal carries: a class from `models` in the process and the
     transaction, one from `contracts` behind the bus, where the function's name is also its
@@ -245,10 +261,11 @@ def receiver(
     failure they come one by one.
     """
     signals = (signal,) if isinstance(signal, Signal) else tuple(signal)
+    senders = sender if isinstance(sender, tuple) else (sender,)
 
     def connect(function: F) -> F:
-        for each in signals:
-            each.connect(function, sender, dispatch_uid=dispatch_uid, ordered=ordered, batch=batch)
+        for each, whose in itertools.product(signals, senders):
+            each.connect(function, whose, dispatch_uid=dispatch_uid, ordered=ordered, batch=batch)
         return function
 
     return connect

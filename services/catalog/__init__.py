@@ -1,0 +1,1 @@
+"""The catalog: products over REST, and an event for every change to them."""

@@ -1,0 +1,161 @@
+"""The catalog's tables."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from shared.claims import relay_lease_table
+from shared.guard import Signalling
+from shared.inbox import inbox_table
+from shared.money import from_minor
+from shared.outbox import outbox_table
+from shared.types import UtcDateTime
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can name it too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        datetime: UtcDateTime,
+        UUID: Uuid,
+    }
+
+
+product_category = Table(
+    "product_category",
+    Base.metadata,
+    Column("product_id", ForeignKey("product.id", ondelete="CASCADE"), primary_key=True),
+    Column("category_id", ForeignKey("category.id"), primary_key=True),
+    Index("ix_product_category_category_id", "category_id"),
+)
+
+
+class Product(Signalling, Base):
+    """Something for sale. `version` counts the changes to it, its images and its categories."""
+
+    __tablename__ = "product"
+    repository = "ProductRepository.save or .delete"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sku: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    description: Mapped[str]
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    """In the currency's minor unit."""
+    currency: Mapped[str]
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    images: Mapped[list["Image"]] = relationship(
+        back_populates="product",
+        order_by="(Image.position, Image.id)",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        lazy="raise",
+    )
+    categories: Mapped[list["Category"]] = relationship(
+        secondary=product_category, order_by="Category.id", lazy="raise"
+    )
+
+    @property
+    def price(self) -> Decimal:
+        """In the currency's major unit."""
+        return from_minor(self.price_minor, self.currency)
+
+
+class Image(Signalling, Base):
+    """A picture of a product; its files lie in the image store under `key` and the variants'."""
+
+    __tablename__ = "image"
+    repository = "ImageRepository.add or .delete"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    product_id: Mapped[UUID] = mapped_column(
+        ForeignKey("product.id", ondelete="CASCADE"), index=True
+    )
+    key: Mapped[str] = mapped_column(unique=True)
+    content_type: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    variants: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    """`[{name, key, width, height}]`."""
+    position: Mapped[int]
+    created_at: Mapped[datetime]
+
+    product: Mapped[Product] = relationship(back_populates="images", lazy="raise")
+
+
+class Category(Signalling, Base):
+    """A shelf of the catalog; a product may stand on several."""
+
+    __tablename__ = "category"
+    repository = "CategoryRepository.save or .delete"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    slug: Mapped[str] = mapped_column(unique=True)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ImageIntent(Base):
+    """Files that an upload is about to write: whatever becomes of it, they are found again."""
+
+    __tablename__ = "image_intent"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    keys: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ViewCount(Base):
+    """How often a product was viewed; outlives the product, so without a foreign key."""
+
+    __tablename__ = "view_count"
+
+    product_id: Mapped[UUID] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class Viewer(Base):
+    """Who viewed a product, how often, and when last."""
+
+    __tablename__ = "viewer"
+
+    product_id: Mapped[UUID] = mapped_column(primary_key=True)
+    viewer: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    last_viewed_at: Mapped[datetime]
+
+
+outbox = outbox_table(Base.metadata)
+relay_lease = relay_lease_table(Base.metadata)
+inbox = inbox_table(Base.metadata)

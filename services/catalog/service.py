@@ -1,0 +1,92 @@
+"""The catalog, wired from its settings."""
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+from fastapi import APIRouter
+from services.catalog.api import routers
+
+from services.catalog import models
+from services.catalog.pictures import Darkroom
+from services.catalog.settings import CatalogSettings
+from services.catalog.signals import viewed
+from services.catalog.snapshots import Snapshots
+from services.catalog.sweeper import Sweeper
+from shared.buffer import EventBuffer
+from shared.bus import Bus
+from shared.claims import claims
+from shared.errors import BusUnavailable
+from shared.health import Health
+from shared.outbox import Outbox
+from shared.programs import Part
+from shared.relay import Relay
+from shared.service import Role, Service
+from shared.signals import MODEL_SIGNALS, check_collaborators
+from shared.wakeup import Bell
+
+SENDERS = (models.Product, models.Image, models.Category)
+
+
+class Catalog(Service):
+    """Products and their images; announces every change to them."""
+
+    name: ClassVar[str] = "catalog"
+    package: ClassVar[str] = "services.catalog"
+    exchanges: ClassVar[tuple[str, ...]] = ("catalog.events",)
+    description: ClassVar[str] = "Products, their images and their views, and an event for each."
+
+    def __init__(self, settings: CatalogSettings, bus: Bus) -> None:
+        super().__init__(settings, bus, models.inbox)
+        self.darkroom = Darkroom()
+        self.snapshots = Snapshots(settings.public_url)
+        self.collaborators.add(Snapshots, self.snapshots)
+        self.outbox = Outbox(self.database, models.outbox, Bell("catalog_outbox"))
+        self.bells.append(self.outbox.bell)
+        self.relay = Relay(
+            claims(self.database, models.outbox, models.relay_lease),
+            bus,
+            self.outbox.bell,
+            on_published=self.metrics.relay_published.inc,
+        )
+        self.views = EventBuffer(self.database, on_dropped=self.metrics.viewed_dropped.inc)
+        self.outbox.connect(MODEL_SIGNALS, SENDERS)
+        viewed.connect(self.views.record, models.Product, last=True)
+        self.metrics.add_refresh(self._count_outbox)
+
+    def check_collaborators(self) -> None:
+        super().check_collaborators()
+        check_collaborators((*MODEL_SIGNALS, viewed), self.receivers_within())
+
+    def routers(self) -> Sequence[APIRouter]:
+        return routers
+
+    def parts(self, roles: Collection[Role]) -> list[Part]:
+        parts = super().parts(roles)
+        if "api" in roles:
+            parts.append(self.views)
+        if "relay" in roles:
+            parts.append(self.relay)
+        if "work" in roles:
+            parts.append(Sweeper(self.database, self.images))
+        return parts
+
+    def health(self, roles: Collection[Role]) -> Health:
+        health = super().health(roles)
+        if "relay" in roles:
+            health.add("relay", self._check_relay, required="api" not in roles)
+        return health
+
+    async def _check_relay(self) -> None:
+        if self.relay.trouble is not None:
+            raise BusUnavailable(self.relay.trouble)
+
+    async def _count_outbox(self) -> None:
+        rows, oldest = await self.outbox.status()
+        self.metrics.outbox_rows.set(rows)
+        self.metrics.outbox_oldest_seconds.set(oldest)
+
+    async def close(self) -> None:
+        self.outbox.disconnect(MODEL_SIGNALS, SENDERS)
+        viewed.disconnect(self.views.record, models.Product)
+        self.darkroom.close()
+        await super().close()

@@ -1,0 +1,71 @@
+"""Public snapshots of rows: the contracts, filled from the models."""
+
+from typing import Any
+from uuid import UUID
+
+from services.catalog import models
+from shared import contracts
+
+
+class Snapshots:
+    """Makes snapshots with links that begin at the catalog's public URL."""
+
+    def __init__(self, public_url: str) -> None:
+        self._base = public_url.rstrip("/")
+
+    # `model_construct` skips the validation of values that come from typed columns.
+
+    def product(self, product: models.Product) -> contracts.Product:
+        """Copy a product with its images and categories, which must be loaded."""
+        return contracts.Product.model_construct(
+            id=product.id,
+            url=self.product_url(product.id),
+            sku=product.sku,
+            name=product.name,
+            description=product.description,
+            price=product.price,
+            currency=product.currency,
+            categories=tuple(category.id for category in product.categories),
+            images=tuple(
+                contracts.Picture.model_construct(**self._fields(image)) for image in product.images
+            ),
+            version=product.version,
+            created_at=product.created_at,
+            updated_at=product.updated_at,
+        )
+
+    def image(self, image: models.Image) -> contracts.Image:
+        """Copy an image; it names its product."""
+        return contracts.Image.model_construct(product_id=image.product_id, **self._fields(image))
+
+    @staticmethod
+    def category(category: models.Category) -> contracts.Category:
+        """Copy a category."""
+        return contracts.Category.model_construct(
+            id=category.id,
+            name=category.name,
+            slug=category.slug,
+            version=category.version,
+            created_at=category.created_at,
+            updated_at=category.updated_at,
+        )
+
+    def product_url(self, product_id: UUID) -> str:
+        """Where clients find the product."""
+        return f"{self._base}/v1/products/{product_id}"
+
+    def image_url(self, key: str) -> str:
+        """Where clients find a file of an image."""
+        return f"{self._base}/v1/images/{key}"
+
+    def _fields(self, image: models.Image) -> dict[str, Any]:
+        return {
+            "id": image.id,
+            "key": image.key,
+            "url": self.image_url(image.key),
+            "content_type": image.content_type,
+            "width": image.width,
+            "height": image.height,
+            "bytes": image.bytes,
+            "variants": tuple(contracts.Variant.model_construct(**each) for each in image.variants),
+        }
