@@ -139,12 +139,16 @@ class Cluster:
             raise Unavailable(f"initdb failed: {result.stderr.strip()}")
 
     def _reachable(self, binaries: Path) -> Path:
-        """Copy an installation that our user may not enter, as in a checkout under /root."""
+        """Copy a wheel's installation that our user may not enter, as in /root."""
         if self._run("test", "-x", binaries / "postgres").returncode == 0:
             return binaries
-        copy = self._folder / "installation"
-        shutil.copytree(binaries.parent, copy, symlinks=True)
-        return copy / "bin"
+        package = binaries.parents[1]
+        # The linker looks for a wheel's own libraries beside its package.
+        for part in (binaries.parent, package.with_name(f"{package.name}.libs")):
+            copy = self._folder / "wheel" / part.relative_to(package.parent)
+            if part.exists():
+                shutil.copytree(part, copy, symlinks=True)
+        return self._folder / "wheel" / binaries.relative_to(package.parent)
 
     def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
