@@ -46,6 +46,7 @@ def install_rabbitmq() -> None:
                 check=True,
                 env=environment,
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
             )
     finally:
         if not held:
