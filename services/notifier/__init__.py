@@ -1,0 +1,1 @@
+"""The notifier: reacts to the catalog with emails and purged images."""

@@ -1,0 +1,47 @@
+"""The notifier's reactions to the catalog."""
+
+import structlog
+
+from services.notifier.repositories.notifications import NotificationRepository
+from shared import contracts
+from shared.database import Session
+from shared.errors import Park
+from shared.events import Event
+from shared.signals import post_save, pre_delete, pre_save, receiver
+from shared.storage import ImageStore, is_key
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@receiver(post_save, sender=contracts.Product)
+async def email_new_product(event: Event[contracts.Product], session: Session) -> None:
+    """Tell subscribers of a product that somebody created; an import would tell of thousands."""
+    if event.created and event.origin != "import":
+        await NotificationRepository(session).add_new_product(event)
+
+
+@receiver(pre_save, sender=contracts.Product)
+async def email_price_drop(event: Event[contracts.Product], session: Session) -> None:
+    """Tell subscribers of a lower price in the same currency."""
+    product, original = event.instance, event.original
+    if original is None or original.currency != product.currency:
+        return
+    if product.price < original.price:
+        try:
+            await NotificationRepository(session).add_price_drop(event, original.price)
+        except ValueError as error:
+            raise Park(f"the prices cannot be compared: {error}") from error
+
+
+@receiver(pre_delete, sender=(contracts.Product, contracts.Image))
+async def purge_images(
+    event: Event[contracts.Product] | Event[contracts.Image], images: ImageStore
+) -> None:
+    """Delete the files of what was deleted, each by its key; one already gone is fine."""
+    instance = event.instance
+    pictures = instance.images if isinstance(instance, contracts.Product) else (instance,)
+    for key in (key for picture in pictures for key in picture.keys):
+        if is_key(key):
+            await images.delete(key)
+        else:
+            log.warning("not the key of an image, left alone", key=key)

@@ -1,0 +1,12 @@
+"""INSERT … ON CONFLICT, which both databases have and SQLAlchemy spells apart."""
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.notifier.models import Base
+from shared.database import Session
+
+
+def insert(session: Session, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """The INSERT of the session's database, on which both offer `on_conflict_do_nothing`."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return (sqlite.insert if is_sqlite else postgresql.insert)(model)
