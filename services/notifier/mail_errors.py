@@ -1,14 +1,17 @@
 """What can go wrong with one email.
 
-MailError
-├── MailRefused     for good: trying again would end the same way
-└── MailDeferred    for now: try again later
+HeliographError
+└── MailError
+    ├── MailRefused     for good: trying again would end the same way
+    └── MailDeferred    for now: try again later
 """
+
+from shared.errors import HeliographError
 
 _LONGEST_REASON = 300
 
 
-class MailError(Exception):
+class MailError(HeliographError):
     """An email was not sent, or is not known to be.
 
     `reason` is one printable line of at most 300 characters, fit to be stored and shown
