@@ -1,0 +1,159 @@
+"""Subscriptions over REST, for those who may subscribe others."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from services.notifier.api.dependencies import Email, Limit, Reading, Transaction
+from services.notifier.models import Topic
+from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
+from shared.auth import requires
+from shared.contracts import Price
+from shared.money import to_minor
+from shared.problems import ProblemError, problems
+
+PRICE = r"^[0-9]{1,15}(\.[0-9]{1,4})?$"
+CURRENCY = r"^[A-Z]{3}$"
+
+router = APIRouter(
+    prefix="/v1/subscriptions",
+    tags=["subscriptions"],
+    dependencies=[requires("notifier:admin")],
+    responses=problems("unauthenticated", "forbidden"),
+)
+
+
+class NewSubscription(BaseModel):
+    """Who wants to be told of what.
+
+    A price drop may be of one product or of any; a target price needs a product and a
+    currency, and is reached once the price falls from above it to it or below.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    topic: Topic
+    product_id: UUID | None = None
+    target_price: Annotated[str, Field(pattern=PRICE, examples=["14.99"])] | None = None
+    currency: Annotated[str, Field(pattern=CURRENCY, examples=["EUR"])] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.topic == "new_product" and self.product_id is not None:
+            raise ValueError("product_id is for the topic price_drop: a new product has none yet")
+        if self.target_price is None:
+            if self.currency is not None:
+                raise ValueError("currency is that of target_price, which is missing")
+        elif self.product_id is None or self.currency is None:
+            raise ValueError("target_price needs product_id and currency")
+        elif self.wish().target_minor == 0:
+            raise ValueError("target_price must be more than 0")
+        return self
+
+    def wish(self) -> Wish:
+        """Raises ValueError if the target is not an amount of its currency."""
+        target = None
+        if self.target_price is not None and self.currency is not None:
+            target = to_minor(Decimal(self.target_price), self.currency)
+        return Wish(
+            email=self.email,
+            topic=self.topic,
+            product_id=self.product_id,
+            target_minor=target,
+            currency=self.currency,
+        )
+
+
+class SubscriptionView(BaseModel):
+    """A subscription; without its token, which only the subscriber is sent."""
+
+    model_config = ConfigDict(from_attributes=True, title="Subscription")
+
+    id: UUID
+    email: str
+    topic: Topic
+    product_id: UUID | None
+    target_price: Price | None
+    currency: str | None
+    created_at: AwareDatetime
+
+
+class Subscriptions(BaseModel):
+    """A page of subscriptions, the oldest first; `next` is the next page's `after`."""
+
+    items: Sequence[SubscriptionView]
+    next: UUID | None
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Subscribe somebody",
+    responses={
+        200: {"model": SubscriptionView, "description": "The same subscription exists."},
+        201: {
+            "headers": {
+                "Location": {"description": "Path of the new one.", "schema": {"type": "string"}}
+            }
+        },
+    },
+)
+async def subscribe(
+    new: NewSubscription, session: Transaction, request: Request, response: Response
+) -> SubscriptionView:
+    """The same wish of the same address is kept once; one that has ended can be had anew."""
+    subscription, is_new = await SubscriptionRepository(session).add(new.wish())
+    if is_new:
+        location = request.app.url_path_for("show_subscription", id=subscription.id)
+        response.headers["Location"] = location
+    else:
+        response.status_code = status.HTTP_200_OK
+    return SubscriptionView.model_validate(subscription)
+
+
+@router.get("", summary="List subscriptions")
+async def list_subscriptions(
+    session: Reading,
+    limit: Limit = 50,
+    after: UUID | None = None,
+    email: Annotated[Email | None, Query()] = None,
+    topic: Topic | None = None,
+) -> Subscriptions:
+    """Those that have ended are not among them."""
+    found = await SubscriptionRepository(session).list(
+        limit=limit + 1, after=after, email=email, topic=topic
+    )
+    return Subscriptions(
+        items=[SubscriptionView.model_validate(each) for each in found[:limit]],
+        next=found[limit - 1].id if len(found) > limit else None,
+    )
+
+
+@router.get("/{id}", summary="Read a subscription", responses=problems("not-found"))
+async def show_subscription(id: UUID, session: Reading) -> SubscriptionView:
+    """One that has ended is not found."""
+    subscription = await SubscriptionRepository(session).get(id)
+    if subscription is None:
+        raise _not_found()
+    return SubscriptionView.model_validate(subscription)
+
+
+@router.delete(
+    "/{id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="End a subscription; its emails that wait are not sent",
+    responses=problems("not-found"),
+)
+async def delete_subscription(id: UUID, session: Transaction) -> None:
+    """Forgets the address; the ledger still tells what was sent to it."""
+    if not await SubscriptionRepository(session).delete(id):
+        raise _not_found()
+
+
+def _not_found() -> ProblemError:
+    return ProblemError("not-found", "There is no such subscription.")

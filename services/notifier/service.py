@@ -1,0 +1,71 @@
+"""The notifier, wired from its settings."""
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+from fastapi import APIRouter
+
+from services.notifier import models
+from services.notifier.api import routers
+from services.notifier.composer import Composer
+from services.notifier.mail_worker import MailWorker
+from services.notifier.mailer import MailDeferred, Mailer, mailer
+from services.notifier.repositories.notifications import notified
+from services.notifier.repositories.outgoing import Outgoing
+from services.notifier.settings import NotifierSettings
+from shared.bus import Bus
+from shared.database import Session
+from shared.health import Health
+from shared.programs import Part
+from shared.service import Role, Service
+from shared.wakeup import Bell
+
+
+class Notifier(Service):
+    """Emails subscribers about products, and purges the files of what was deleted."""
+
+    name: ClassVar[str] = "notifier"
+    package: ClassVar[str] = "services.notifier"
+    description: ClassVar[str] = "Subscriptions, and the emails that were sent for them."
+
+    def __init__(self, settings: NotifierSettings, bus: Bus) -> None:
+        super().__init__(settings, bus, models.inbox)
+        self.mailer = mailer(settings.smtp_url)
+        self.collaborators.add(Mailer, self.mailer)
+        self.mail_bell = Bell("notifier_mail")
+        self.bells.append(self.mail_bell)
+        self.database.after_commit(self._ring)
+        self.mail_worker = MailWorker(
+            Outgoing(self.database),
+            self.mailer,
+            Composer(settings.mail_from, settings.public_url),
+            self.mail_bell,
+            on_outcome=lambda state: self.metrics.mail.labels(state).inc(),
+        )
+
+    def routers(self) -> Sequence[APIRouter]:
+        return routers
+
+    def parts(self, roles: Collection[Role]) -> list[Part]:
+        parts = super().parts(roles)
+        if "work" in roles:
+            parts.append(self.mail_worker)
+        return parts
+
+    def health(self, roles: Collection[Role]) -> Health:
+        health = super().health(roles)
+        if "work" in roles:
+            health.add("mail", self._check_mail, required=False)
+        return health
+
+    async def _check_mail(self) -> None:
+        if self.mail_worker.trouble is not None:
+            raise MailDeferred(self.mail_worker.trouble)
+
+    def _ring(self, session: Session) -> None:
+        if notified(session):
+            self.mail_bell.ring()
+
+    async def close(self) -> None:
+        await self.mailer.close()
+        await super().close()
