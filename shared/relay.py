@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
-from shared.bus import Bus
+from shared.bus import Publisher
 from shared.claims import Claims, Row
 from shared.errors import BusUnavailable, DatabaseUnavailable
 from shared.wakeup import Bell
@@ -48,7 +48,7 @@ class Relay:
     def __init__(
         self,
         claims: Claims,
-        bus: Bus,
+        bus: Publisher,
         bell: Bell,
         *,
         on_published: Callable[[int], None] = lambda _count: None,

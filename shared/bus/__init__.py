@@ -79,11 +79,8 @@ class Subscription(Protocol):
         """Tell the bus that these are safe with us; those of a lost connection are ignored."""
 
 
-class Bus(Protocol):
-    """Carries messages at least once, each queue in order."""
-
-    async def declare(self, topology: Topology) -> None:
-        """Create what is missing; raise `BusError` if something exists otherwise."""
+class Publisher(Protocol):
+    """What a relay needs of the bus."""
 
     async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
         """Send in order, many in flight; return the ids that the bus has taken over.
@@ -91,6 +88,17 @@ class Bus(Protocol):
         The others were refused or their fate is unknown: they may yet arrive. Raises
         `BusUnavailable` if nothing could be sent. Ids within one call are distinct.
         """
+
+
+class Bus(Publisher, Protocol):
+    """Carries messages at least once, each queue in order."""
+
+    @property
+    def unrouted(self) -> int:
+        """How many of the messages taken over so far found no queue bound to them."""
+
+    async def declare(self, topology: Topology) -> None:
+        """Create what is missing; raise `BusError` if something exists otherwise."""
 
     def subscribe(
         self, queue: str, *, prefetch: int = 200

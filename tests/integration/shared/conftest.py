@@ -1,0 +1,91 @@
+"""A small service of the tests' own: a database with an outbox and an inbox."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import MetaData
+
+from shared.bus import Bus
+from shared.bus.memory import MemoryBus
+from shared.claims import Claims, claims, relay_lease_table
+from shared.database import Database
+from shared.events import Event
+from shared.inbox import Inbox, inbox_table
+from shared.outbox import Outbox, outbox_table
+from shared.programs import Part
+from shared.wakeup import Bell
+
+metadata = MetaData()
+outbox_rows = outbox_table(metadata)
+lease_rows = relay_lease_table(metadata)
+inbox_rows = inbox_table(metadata)
+
+
+@dataclass(frozen=True)
+class House:
+    """What a service's parts are made of."""
+
+    database: Database
+    outbox: Outbox
+    inbox: Inbox
+    bus: Bus
+
+    def claims(self) -> Claims:
+        """A relay's view of the outbox; each relay has one of its own."""
+        return claims(self.database, outbox_rows, lease_rows)
+
+    async def announce(self, *events: Event[Any]) -> None:
+        """Commit a transaction with these events."""
+        async with self.database.transaction() as session:
+            for event in events:
+                self.outbox.record(event, session)
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    async with open_house(database_url) as house:
+        yield house
+
+
+@asynccontextmanager
+async def open_house(database_url: str) -> AsyncIterator[House]:
+    """Open the service once more, as another process would; the tables are made once."""
+    database = Database(database_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    outbox = Outbox(database, outbox_rows, Bell("outbox"))
+    bus = MemoryBus()
+    try:
+        yield House(database, outbox, Inbox(database, inbox_rows, Bell("inbox")), bus)
+    finally:
+        await bus.close()
+        await database.close()
+
+
+@asynccontextmanager
+async def running(*parts: Part) -> AsyncIterator[None]:
+    """Run parts of a program until the block ends, then let them finish."""
+    stopping = asyncio.Event()
+    tasks = [asyncio.create_task(part.run(stopping)) for part in parts]
+    try:
+        yield
+    finally:
+        stopping.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*tasks)
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Poll until the condition holds; fail when it does not in time."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = condition()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(0.01)

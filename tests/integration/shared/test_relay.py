@@ -1,0 +1,159 @@
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from shared.bus import Message
+from shared.errors import BusUnavailable
+from shared.relay import Relay
+from tests.integration.shared.conftest import House, open_house, running, until
+from tests.samples import event, product
+
+
+class Broker:
+    """A bus that remembers, and that refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.batches: list[list[str]] = []
+        self.refuse: set[str] = set()
+        self.away = False
+        self.pause = 0.0
+
+    async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
+        if self.away:
+            raise BusUnavailable("the broker is away")
+        self.batches.append([each.id for each in messages])
+        await asyncio.sleep(self.pause)
+        taken = [each for each in messages if each.id not in self.refuse]
+        self.sent += taken
+        return frozenset(each.id for each in taken)
+
+    @property
+    def ids(self) -> list[str]:
+        return [each.id for each in self.sent]
+
+
+async def rows(house: House) -> int:
+    return (await house.outbox.status())[0]
+
+
+async def test_what_was_committed_is_published_and_deleted(house: House) -> None:
+    lamp = product()
+    before, after = event(lamp, signal="pre_save"), event(lamp)
+    await house.announce(before, after)
+    assert await rows(house) == 2
+    broker = Broker()
+    async with running(Relay(house.claims(), broker, house.outbox.bell)):
+        await until(lambda: len(broker.sent) == 2)
+        assert broker.ids == [str(before.id), str(after.id)]
+        assert broker.sent[0].headers["ce-subjectsequence"] == "000000000001.0000"
+        assert broker.sent[0].routing_key == "catalog.product.pre_save"
+        await until(lambda: _is_empty(house))
+
+
+async def _is_empty(house: House) -> bool:
+    return await rows(house) == 0
+
+
+async def test_what_was_rolled_back_is_not_published(house: House) -> None:
+    async def fail() -> None:
+        async with house.database.transaction() as session:
+            house.outbox.record(event(), session)
+            await house.outbox.write(session)
+            await session.execute(text("SELECT no_such_column"))
+
+    with pytest.raises(DBAPIError):
+        await fail()
+    assert await rows(house) == 0
+
+
+async def test_a_commit_wakes_the_relay(house: House) -> None:
+    broker = Broker()
+    async with running(Relay(house.claims(), broker, house.outbox.bell)):
+        await house.announce(event())
+        await until(lambda: broker.sent, seconds=0.45)
+
+
+async def test_events_wait_while_the_broker_is_away(house: House) -> None:
+    broker = Broker()
+    broker.away = True
+    relay = Relay(house.claims(), broker, house.outbox.bell)
+    async with running(relay):
+        await house.announce(event())
+        await until(lambda: relay.trouble)
+        assert await rows(house) == 1
+        broker.away = False
+        await until(lambda: broker.sent, seconds=5)
+        await until(lambda: relay.trouble is None)
+
+
+async def test_after_a_refusal_nothing_more_of_that_subject_is_sent(house: House) -> None:
+    lamp, chair = product(), product()
+    first, second, third = (event(lamp, version=number) for number in (1, 2, 3))
+    other = event(chair)
+    await house.announce(first)
+    broker = Broker()
+    broker.refuse = {str(first.id)}
+    relay = Relay(house.claims(), broker, house.outbox.bell)
+    assert await relay.relay_once() is False
+    await house.announce(second, third, other)
+    while str(other.id) not in broker.ids:
+        await relay.relay_once()
+    await relay.relay_once()
+    assert broker.ids == [str(other.id)]
+    assert str(second.id) not in {each for batch in broker.batches for each in batch}
+    broker.refuse.clear()
+    while await relay.relay_once() is not None:
+        pass
+    assert broker.ids == [str(each.id) for each in (other, first, second, third)]
+
+
+async def test_two_relays_share_the_work_and_keep_each_products_order(database_url: str) -> None:
+    async with open_house(database_url) as one, open_house(database_url) as other:
+        lamps = [product() for _ in range(40)]
+        for version in range(1, 6):
+            await one.announce(*[event(lamp, version=version) for lamp in lamps])
+        broker = Broker()
+        broker.pause = 0.005
+        shares = [Broker(), Broker()]
+        for share in shares:
+            share.sent, share.pause = broker.sent, broker.pause
+        relays = [
+            Relay(house.claims(), share, house.outbox.bell)
+            for house, share in zip((one, other), shares, strict=True)
+        ]
+        while await rows(one):
+            await asyncio.gather(*[relay.relay_once(limit=10) for relay in relays])
+    first_copies = {each.id: each for each in reversed(broker.sent)}
+    assert len(first_copies) == 200
+    sequences = sorted(
+        ((each.headers["ce-subject"], each.headers["ce-subjectsequence"]) for each in broker.sent),
+        key=lambda pair: pair[0],
+    )
+    for _, group in groupby(sequences, key=lambda pair: pair[0]):
+        order = [sequence for _, sequence in group]
+        assert order == sorted(order)
+
+
+async def test_views_wait_behind_all_other_events(house: House) -> None:
+    view = event(version=None, signal="viewed")
+    saved = event()
+    await house.announce(view)
+    await house.announce(saved)
+    broker = Broker()
+    relay = Relay(house.claims(), broker, house.outbox.bell)
+    while await relay.relay_once():
+        pass
+    assert broker.ids == [str(saved.id), str(view.id)]
+
+
+async def test_the_age_of_the_oldest_event_is_told(house: House) -> None:
+    assert await house.outbox.status() == (0, 0.0)
+    await house.announce(event())
+    count, age = await house.outbox.status()
+    assert count == 1
+    assert 0.0 <= age < 60.0

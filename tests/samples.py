@@ -1,0 +1,39 @@
+"""Snapshots and events for tests."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from shared import contracts
+from shared.events import Event, new_id
+
+
+def product(**fields: Any) -> contracts.Product:
+    """Make a product's snapshot; what a test does not name is plausible."""
+    product_id: UUID = fields.setdefault("id", new_id())
+    defaults: dict[str, Any] = {
+        "url": f"http://catalog.test/v1/products/{product_id}",
+        "sku": f"SKU-{product_id.hex[-6:]}",
+        "name": "Lamp",
+        "description": "Gives light.",
+        "price": Decimal("19.99"),
+        "currency": "EUR",
+        "version": 1,
+        "created_at": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+        "updated_at": datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+    }
+    return contracts.Product(**defaults | fields)
+
+
+def event(snapshot: contracts.Contract | None = None, **fields: Any) -> Event[Any]:
+    """Make an event of that snapshot, as a repository would send it."""
+    snapshot = snapshot or product()
+    defaults: dict[str, Any] = {
+        "sender": type(snapshot),
+        "instance": snapshot,
+        "snapshot": snapshot,
+        "signal": "post_save",
+        "version": getattr(snapshot, "version", None),
+    }
+    return Event(**defaults | fields)
