@@ -118,7 +118,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"Tests on {name}: {met or 'none'}")
         if counts.get("skipped"):
             terminalreporter.write_line(
-                f"NOT TESTED on {name}: {counts['skipped']} tests were skipped, see below why.",
+                f"NOT TESTED on {name}: {counts['skipped']} skipped, for the reasons below",
                 yellow=True,
                 bold=True,
             )

@@ -74,13 +74,14 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
     Raises:
         Unavailable: there is none, or it does not come up.
+        RuntimeError: the one that was asked for does not answer.
     """
     if url := os.environ.get(SETTING):
         broker = RabbitMQ(url, _management_url(url))
         try:
             broker._call("GET", "overview")  # noqa: SLF001 — the same module
         except httpx2.HTTPError as error:
-            raise Unavailable(
+            raise RuntimeError(
                 f"The management API of {SETTING} does not answer ({error}); it makes a virtual"
                 f" host for every test. {MANAGEMENT_SETTING} says where it is."
             ) from error
