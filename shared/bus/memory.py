@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from shared.bus import Delivery, Message, Topology
-from shared.bus.unrouted import UNROUTED
 from shared.errors import BusUnavailable
 
 
@@ -32,7 +31,12 @@ class MemoryBus:
         self._exchanges: dict[str, set[tuple[str, str]]] = {}
         self._queues: dict[str, _Queue] = {}
         self._waiting: set[_Letter] = set()
+        self._unrouted = 0
         self._closed = False
+
+    @property
+    def unrouted(self) -> int:
+        return self._unrouted
 
     async def declare(self, topology: Topology) -> None:
         for name in topology.exchanges:
@@ -100,7 +104,7 @@ class MemoryBus:
             },
         )
         if not letter.queues:
-            UNROUTED.inc()
+            self._unrouted += 1
             letter.settled.set()
         for name in letter.queues:
             self._queues[name].put(letter)

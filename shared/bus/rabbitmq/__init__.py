@@ -33,6 +33,10 @@ class RabbitBus:
         self._subscriptions: set[RabbitSubscription] = set()
         self._declared: list[Topology] = []
 
+    @property
+    def unrouted(self) -> int:
+        return self._publisher.unrouted
+
     async def declare(self, topology: Topology) -> None:
         # A blocked connection answers nothing; the one that consumes is never blocked.
         channel = await self._consuming.channel()

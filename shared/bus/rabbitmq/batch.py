@@ -14,7 +14,6 @@ from aiormq.abc import ChannelFrame, DeliveredMessage
 
 from shared.bus import Message
 from shared.bus.rabbitmq.frames import publish_frames
-from shared.bus.unrouted import UNROUTED
 
 
 class Batch:
@@ -23,6 +22,8 @@ class Batch:
     def __init__(self, size: int, settled: "asyncio.Future[None]") -> None:
         self.taken: set[str] = set()
         """Ids of the messages that the broker has confirmed."""
+        self.unrouted = 0
+        """How many of them found no queue bound to them."""
         self.settled = settled
         """Done when every message is answered; fails when the channel is lost before."""
         self._size = size
@@ -79,7 +80,7 @@ class _Confirmation:
     def set_result(self, answer: object) -> None:
         # A returned message found no queue, not even behind the alternate exchange.
         if isinstance(answer, DeliveredMessage):
-            UNROUTED.inc()
+            self._batch.unrouted += 1
         self._settle(taken=True)
 
     def set_exception(self, refusal: BaseException) -> None:

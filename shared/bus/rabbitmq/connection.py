@@ -5,6 +5,7 @@ that is down, blocked or frozen answers nothing.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -17,6 +18,10 @@ from yarl import URL
 from shared.errors import BusUnavailable
 
 T = TypeVar("T")
+
+# It logs every failed attempt and every loss with a traceback; our callers are told by
+# exceptions and log what matters once.
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 HEARTBEAT = 5
 """Seconds. We give a silent broker up after 18, it gives us up after 10."""

@@ -33,7 +33,11 @@ def publish_frames(message: Message, channel: int, max_body: int) -> bytes:
     bytes.
     """
     body = message.body
-    table = b"".join(_short(name) + b"S" + _long(value) for name, value in message.headers.items())
+    fields: list[bytes] = []
+    for name, value in message.headers.items():
+        raw = value.encode()
+        fields += (_text_field(name), _LONG.pack(len(raw)), raw)
+    table = b"".join(fields)
     header = b"".join(
         (
             _HEADER.pack(_BASIC, 0, len(body), _PROPERTIES),
@@ -67,6 +71,12 @@ def _publish_frame(exchange: str, routing_key: str, channel: int) -> bytes:
     )
 
 
+@lru_cache(maxsize=1024)
+def _text_field(name: str) -> bytes:
+    """Encode a header's name and the type of its value, a text of up to 4 GiB."""
+    return _short(name) + b"S"
+
+
 def _frame(kind: int, channel: int, payload: bytes) -> bytes:
     return b"".join((_FRAME.pack(kind, channel, len(payload)), payload, _FRAME_END))
 
@@ -74,8 +84,3 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 def _short(text: str) -> bytes:
     raw = text.encode()
     return bytes((len(raw),)) + raw
-
-
-def _long(text: str) -> bytes:
-    raw = text.encode()
-    return _LONG.pack(len(raw)) + raw

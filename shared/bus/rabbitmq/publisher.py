@@ -29,6 +29,7 @@ class Publisher:
         self._deadline = deadline
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
+        self.unrouted = 0
 
     async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
         """As `Bus.publish`."""
@@ -37,6 +38,7 @@ class Publisher:
         channel = await self._open_channel()
         batch = await within(self._deadline, send(channel, messages))
         await asyncio.wait({batch.settled}, timeout=self._deadline)
+        self.unrouted += batch.unrouted
         if not batch.settled.done():
             await self._doubt()
         elif isinstance(batch.settled.exception(), ChannelNotFoundEntity):

@@ -1,7 +1,6 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from prometheus_client import REGISTRY
 
 from shared.bus import Bus
 from shared.bus.connect import bus_from_url
@@ -27,14 +26,3 @@ async def rabbit(amqp_url: str) -> AsyncIterator[Bus]:
     bus = bus_from_url(amqp_url)
     yield bus
     await bus.close()
-
-
-@pytest.fixture
-def unrouted() -> Callable[[], float]:
-    """Count the events that found no queue since the test began."""
-
-    def count() -> float:
-        return REGISTRY.get_sample_value("relay_unrouted_total") or 0.0
-
-    before = count()
-    return lambda: count() - before
