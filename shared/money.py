@@ -32,6 +32,11 @@ def exponent(currency: str) -> int:
         raise ValueError(f"{currency!r} is not a currency of ISO 4217") from None
 
 
+def currencies(places: int) -> tuple[str, ...]:
+    """List the currencies whose major unit has this many decimals."""
+    return tuple(_EXPONENTS[places].split())
+
+
 def to_minor(amount: Decimal, currency: str) -> int:
     """Convert to minor units; `ValueError` for what the currency cannot express exactly."""
     places = exponent(currency)

@@ -3,7 +3,9 @@
 CatalogError
  ├─ NotFound            there is no such thing
  ├─ Conflict            it clashes with what is there
- └─ PreconditionFailed  the thing is no longer what the caller saw
+ │   └─ SkuTaken        another product has that SKU
+ ├─ PreconditionFailed  the thing is no longer what the caller saw
+ └─ InvalidCursor       the place to go on from is not one that a page gave
 """
 
 from shared.errors import HeliographError
@@ -21,5 +23,20 @@ class Conflict(CatalogError):
     """The change clashes with what is in the catalog."""
 
 
+class SkuTaken(Conflict):
+    """Another product, in the catalog or in the same batch, has that SKU."""
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"another product has the SKU {sku}")
+        self.sku = sku
+
+
 class PreconditionFailed(CatalogError):
     """The version that the caller named is not the current one."""
+
+
+class InvalidCursor(CatalogError):
+    """The cursor was not given by a page of this list in this order."""
+
+    def __init__(self) -> None:
+        super().__init__("This is not the `next` of a page in this order.")

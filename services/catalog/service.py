@@ -3,15 +3,16 @@
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-from fastapi import APIRouter
-from services.catalog.api import routers
+from fastapi import APIRouter, FastAPI
 
 from services.catalog import models
+from services.catalog.api import handle_errors, routers
 from services.catalog.pictures import Darkroom
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
 from services.catalog.snapshots import Snapshots
 from services.catalog.sweeper import Sweeper
+from services.catalog.uploads import Uploads
 from shared.buffer import EventBuffer
 from shared.bus import Bus
 from shared.claims import claims
@@ -38,6 +39,7 @@ class Catalog(Service):
     def __init__(self, settings: CatalogSettings, bus: Bus) -> None:
         super().__init__(settings, bus, models.inbox)
         self.darkroom = Darkroom()
+        self.uploads = Uploads(self.database, self.images, self.darkroom)
         self.snapshots = Snapshots(settings.public_url)
         self.collaborators.add(Snapshots, self.snapshots)
         self.outbox = Outbox(self.database, models.outbox, Bell("catalog_outbox"))
@@ -59,6 +61,11 @@ class Catalog(Service):
 
     def routers(self) -> Sequence[APIRouter]:
         return routers
+
+    def app(self, roles: Collection[Role]) -> FastAPI:
+        app = super().app(roles)
+        handle_errors(app)
+        return app
 
     def parts(self, roles: Collection[Role]) -> list[Part]:
         parts = super().parts(roles)

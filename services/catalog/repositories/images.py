@@ -5,9 +5,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.catalog.errors import NotFound
+from services.catalog.errors import Conflict, NotFound
 from services.catalog.models import Image, ImageIntent, Product
-from services.catalog.repositories.announcing import AnnouncingRepository, now
+from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
 from shared import contracts
 from shared.events import new_id
 from shared.types import database_now
@@ -33,30 +33,25 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
             raise NotFound(f"the product {product_id} has no image {image_id}")
         return image
 
-    async def knows(self, key: str) -> bool:
-        """Whether a file of that name belongs to an image, itself or as a variant."""
-        return await self.session.scalar(select(Image.id).where(Image.key == key)) is not None
-
     async def add(self, product: Product, image: Image) -> contracts.Image:
         """Add an image to a product from `ProductRepository.edit`."""
         image.product_id = product.id
         image.position = 1 + max((each.position for each in product.images), default=-1)
         image.created_at = now()
-        self._bump(product)
-        saved = await self._save(image, None, product.version, product)
-        return saved or self.snapshot(image)
+        self._touch(product)
+        await self._save_all([(image, None, product.version)], product)
+        return self.snapshot(image)
 
     async def delete(self, product: Product, image_id: UUID) -> None:
         """Delete an image of a product from `ProductRepository.edit`; raise `NotFound`."""
         image = next((each for each in product.images if each.id == image_id), None)
         if image is None:
             raise NotFound(f"the product {product.id} has no image {image_id}")
-        self._bump(product)
-        await self._delete(image, product.version, product)
+        self._touch(product)
+        await self._delete_all([(image, product.version)], product)
 
-    @staticmethod
-    def _bump(product: Product) -> None:
-        product.version += 1
+    def _touch(self, product: Product) -> None:
+        product.version = next_version(self.session, product.id, product.version)
         product.updated_at = now()
 
     async def intend(self, keys: list[str]) -> ImageIntent:
@@ -66,14 +61,17 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
         await self.session.flush()
         return intent
 
-    async def fulfil(self, intent_id: UUID) -> bool:
-        """Forget an intent whose files have found their row; False if it was swept before."""
-        intent = await self.session.get(ImageIntent, intent_id, with_for_update=True)
+    async def claim(self, intent_id: UUID) -> ImageIntent | None:
+        """Lock an intent; None if it was fulfilled or swept before."""
+        return await self.session.get(ImageIntent, intent_id, with_for_update=True)
+
+    async def fulfil(self, intent_id: UUID) -> None:
+        """Forget an intent whose files have found their row; raise `Conflict` if it was swept."""
+        intent = await self.claim(intent_id)
         if intent is None:
-            return False
+            raise Conflict("the upload took too long: send the file again")
         await self.session.delete(intent)
         await self.session.flush()
-        return True
 
     async def stale_intent(self) -> ImageIntent | None:
         """Lock one intent that has outlived its upload and that no other sweeper works on."""

@@ -1,0 +1,16 @@
+"""The catalog's REST API: one module a resource, all listed here."""
+
+from fastapi import APIRouter
+
+from services.catalog.api import documents, files, images, products, views
+from services.catalog.api.errors import handle_errors
+
+__all__ = ["handle_errors", "routers"]
+
+routers: list[APIRouter] = [
+    products.router,
+    images.router,
+    files.router,
+    views.router,
+    documents.router,
+]

@@ -1,0 +1,57 @@
+"""What routes ask for: who may write, and the session in which they work."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from services.catalog.uploads import Uploads
+from shared.auth import Caller, requires
+from shared.database import Database, Session
+from shared.storage import ImageStore
+
+Writer = Annotated[Caller, requires("catalog:write")]
+Reader = Annotated[Caller, requires("catalog:read")]
+
+
+async def _database(request: Request) -> Database:
+    database: Database = request.app.state.service.database
+    return database
+
+
+OwnDatabase = Annotated[Database, Depends(_database)]
+
+
+async def _writing(
+    request: Request, caller: Writer, database: OwnDatabase
+) -> AsyncIterator[Session]:
+    async with database.transaction() as session:
+        session.actor = caller.subject
+        session.traceparent = request.state.traceparent
+        yield session
+
+
+async def _reading(database: OwnDatabase) -> AsyncIterator[Session]:
+    async with database.reading() as session:
+        yield session
+
+
+async def _images(request: Request) -> ImageStore:
+    images: ImageStore = request.app.state.service.images
+    return images
+
+
+async def _uploads(request: Request) -> Uploads:
+    uploads: Uploads = request.app.state.service.uploads
+    return uploads
+
+
+# The scope makes the commit come before the response: one that fails is not answered with 201.
+Writing = Annotated[Session, Depends(_writing, scope="function")]
+"""The request's transaction, for callers with `catalog:write`; committed before the response."""
+
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+"""A session to read with; whatever is written in it is rolled back."""
+
+Images = Annotated[ImageStore, Depends(_images)]
+OwnUploads = Annotated[Uploads, Depends(_uploads)]

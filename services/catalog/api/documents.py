@@ -1,0 +1,14 @@
+"""`/asyncapi.json`: the events, as `/openapi.json` is for the calls."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from services.catalog.asyncapi import document
+
+router = APIRouter(tags=["documents"])
+
+
+@router.get("/asyncapi.json", summary="The AsyncAPI document of the catalog's events")
+async def read_asyncapi() -> dict[str, Any]:
+    return document()

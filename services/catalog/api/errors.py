@@ -1,0 +1,62 @@
+"""The problem that each error of the catalog is for its client."""
+
+import structlog
+from fastapi import FastAPI, Request, Response
+
+from services.catalog.errors import (
+    CatalogError,
+    Conflict,
+    InvalidCursor,
+    NotFound,
+    PreconditionFailed,
+)
+from services.catalog.pictures import (
+    PictureError,
+    PictureInvalid,
+    PictureTooLarge,
+    PictureTypeUnsupported,
+)
+from shared.problems import FieldProblem, pointer, response
+from shared.storage import StoreUnavailable
+
+RETRY_AFTER_S = 2
+
+log = structlog.stdlib.get_logger(__name__)
+
+_NAMES: dict[type[Exception], str] = {
+    NotFound: "not-found",
+    Conflict: "conflict",
+    PreconditionFailed: "precondition-failed",
+    PictureTooLarge: "too-large",
+    PictureTypeUnsupported: "unsupported-media-type",
+}
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Answer the catalog's own errors, and those of pictures and their store, with problems."""
+    app.add_exception_handler(CatalogError, _named)
+    app.add_exception_handler(InvalidCursor, _misplaced)
+    app.add_exception_handler(PictureError, _named)
+    app.add_exception_handler(PictureInvalid, _damaged)
+    app.add_exception_handler(StoreUnavailable, _store_away)
+
+
+async def _named(request: Request, error: Exception) -> Response:
+    return response(_NAMES[type(error)], str(error))
+
+
+async def _misplaced(request: Request, error: Exception) -> Response:
+    return response("invalid", errors=[FieldProblem(detail=str(error), parameter="after")])
+
+
+async def _damaged(request: Request, error: Exception) -> Response:
+    return response("invalid", errors=[FieldProblem(detail=str(error), pointer=pointer("file"))])
+
+
+async def _store_away(request: Request, error: Exception) -> Response:
+    log.warning("the image store is unavailable", error=str(error))
+    return response(
+        "unavailable",
+        "The store of images is away; try again later.",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )

@@ -1,0 +1,51 @@
+"""`/v1/images/{key}`: the bytes of an image."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from services.catalog.api.dependencies import Images
+from services.catalog.api.etags import IfNoneMatch, etag, is_known
+from shared.problems import ProblemError, problems
+from shared.storage import CONTENT_TYPES, is_key
+
+HEADERS = {
+    # A key is never used for other bytes.
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Content-Disposition": "inline",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+
+
+@router.head("/{key}", include_in_schema=False)
+@router.get(
+    "/{key}",
+    summary="Get the bytes of an image",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The file",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in CONTENT_TYPES.values()
+            },
+        },
+        304: {"description": "The client has this file."},
+        **problems("not-found"),
+    },
+)
+async def read_file(
+    key: str, images: Images, request: Request, if_none_match: IfNoneMatch = None
+) -> Response:
+    found = await images.get(key) if is_key(key) else None
+    if found is None:
+        raise ProblemError("not-found", "There is no image under this key.")
+    headers = {**HEADERS, "ETag": etag(key)}
+    if is_known(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Length"] = str(found.size)
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=found.content_type)
+    return StreamingResponse(found.chunks(), headers=headers, media_type=found.content_type)

@@ -1,0 +1,128 @@
+"""`/v1/products/{id}/images`: add, list, read and delete."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile
+
+from services.catalog.api.dependencies import OwnDatabase, OwnUploads, Reading, Writer, Writing
+from services.catalog.errors import NotFound
+from services.catalog.pictures import MAX_BYTES
+from services.catalog.repositories.images import ImageRepository
+from services.catalog.repositories.products import ProductRepository
+from shared import contracts
+from shared.problems import FieldProblem, ProblemError, pointer, problems
+
+MULTIPART_OVERHEAD = 64 * 1024
+"""Bytes of a request around its file: boundaries and the headers of parts."""
+
+router = APIRouter(prefix="/v1/products/{id}/images", tags=["images"])
+
+_writes = problems("unauthenticated", "forbidden")
+
+
+class ImageList(BaseModel):
+    """All images of a product, in the order in which they are shown."""
+
+    items: list[contracts.Image]
+
+
+async def _existing(id: UUID, caller: Writer, database: OwnDatabase) -> UUID:
+    # The session ends here: an upload can take longer than a transaction may be idle.
+    async with database.reading() as session:
+        if not await ProductRepository(session).exists(id):
+            raise NotFound(f"there is no product {id}")
+    return id
+
+
+# The file is asked for last and read by hand: a caller who may not, or whose product does not
+# exist, is answered before ten megabytes are taken in.
+async def _file(
+    request: Request, product_id: Annotated[UUID, Depends(_existing)]
+) -> AsyncIterator[UploadFile]:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
+        raise ProblemError("unsupported-media-type", "Send the file as multipart/form-data.")
+    try:
+        form = await request.form(max_files=1, max_fields=0)
+    except ValueError as error:
+        raise ProblemError("invalid", "The body cannot be read as multipart/form-data.") from error
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            missing = FieldProblem(detail="Field required", pointer=pointer("file"))
+            raise ProblemError("invalid", "There is no file in the body.", errors=[missing])
+        yield file
+    finally:
+        await form.close()
+
+
+@router.post(
+    "",
+    summary="Add an image",
+    status_code=201,
+    max_body_size=MAX_BYTES + MULTIPART_OVERHEAD,
+    responses=_writes
+    | problems("not-found", "conflict", "refused", "too-large", "unsupported-media-type"),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {
+                            "file": {
+                                "type": "string",
+                                "format": "binary",
+                                "description": "A JPEG, PNG or WebP picture of at most 10 MiB "
+                                "and 25 megapixels. Its name is ignored.",
+                            }
+                        },
+                    }
+                }
+            },
+        }
+    },
+)
+async def add_image(
+    id: UUID,
+    caller: Writer,
+    file: Annotated[UploadFile, Depends(_file, scope="function")],
+    uploads: OwnUploads,
+    request: Request,
+    response: Response,
+) -> contracts.Image:
+    image = await uploads.add(
+        id, file.file, actor=caller.subject, traceparent=request.state.traceparent
+    )
+    response.headers["Location"] = f"{request.url.path.rstrip('/')}/{image.id}"
+    return image
+
+
+@router.get("", summary="List a product's images", responses=problems("not-found"))
+async def list_images(id: UUID, session: Reading) -> ImageList:
+    product = await ProductRepository(session).get(id)
+    images = ImageRepository(session)
+    return ImageList.model_construct(items=[images.snapshot(each) for each in product.images])
+
+
+@router.get("/{image_id}", summary="Read about an image", responses=problems("not-found"))
+async def read_image(id: UUID, image_id: UUID, session: Reading) -> contracts.Image:
+    images = ImageRepository(session)
+    return images.snapshot(await images.get(id, image_id))
+
+
+@router.delete(
+    "/{image_id}",
+    summary="Delete an image; its files are purged by whoever hears of it",
+    status_code=204,
+    responses=_writes | problems("not-found", "refused"),
+)
+async def delete_image(id: UUID, image_id: UUID, session: Writing) -> None:
+    product = await ProductRepository(session).edit(id)
+    await ImageRepository(session).delete(product, image_id)

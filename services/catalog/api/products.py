@@ -1,0 +1,163 @@
+"""`/v1/products`: create, list, read, patch and delete."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from services.catalog import models
+from services.catalog.api.dependencies import Reading, Writing
+from services.catalog.api.etags import IfMatch, IfNoneMatch, etag, is_current, is_known
+from services.catalog.api.payloads import Amount, NewProduct, ProductPatch
+from services.catalog.errors import PreconditionFailed
+from services.catalog.repositories.listing import Listing, Sort
+from services.catalog.repositories.products import ProductRepository
+from services.catalog.signals import viewed
+from shared import contracts
+from shared.auth import OptionalCaller
+from shared.database import Session
+from shared.events import Event, new_id
+from shared.problems import problems
+from shared.text import Line
+
+CACHE_CONTROL = "private, no-cache"
+"""Every read asks, for every read is a view."""
+
+router = APIRouter(prefix="/v1/products", tags=["products"])
+
+_writes = problems("unauthenticated", "forbidden")
+
+
+class ProductPage(BaseModel):
+    """A page of products; `next` is the next page's `after`, null on the last."""
+
+    items: list[contracts.Product]
+    next: str | None
+
+
+class ProductQuery(BaseModel):
+    """Which products to list; amounts are compared by their number, in any currency."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Query(ge=1, le=200)] = 50
+    after: Annotated[str | None, Query(max_length=1_500)] = None
+    q: Annotated[str, Line(200)] | None = None
+    category: UUID | None = None
+    min_price: Amount | None = None
+    max_price: Amount | None = None
+    sort: Sort = "-created_at"
+
+
+@router.post(
+    "", summary="Create a product", status_code=201, responses=_writes | problems("conflict")
+)
+async def create_product(
+    new: NewProduct, session: Writing, response: Response
+) -> contracts.Product:
+    product = models.Product(id=new_id(), images=[], categories=[])
+    new.fill(product)
+    saved = await ProductRepository(session).save(product)
+    response.headers["Location"] = saved.url
+    response.headers["ETag"] = etag(saved.version)
+    return saved
+
+
+@router.get("", summary="List products")
+async def list_products(query: Annotated[ProductQuery, Query()], session: Reading) -> ProductPage:
+    products = ProductRepository(session)
+    found, after = await products.page(Listing(**dict(query)))
+    return ProductPage.model_construct(
+        items=[products.snapshot(product) for product in found], next=after
+    )
+
+
+@router.head("/{id}", include_in_schema=False)
+@router.get(
+    "/{id}",
+    summary="Read a product",
+    response_model=contracts.Product,
+    responses={304: {"description": "The client has this version."}, **problems("not-found")},
+)
+async def read_product(
+    id: UUID,
+    request: Request,
+    response: Response,
+    session: Reading,
+    caller: OptionalCaller,
+    if_none_match: IfNoneMatch = None,
+) -> contracts.Product | Response:
+    products = ProductRepository(session)
+    product = await products.get(id)
+    if request.method == "GET":
+        viewer = caller.subject if caller else None
+        await _announce_view(product, viewer, session, request.state.traceparent)
+    headers = {"ETag": etag(product.version), "Cache-Control": CACHE_CONTROL}
+    if is_known(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return products.snapshot(product)
+
+
+async def _announce_view(
+    product: models.Product, viewer: str | None, session: Session, traceparent: str
+) -> None:
+    view = contracts.View(product_id=product.id, viewer=viewer, viewed_at=datetime.now(UTC))
+    event = Event(
+        sender=models.Product,
+        instance=product,
+        snapshot=view,
+        actor=viewer,
+        time=view.viewed_at,
+        traceparent=traceparent,
+    )
+    await viewed.send(event, session.within)
+
+
+@router.patch(
+    "/{id}",
+    summary="Change a product",
+    responses=_writes | problems("not-found", "conflict", "refused", "precondition-failed"),
+    openapi_extra={
+        "requestBody": {
+            "content": {
+                "application/merge-patch+json": {
+                    "schema": {"$ref": "#/components/schemas/ProductPatch"}
+                }
+            }
+        }
+    },
+)
+async def patch_product(
+    id: UUID,
+    patch: ProductPatch,
+    session: Writing,
+    response: Response,
+    if_match: IfMatch = None,
+) -> contracts.Product:
+    products = ProductRepository(session)
+    product = await _edit(products, id, if_match)
+    patch.apply(product)
+    saved = await products.save(product)
+    response.headers["ETag"] = etag(saved.version)
+    return saved
+
+
+@router.delete(
+    "/{id}",
+    summary="Delete a product with its images",
+    status_code=204,
+    responses=_writes | problems("not-found", "refused", "precondition-failed"),
+)
+async def delete_product(id: UUID, session: Writing, if_match: IfMatch = None) -> None:
+    products = ProductRepository(session)
+    await products.delete(await _edit(products, id, if_match))
+
+
+async def _edit(products: ProductRepository, id: UUID, if_match: str | None) -> models.Product:
+    product = await products.edit(id)
+    if not is_current(if_match, etag(product.version)):
+        raise PreconditionFailed(f"the product has version {product.version} now: read it again")
+    return product

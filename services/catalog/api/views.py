@@ -1,0 +1,66 @@
+"""`/v1/products/{id}/views`: who viewed a product, and how often."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from services.catalog.api.dependencies import Reader, Reading
+from services.catalog.errors import InvalidCursor, NotFound
+from services.catalog.repositories.cursors import read_cursor, write_cursor
+from services.catalog.repositories.views import ViewRepository
+from shared.problems import problems
+
+router = APIRouter(prefix="/v1/products/{id}/views", tags=["views"])
+
+
+class Viewer(BaseModel):
+    """Somebody who viewed the product with a token; `viewer` is the token's subject."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    viewer: str
+    count: int
+    last_viewed_at: AwareDatetime
+
+
+class Views(BaseModel):
+    """All views of a product, those without a token included, and a page of its viewers.
+
+    `next` is the next page's `after`, null on the last.
+    """
+
+    count: int
+    viewers: list[Viewer]
+    next: str | None
+
+
+@router.get(
+    "",
+    summary="Who viewed a product, and how often",
+    responses=problems("unauthenticated", "forbidden", "not-found"),
+)
+async def list_views(
+    id: UUID,
+    caller: Reader,
+    session: Reading,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str | None, Query(max_length=1_500)] = None,
+) -> Views:
+    views = ViewRepository(session)
+    last = None if after is None else _viewer(after)
+    count = await views.count_of(id)
+    if count is None:
+        raise NotFound(f"there never was a product {id}")
+    found = await views.viewers_of(id, limit=limit + 1, after=last)
+    page = [Viewer.model_validate(each) for each in found[:limit]]
+    more = len(found) > limit
+    return Views(count=count, viewers=page, next=write_cursor(page[-1].viewer) if more else None)
+
+
+def _viewer(cursor: str) -> str:
+    [viewer] = read_cursor(cursor, str)
+    if not str(viewer).isprintable():  # as the subject of a token is
+        raise InvalidCursor
+    return str(viewer)

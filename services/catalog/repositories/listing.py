@@ -1,0 +1,144 @@
+"""Which products to list, and in which order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, case, literal, or_, tuple_
+
+from services.catalog.errors import InvalidCursor
+from services.catalog.models import Category, Product
+from services.catalog.repositories.cursors import read_cursor, write_cursor
+from shared.money import currencies
+
+FINEST = 4
+"""Decimals of the currencies with the most of them."""
+
+# Amounts of different currencies compare by their number, whatever each is worth. An amount
+# that the API takes stays below 10**16 here, far from the end of a 64-bit integer.
+_amount: ColumnElement[int] = case(
+    *(
+        (Product.currency.in_(currencies(places)), Product.price_minor * 10 ** (FINEST - places))
+        for places in (0, 3, FINEST)
+    ),
+    else_=Product.price_minor * 10 ** (FINEST - 2),
+)
+
+Sort = Literal["created_at", "-created_at", "name", "-name", "price", "-price"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What products are sorted by, and how its value travels in a cursor."""
+
+    column: ColumnElement[Any]
+    kind: type
+    write: Callable[[Product], str | int]
+    read: Callable[[Any], Any]
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a moment has a zone")
+    return moment.astimezone(UTC)
+
+
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a name has no NUL")
+    return text
+
+
+def _integer(number: int) -> int:
+    if not 0 <= number < 2**63:
+        raise ValueError("an amount fits a 64-bit integer")
+    return number
+
+
+_KEYS = {
+    "created_at": _Key(
+        Product.created_at.expression, str, lambda each: each.created_at.isoformat(), _moment
+    ),
+    "name": _Key(Product.name.expression, str, lambda each: each.name, _text),
+    "price": _Key(_amount, int, lambda each: finest(each.price), _integer),
+}
+
+
+def finest(amount: Decimal) -> int:
+    """Count an amount in the unit in which amounts of all currencies compare."""
+    return int(amount.scaleb(FINEST))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A question for products; amounts are in the major unit of each product's currency.
+
+    `after` is where the page before ended; it answers only for the `sort` it was given with.
+    """
+
+    sort: Sort = "-created_at"
+    limit: int = 50
+    after: str | None = None
+    q: str | None = None
+    category: UUID | None = None
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+
+    def filtered(self, query: Select[Product]) -> Select[Product]:
+        """Keep only the products that are asked for."""
+        if self.q is not None:
+            query = query.where(_matches(self.q))
+        if self.category is not None:
+            query = query.where(Product.categories.any(Category.id == self.category))
+        if self.min_price is not None:
+            query = query.where(_amount >= finest(self.min_price))
+        if self.max_price is not None:
+            query = query.where(_amount <= finest(self.max_price))
+        return query
+
+    def paged(self, query: Select[Product]) -> Select[Product]:
+        """Take one page, and one product more: it tells whether there is a next page.
+
+        Raises `InvalidCursor`.
+        """
+        key, descending = self._key
+        columns = (key.column, Product.id.expression)
+        if self.after is not None:
+            place = tuple_(*columns)
+            end = tuple_(*self._end(key, self.after))
+            query = query.where(place < end if descending else place > end)
+        order = [each.desc() if descending else each.asc() for each in columns]
+        return query.order_by(*order).limit(self.limit + 1)
+
+    def cursor(self, last: Product) -> str:
+        """Where a page ends whose last product this is."""
+        key, _ = self._key
+        return write_cursor(self.sort, key.write(last), str(last.id))
+
+    @property
+    def _key(self) -> tuple[_Key, bool]:
+        return _KEYS[self.sort.removeprefix("-")], self.sort.startswith("-")
+
+    def _end(self, key: _Key, cursor: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        sort, value, product_id = read_cursor(cursor, str, key.kind, str)
+        if sort != self.sort:
+            raise InvalidCursor
+        try:
+            end = (key.read(value), UUID(str(product_id)))
+        except (ValueError, OverflowError) as error:
+            raise InvalidCursor from error
+        return literal(end[0], key.column.type), literal(end[1], Product.id.type)
+
+
+def _matches(q: str) -> ColumnElement[bool]:
+    """Whether a product has the words of `q`, in whatever case."""
+    return or_(
+        *(
+            column.icontains(q, autoescape=True)
+            for column in (Product.name, Product.sku, Product.description)
+        )
+    )

@@ -1,0 +1,103 @@
+"""Uploads of images: the one request with two commits.
+
+Files cannot be part of a transaction. An intent with all their keys is committed before
+the first of them is written, and it goes in the transaction that brings the image's row:
+at every moment each file is named by one of the two.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import BinaryIO
+from uuid import UUID
+
+import structlog
+
+from services.catalog.models import Image
+from services.catalog.pictures import Darkroom, DevelopedPicture
+from services.catalog.repositories.images import ImageRepository
+from services.catalog.repositories.products import ProductRepository
+from shared import contracts
+from shared.database import Database
+from shared.errors import DatabaseUnavailable
+from shared.events import new_id
+from shared.storage import ImageStore, StorageError, new_key
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Uploads:
+    """Makes images of products out of uploaded files."""
+
+    def __init__(self, database: Database, images: ImageStore, darkroom: Darkroom) -> None:
+        self._database = database
+        self._images = images
+        self._darkroom = darkroom
+
+    async def add(
+        self,
+        product_id: UUID,
+        file: BinaryIO,
+        *,
+        actor: str | None = None,
+        traceparent: str | None = None,
+    ) -> contracts.Image:
+        """Check a file, store it with its variants and add it to the product.
+
+        Raises `PictureError` for a file that is no picture, `NotFound` without the product,
+        and `StoreUnavailable`. What was stored for nothing is purged: at once if possible,
+        else by the sweeper.
+        """
+        picture = await self._darkroom.develop(file)
+        key = new_key(picture.extension)
+        variants = {each.name: new_key(picture.extension) for each in picture.variants}
+        image = _image(picture, key, variants)
+        async with self._database.transaction() as session:
+            intent = await ImageRepository(session).intend([key, *variants.values()])
+        # A file whose `put` failed may arrive all the same, later than any purge of ours
+        # now: those are left to the sweeper.
+        await self._images.put(key, picture.data, picture.content_type)
+        for each in picture.variants:
+            await self._images.put(variants[each.name], each.data, picture.content_type)
+        try:
+            async with self._database.transaction() as session:
+                session.actor, session.traceparent = actor, traceparent
+                product = await ProductRepository(session).edit(product_id)
+                images = ImageRepository(session)
+                await images.fulfil(intent.id)
+                return await images.add(product, image)
+        except Exception:
+            await asyncio.shield(self._give_up(intent.id))
+            raise
+
+    async def _give_up(self, intent_id: UUID) -> None:
+        """Purge the files of an intent, unless its image was committed after all."""
+        with suppress(DatabaseUnavailable, StorageError):
+            async with self._database.transaction() as session:
+                intent = await ImageRepository(session).claim(intent_id)
+                if intent is None:
+                    return
+                for key in intent.keys:
+                    await self._images.delete(key)
+                await session.delete(intent)
+                return
+        log.warning("an upload's files are left to the sweeper", intent=str(intent_id))
+
+
+def _image(picture: DevelopedPicture, key: str, variants: dict[str, str]) -> Image:
+    return Image(
+        id=new_id(),
+        key=key,
+        content_type=picture.content_type,
+        width=picture.width,
+        height=picture.height,
+        bytes=len(picture.data),
+        variants=[
+            {
+                "name": each.name,
+                "key": variants[each.name],
+                "width": each.width,
+                "height": each.height,
+            }
+            for each in picture.variants
+        ],
+    )
