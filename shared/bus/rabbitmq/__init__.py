@@ -14,6 +14,7 @@ from shared.bus.rabbitmq.connection import Link, end_channel
 from shared.bus.rabbitmq.publisher import CONFIRM_DEADLINE, Publisher
 from shared.bus.rabbitmq.subscription import RabbitSubscription
 from shared.bus.rabbitmq.topology import declare
+from shared.errors import BusUnavailable
 
 
 class RabbitBus:
@@ -54,6 +55,8 @@ class RabbitBus:
     async def subscribe(
         self, queue: str, *, prefetch: int = 200
     ) -> AsyncIterator[RabbitSubscription]:
+        if self._consuming.closed:
+            raise BusUnavailable("the bus is closed")
         subscription = RabbitSubscription(self._consuming, queue, prefetch, self._restore)
         self._subscriptions.add(subscription)
         try:

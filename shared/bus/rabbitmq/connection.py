@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from aiormq import Channel, Connection
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from aiormq.exceptions import AMQPChannelError, AMQPError
+from pamqp.exceptions import PAMQPException
 from yarl import URL
 
 from shared.errors import BusUnavailable
@@ -25,6 +26,10 @@ logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 HEARTBEAT = 5
 """Seconds. We give a silent broker up after 18, it gives us up after 10."""
+
+# StopAsyncIteration is how aiormq learns that the peer hung up during the handshake, the
+# next two what it makes of a peer that does not speak AMQP.
+_LOST = (AMQPError, OSError, RuntimeError, StopAsyncIteration, PAMQPException, ValueError)
 
 CALL_DEADLINE = 5.0
 CLOSE_DEADLINE = 3.0
@@ -50,9 +55,7 @@ async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
     if task.cancelled():
         raise BusUnavailable("the connection to the broker was lost")
     error = task.exception()
-    if isinstance(error, AMQPError | OSError | RuntimeError) and not isinstance(
-        error, AMQPChannelError
-    ):
+    if isinstance(error, _LOST) and not isinstance(error, AMQPChannelError):
         raise BusUnavailable(f"no connection to the broker: {error!r}") from error
     return task.result()
 
@@ -66,13 +69,16 @@ class Link:
         self._opening = asyncio.Lock()
         self._connection: Connection | None = None
         self._transport = _Transport(self._url)
-        self._closed = False
+        self.closed = False
 
     async def channel(self, *, on_return_raises: bool = True) -> Channel:
         """Open a channel; raise `BusUnavailable` if the broker cannot be reached."""
         connection = await self._open()
         opening = connection.channel(on_return_raises=on_return_raises)
-        return cast("Channel", await within(CALL_DEADLINE, opening))
+        try:
+            return cast("Channel", await within(CALL_DEADLINE, opening))
+        except AMQPChannelError as error:
+            raise BusUnavailable(f"the broker opened no channel: {error!r}") from error
 
     async def blocked(self) -> bool:
         """Tell whether the broker, by a memory or disk alarm, reads nothing we publish."""
@@ -85,32 +91,37 @@ class Link:
             return True
         return False
 
-    async def drop(self) -> None:
-        """Cut the connection without a farewell: what is in flight on it is in doubt."""
-        connection, self._connection = self._connection, None
-        self._transport.abort()
-        await _end(connection)
+    async def drop(self, channel: Channel) -> None:
+        """Cut the channel's connection without a farewell: what is in flight on it is in doubt."""
+        if channel.connection is self._connection:
+            connection, self._connection = self._connection, None
+            self._transport.abort()
+            await _end(connection)
 
     async def close(self) -> None:
         """End the connection in order, cut it if that takes too long; opens no other."""
-        self._closed = True
+        self.closed = True
         connection, self._connection = self._connection, None
         await _end(connection)
         self._transport.abort()
 
     async def _open(self) -> Connection:
         async with self._opening:
-            if self._closed:
+            if self.closed:
                 raise BusUnavailable("the bus is closed")
             if self._connection is None or not self._connection.is_opened:
-                await self.drop()
+                transport = _Transport(self._url)
                 connection = Connection(
                     self._url,
                     client_properties={"connection_name": self._name},
-                    transport_factory=self._transport,
+                    transport_factory=transport,
                 )
-                await within(CALL_DEADLINE, connection.connect())
-                self._connection = connection
+                try:
+                    await within(CALL_DEADLINE, connection.connect())
+                except BusUnavailable:
+                    transport.abort()
+                    raise
+                self._connection, self._transport = connection, transport
             return self._connection
 
 

@@ -40,7 +40,7 @@ class Publisher:
         await asyncio.wait({batch.settled}, timeout=self._deadline)
         self.unrouted += batch.unrouted
         if not batch.settled.done():
-            await self._doubt()
+            await self._doubt(channel)
         elif isinstance(batch.settled.exception(), ChannelNotFoundEntity):
             await self._restore()
         if not batch.answered:
@@ -61,14 +61,14 @@ class Publisher:
                 self._channel = await self._link.channel(on_return_raises=False)
             return self._channel
 
-    async def _doubt(self) -> None:
+    async def _doubt(self, channel: Channel) -> None:
         """Drop a connection that owes us answers, unless it is blocked.
 
         The broker reads a blocked connection to its end once the alarm is over, so a new
         one for each attempt would only pile up copies.
         """
         if not await self._link.blocked():
-            await self._link.drop()
+            await self._link.drop(channel)
 
     async def _reason(self, batch: Batch) -> str:
         if await self._link.blocked():

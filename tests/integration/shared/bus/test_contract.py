@@ -263,6 +263,9 @@ async def test_a_closed_bus_is_unavailable(bus: Bus) -> None:
         await bus.check()
     with pytest.raises(BusUnavailable):
         await bus.publish([message(1)])
+    with pytest.raises(BusUnavailable):
+        async with bus.subscribe(EMAILS.name):
+            pass
 
 
 async def test_a_receiver_may_come_up_before_the_service_that_it_listens_to(bus: Bus) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.bus import Bus
 from shared.bus.rabbitmq import RabbitBus
-from shared.errors import BusError, BusUnavailable
+from shared.errors import BusUnavailable
 from tests.buses import (
     EMAILS,
     ids,
@@ -116,12 +116,19 @@ async def test_a_batch_that_is_refused_whole_takes_nothing(rabbit: Bus, amqp_url
         assert await rabbit.publish([message(1), message(2)]) == frozenset()
 
 
-async def test_a_queue_that_exists_otherwise_is_named(rabbit: Bus, amqp_url: str) -> None:
-    async with aiormq.connect(amqp_url) as connection:
-        channel = await connection.channel()
-        await channel.queue_declare(EMAILS.name, durable=True)
-    with pytest.raises(BusError, match=r"notifier\.emails exists with other properties"):
-        await rabbit.declare(topology(EMAILS))
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00" * 64])
+async def test_a_port_that_is_no_broker_is_unavailable(greeting: bytes) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    bus = RabbitBus(f"amqp://127.0.0.1:{port}/")
+    with pytest.raises(BusUnavailable):
+        await bus.check()
+    await bus.close()
+    server.close()
 
 
 async def test_an_unreachable_broker_is_unavailable_and_its_password_is_not_shown() -> None:
