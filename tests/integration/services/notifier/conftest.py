@@ -1,14 +1,23 @@
 """A notifier on an empty, migrated database, its REST API, and what it is told of."""
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
+from services.notifier.models import Notification
+from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
+from shared import contracts
 from shared.bus.memory import MemoryBus
+from shared.events import Event, encode
+from tests.integration.shared.conftest import running, until
+from tests.samples import event
 
 KEY = "a key of the tests, long enough for HS256"
 
@@ -24,7 +33,8 @@ async def notifier(database_url: str, tmp_path: Path) -> AsyncIterator[Notifier]
         public_url="https://notifier.example",
     )
     service = Notifier(settings, MemoryBus())
-    await service.migrations.apply(service.database)
+    await service.migrate()
+    await service.check()
     yield service
     await service.close()
 
@@ -43,3 +53,45 @@ def client(notifier: Notifier, public: httpx2.AsyncClient) -> httpx2.AsyncClient
     token = notifier.tokens.issue("admin", ["notifier:admin"])
     public.headers["Authorization"] = f"Bearer {token}"
     return public
+
+
+async def subscribe(notifier: Notifier, email: str, topic: Any, **wish: Any) -> str:
+    """Subscribe somebody; returns the token of the unsubscribe link."""
+    async with notifier.database.transaction() as session:
+        wanted = Wish(email=email, topic=topic, **wish)
+        subscription, _ = await SubscriptionRepository(session).add(wanted)
+    return subscription.token
+
+
+async def tell(notifier: Notifier, *events: Event[Any]) -> None:
+    """Let the notifier receive these events from the bus and react to them."""
+
+    async def done() -> bool:
+        return all(state != "pending" for _, state in await notifier.inbox.status())
+
+    async with running(notifier.consumer, notifier.worker):
+        for each in events:
+            assert await notifier.bus.publish([encode(each)])
+        await until(done)
+
+
+async def ledger(notifier: Notifier) -> list[Notification]:
+    async with notifier.database.reading() as session:
+        return list(await session.scalars(select(Notification).order_by(Notification.id)))
+
+
+async def told(notifier: Notifier) -> list[str]:
+    return sorted(each.email for each in await ledger(notifier))
+
+
+def repriced(product: contracts.Product, old: str, new: str, **fields: Any) -> Event[Any]:
+    """The `pre_save` of a change of price."""
+    original = product.model_copy(update={"price": Decimal(old)})
+    instance = product.model_copy(update={"price": Decimal(new), "version": 2} | fields)
+    return event(
+        instance,
+        signal="pre_save",
+        original=original,
+        changes=original.changes_to(instance),
+        created=False,
+    )

@@ -1,0 +1,189 @@
+"""The notifier's reactions, through the bus, the inbox and a worker."""
+
+from typing import Any
+
+import pytest
+
+from services.notifier.service import Notifier
+from shared import contracts
+from shared.events import new_id
+from shared.storage import new_key
+from tests.integration.services.notifier.conftest import (
+    ledger,
+    repriced,
+    subscribe,
+    tell,
+    told,
+)
+from tests.samples import event, product
+
+ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
+TARGET = {"target_minor": 1500, "currency": "EUR"}
+
+
+def picture(key: str, *variants: str) -> contracts.Picture:
+    return contracts.Picture(
+        id=new_id(),
+        key=key,
+        url=f"http://catalog.test/v1/images/{key}",
+        content_type="image/png",
+        width=800,
+        height=600,
+        bytes=4,
+        variants=tuple(
+            contracts.Variant(name="thumbnail", key=each, width=80, height=60) for each in variants
+        ),
+    )
+
+
+async def store(notifier: Notifier, *keys: str) -> None:
+    for key in keys:
+        await notifier.images.put(key, b"data", "image/png")
+
+
+async def stored(notifier: Notifier) -> set[str]:
+    return {each.key async for each in notifier.images.keys()}  # noqa: SIM118 - not a mapping
+
+
+def test_the_notifier_has_exactly_three_receivers(notifier: Notifier) -> None:
+    listened = {
+        each.name: {(signal, sender.sender_name) for signal, sender in each.listens}
+        for each in notifier.receivers
+    }
+    assert listened == {
+        "email_new_product": {("post_save", "catalog.product")},
+        "email_price_drop": {("pre_save", "catalog.product")},
+        "purge_images": {("pre_delete", "catalog.product"), ("pre_delete", "catalog.image")},
+    }
+
+
+async def test_subscribers_of_new_products_are_told_once(notifier: Notifier) -> None:
+    for email in (ADA, BOB):
+        await subscribe(notifier, email, "new_product")
+    await subscribe(notifier, EVE, "price_drop")
+    created = event(created=True)
+    await tell(notifier, created, created)
+    assert await told(notifier) == [ADA, BOB]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"created": False}, {"created": True, "origin": "import"}], ids=str
+)
+async def test_changes_and_imports_are_not_new_products(
+    notifier: Notifier, fields: dict[str, Any]
+) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(**fields))
+    assert await ledger(notifier) == []
+
+
+async def test_a_batch_of_new_products_is_told(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True, origin="batch"))
+    assert await told(notifier) == [ADA]
+
+
+async def test_a_price_drop_is_told_and_a_rise_is_not(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "price_drop")
+    lamp = product()
+    await tell(notifier, repriced(lamp, "19.99", "24.99"), repriced(lamp, "24.99", "14.99"))
+    [told_once] = await ledger(notifier)
+    assert (told_once.email, told_once.topic, told_once.state) == (ADA, "price_drop", "pending")
+
+
+async def test_prices_in_two_currencies_are_not_compared(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "price_drop")
+    await tell(notifier, repriced(product(), "19.99", "14.99", currency="USD"))
+    assert await ledger(notifier) == []
+
+
+async def test_a_product_without_a_before_has_no_price_drop(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "price_drop")
+    await tell(notifier, event(signal="pre_save", created=True))
+    assert await ledger(notifier) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reached"),
+    [
+        ("19.99", "15.00", True),
+        ("19.99", "14.99", True),
+        ("15.01", "15.00", True),
+        ("19.99", "15.01", False),
+        ("15.00", "14.99", False),
+    ],
+)
+async def test_a_target_is_reached_when_the_price_falls_from_above_to_it_or_below(
+    notifier: Notifier, old: str, new: str, *, reached: bool
+) -> None:
+    lamp = product()
+    await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **TARGET)
+    await tell(notifier, repriced(lamp, old, new))
+    assert await told(notifier) == ([ADA] if reached else [])
+
+
+async def test_a_target_in_another_currency_or_of_another_product_is_not_reached(
+    notifier: Notifier,
+) -> None:
+    lamp = product()
+    wrong = TARGET | {"currency": "USD"}
+    await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **wrong)
+    await subscribe(notifier, BOB, "price_drop", product_id=new_id(), **TARGET)
+    await tell(notifier, repriced(lamp, "19.99", "14.99"))
+    assert await ledger(notifier) == []
+
+
+async def test_who_subscribed_twice_is_told_once(notifier: Notifier) -> None:
+    lamp = product()
+    await subscribe(notifier, ADA, "price_drop")
+    await subscribe(notifier, ADA, "price_drop", product_id=lamp.id)
+    await tell(notifier, repriced(lamp, "19.99", "14.99"))
+    assert await told(notifier) == [ADA]
+
+
+async def test_events_out_of_order_and_repeated_leave_the_same(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    await subscribe(notifier, ADA, "price_drop")
+    key = new_key("png")
+    await store(notifier, key)
+    lamp = product(images=(picture(key),))
+    created, drop = event(lamp, created=True), repriced(lamp, "19.99", "14.99")
+    gone = event(lamp, signal="pre_delete")
+    await tell(notifier, gone, drop, created, drop, gone, created)
+    assert [each.topic for each in await ledger(notifier)].count("new_product") == 1
+    assert [each.topic for each in await ledger(notifier)].count("price_drop") == 1
+    assert await stored(notifier) == set()
+
+
+async def test_a_price_that_its_currency_cannot_have_is_parked(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "price_drop")
+    await tell(notifier, repriced(product(currency="XXX"), "19.99", "14.99"))
+    [parked] = await notifier.inbox.parked()
+    assert "cannot be compared" in parked.reason
+
+
+async def test_a_deleted_product_takes_all_its_files_and_no_other(notifier: Notifier) -> None:
+    one, small, two, other = (new_key("png") for _ in range(4))
+    await store(notifier, one, small, two, other)
+    pictures = (picture(one, small), picture(two))
+    await tell(notifier, event(product(images=pictures), signal="pre_delete"))
+    assert await stored(notifier) == {other}
+
+
+async def test_a_deleted_image_takes_its_files_even_if_one_is_gone(notifier: Notifier) -> None:
+    key, small, other = (new_key("png") for _ in range(3))
+    await store(notifier, small, other)
+    fields = picture(key, small).model_dump() | {"product_id": new_id()}
+    image = contracts.Image.model_validate(fields)
+    await tell(notifier, event(image, signal="pre_delete"))
+    assert await stored(notifier) == {other}
+    assert await notifier.inbox.parked() == []
+
+
+async def test_a_key_that_is_not_ours_is_left_alone(notifier: Notifier) -> None:
+    key = new_key("png")
+    await store(notifier, key)
+    pictures = (picture("../secret.png"), picture(key))
+    await tell(notifier, event(product(images=pictures), signal="pre_delete"))
+    assert await stored(notifier) == set()
+    assert await notifier.inbox.parked() == []
