@@ -4,9 +4,12 @@ CatalogError
  ├─ NotFound            there is no such thing
  ├─ Conflict            it clashes with what is there
  │   └─ SkuTaken        another product has that SKU
+ ├─ UnknownCategory     a product shall stand in a category that is not there
  ├─ PreconditionFailed  the thing is no longer what the caller saw
  └─ InvalidCursor       the place to go on from is not one that a page gave
 """
+
+from uuid import UUID
 
 from shared.errors import HeliographError
 
@@ -29,6 +32,14 @@ class SkuTaken(Conflict):
     def __init__(self, sku: str) -> None:
         super().__init__(f"another product has the SKU {sku}")
         self.sku = sku
+
+
+class UnknownCategory(CatalogError):
+    """The payload names a category that does not exist."""
+
+    def __init__(self, category_id: UUID) -> None:
+        super().__init__(f"there is no category {category_id}")
+        self.category_id = category_id
 
 
 class PreconditionFailed(CatalogError):

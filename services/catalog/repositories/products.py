@@ -1,15 +1,25 @@
 """Products: loading, saving, deleting."""
 
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from services.catalog.errors import Conflict, NotFound, PreconditionFailed
+from services.catalog.errors import NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
-from services.catalog.repositories.announcing import AnnouncingRepository, now
+from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
+from services.catalog.repositories.listing import Listing
 from shared import contracts
+from shared.database import Session
+
+_WHOLE = (selectinload(Product.images), selectinload(Product.categories))
+"""Loads what a snapshot shows."""
+
+STEP = 1_000
+"""Rows that a bulk write holds in memory at once."""
 
 
 class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
@@ -17,12 +27,33 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
 
     model = Product
 
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._originals: dict[UUID, contracts.Product] = {}
+
     def snapshot(self, instance: Product) -> contracts.Product:
         return self.snapshots.product(instance)
 
     async def get(self, product_id: UUID) -> Product:
         """Load a product with its images and categories; raise `NotFound`."""
         return await self._load(product_id, lock=False)
+
+    async def exists(self, product_id: UUID) -> bool:
+        """Whether there is such a product now."""
+        found = await self.session.scalar(select(Product.id).where(Product.id == product_id))
+        return found is not None
+
+    async def page(self, listing: Listing) -> tuple[list[Product], str | None]:
+        """List products, and the cursor of the next page if there is one.
+
+        Raises `InvalidCursor`.
+        """
+        query = select(Product).options(*_WHOLE)
+        found = list(await self.session.scalars(listing.paged(listing.filtered(query))))
+        if len(found) <= listing.limit:
+            return found, None
+        page = found[: listing.limit]
+        return page, listing.cursor(page[-1])
 
     async def edit(self, product_id: UUID, *, version: int | None = None) -> Product:
         """Load a product to change it: nobody else can until the transaction ends.
@@ -34,18 +65,34 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
             raise PreconditionFailed(
                 f"the product has version {product.version}, not {version}: read it again"
             )
-        self._originals[product.id] = self.snapshot(product)
+        self.remember(product)
         return product
 
+    async def edit_many(self, product_ids: Collection[UUID]) -> dict[UUID, Product]:
+        """Load products to change them, those that exist, by id.
+
+        They are locked in the order of their ids, so that two that lock several never wait
+        for each other in a circle.
+        """
+        return await self._edit_where(Product.id.in_(product_ids))
+
+    async def _edit_where(
+        self, condition: ColumnElement[bool], limit: int | None = None
+    ) -> dict[UUID, Product]:
+        query = select(Product).where(condition).order_by(Product.id).limit(limit).options(*_WHOLE)
+        found = await self.session.scalars(_locking(query))
+        products = {product.id: product for product in found}
+        self._originals |= {each.id: self.snapshot(each) for each in products.values()}
+        return products
+
+    def remember(self, product: Product) -> contracts.Product:
+        """Take the product as it is now for the `original` of its next save."""
+        snapshot = self._originals[product.id] = self.snapshot(product)
+        return snapshot
+
     async def _load(self, product_id: UUID, *, lock: bool) -> Product:
-        query = (
-            select(Product)
-            .where(Product.id == product_id)
-            .options(selectinload(Product.images), selectinload(Product.categories))
-        )
-        if lock:
-            query = query.with_for_update().execution_options(populate_existing=True)
-        product = await self.session.scalar(query)
+        query = select(Product).where(Product.id == product_id).options(*_WHOLE)
+        product = await self.session.scalar(_locking(query) if lock else query)
         if product is None:
             raise NotFound(f"there is no product {product_id}")
         return product
@@ -56,28 +103,101 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         A save that changes nothing writes nothing and announces nothing. Raises `Conflict`
         if another product has the SKU.
         """
-        original = self._originals.get(product.id)
-        product.updated_at = now()
-        if original is None:
-            product.created_at = product.updated_at
-            product.version = 1
-        else:
-            product.version = original.version + 1
+        [saved] = await self.save_many([product])
+        return saved
+
+    async def save_many(self, products: Sequence[Product]) -> list[contracts.Product]:
+        """Save as `save` does, all or nothing, at the price of a few statements."""
+        originals = [self._originals.get(each.id) for each in products]
+        moment = now()
+        before = [(each.version, each.updated_at) for each in products]
+        for product, original in zip(products, originals, strict=True):
+            product.updated_at = moment
+            if original is None:
+                product.created_at, product.version = moment, 0
+            product.version = next_version(self.session, product.id, product.version)
+        drafts = [
+            (product, original, product.version)
+            for product, original in zip(products, originals, strict=True)
+        ]
+        if len(products) > 1:
+            await self._check_skus(products)
         try:
-            saved = await self._save(product, original, product.version)
+            saved = await self._save_all(drafts)
         except IntegrityError as error:
-            raise Conflict(f"another product has the SKU {product.sku}") from error
-        if saved is None and original is not None:
-            product.version, product.updated_at = original.version, original.updated_at
-            return original
-        snapshot = saved or self.snapshot(product)
-        self._originals[product.id] = snapshot
-        return snapshot
+            raise SkuTaken(products[0].sku) from error
+        for product, unchanged, (version, updated_at) in zip(products, saved, before, strict=True):
+            if unchanged is None:
+                product.version, product.updated_at = version, updated_at
+        snapshots = [
+            after or original or self.snapshot(product)
+            for product, original, after in zip(products, originals, saved, strict=True)
+        ]
+        self._originals |= {each.id: each for each in snapshots}
+        return snapshots
+
+    async def _check_skus(self, products: Sequence[Product]) -> None:
+        """Raise `SkuTaken` naming the first of many; the constraint names none of them."""
+        seen: set[str] = set()
+        for product in products:
+            if product.sku in seen:
+                raise SkuTaken(product.sku)
+            seen.add(product.sku)
+        owners = await self.session.execute(
+            select(Product.sku, Product.id).where(Product.sku.in_(seen))
+        )
+        ids = {product.id for product in products}
+        taken = {sku for sku, owner in owners if owner not in ids}
+        for product in products:
+            if product.sku in taken:
+                raise SkuTaken(product.sku)
+
+    async def update_where(
+        self, condition: ColumnElement[bool], change: Callable[[Product], None]
+    ) -> int:
+        """Apply `change` to every product that meets the condition, with signals for each row.
+
+        Returns how many products there were. Works in steps of 1,000 rows, so that memory does
+        not grow with their number.
+        """
+        return await self._in_steps(condition, partial(self._update, change))
+
+    async def delete_where(self, condition: ColumnElement[bool]) -> int:
+        """Delete every product that meets the condition, with signals for each row."""
+        return await self._in_steps(condition, self.delete_many)
+
+    async def _in_steps(
+        self,
+        condition: ColumnElement[bool],
+        work: Callable[[Sequence[Product]], Awaitable[object]],
+    ) -> int:
+        count, last = 0, UUID(int=0)
+        while True:
+            step = await self._edit_where(and_(condition, Product.id > last), STEP)
+            if not step:
+                return count
+            await work(tuple(step.values()))
+            count, last = count + len(step), max(step)
+
+    async def _update(self, change: Callable[[Product], None], products: Sequence[Product]) -> None:
+        for product in products:
+            change(product)
+        await self.save_many(products)
 
     async def delete(self, product: Product) -> None:
         """Delete a product from `edit`, with its images.
 
         The images travel in the product's snapshot and announce nothing of their own.
         """
-        await self._delete(product, product.version + 1, *product.images)
-        self._originals.pop(product.id, None)
+        await self.delete_many([product])
+
+    async def delete_many(self, products: Sequence[Product]) -> None:
+        """Delete as `delete` does, at the price of a few statements."""
+        drafts = [(each, next_version(self.session, each.id, each.version)) for each in products]
+        await self._delete_all(drafts, *(image for each in products for image in each.images))
+        for product in products:
+            self._originals.pop(product.id, None)
+
+
+def _locking(query: Select[Product]) -> Select[Product]:
+    return query.with_for_update().execution_options(populate_existing=True)
