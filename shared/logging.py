@@ -11,7 +11,7 @@ import structlog
 _PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*):[^\s/]*@")
 
 # Loggers that repeat at INFO what our own lines say.
-_TALKATIVE = ("uvicorn.access", "aiormq", "aio_pika", "aiosqlite", "botocore")
+_TALKATIVE = ("uvicorn", "alembic", "aiormq", "aio_pika", "aiosqlite", "botocore")
 
 
 def masked(text: str) -> str:
