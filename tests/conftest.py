@@ -110,7 +110,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for marker, name in NAMES.items():
         counts = {
-            outcome: sum(marker in report.keywords for report in reports)
+            outcome: sum(marker in getattr(report, "keywords", ()) for report in reports)
             for outcome in OUTCOMES
             if (reports := terminalreporter.getreports(outcome))
         }
