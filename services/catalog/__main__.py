@@ -1,0 +1,33 @@
+"""The catalog's programs: `python -m services.catalog`."""
+
+from typing import TYPE_CHECKING
+
+from services.catalog.settings import CatalogSettings
+from shared.cli import command_line
+from shared.cli_inbox import outbox_commands
+from shared.cli_program import Program
+
+if TYPE_CHECKING:
+    from services.catalog.service import Catalog
+    from shared.bus import Bus
+
+
+def _catalog(settings: CatalogSettings, bus: "Bus") -> "Catalog":
+    from services.catalog.service import Catalog
+
+    return Catalog(settings, bus)
+
+
+program = Program("catalog", CatalogSettings, _catalog)
+app = command_line(
+    program,
+    {"api": 8000, "relay": 8010, "work": 8020},
+    {
+        "relay": "Publish the events of the outbox.",
+        "work": "Count views, and purge the files of uploads that came to nothing.",
+    },
+)
+app.add_typer(outbox_commands(program, lambda service: service.outbox), name="outbox")
+
+if __name__ == "__main__":
+    app(prog_name="python -m services.catalog")

@@ -1,0 +1,27 @@
+"""The notifier's programs: `python -m services.notifier`."""
+
+from typing import TYPE_CHECKING
+
+from services.notifier.settings import NotifierSettings
+from shared.cli import command_line
+from shared.cli_program import Program
+
+if TYPE_CHECKING:
+    from services.notifier.service import Notifier
+    from shared.bus import Bus
+
+
+def _notifier(settings: NotifierSettings, bus: "Bus") -> "Notifier":
+    from services.notifier.service import Notifier
+
+    return Notifier(settings, bus)
+
+
+app = command_line(
+    Program("notifier", NotifierSettings, _notifier),
+    {"api": 8001, "work": 8021},
+    {"work": "Take events from the bus, purge the files of what was deleted and send emails."},
+)
+
+if __name__ == "__main__":
+    app(prog_name="python -m services.notifier")
