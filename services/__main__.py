@@ -1,0 +1,77 @@
+"""Every service in one process, on embedded parts by default: `python -m services`."""
+
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from shared.cli_program import typer_app
+
+if TYPE_CHECKING:
+    from services.embedded import Embedded
+
+app = typer_app("Run the catalog and the notifier in one process, migrated.")
+
+
+@app.command()
+def run(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="The catalog's port; the notifier has the next; 0 for free ones.")
+    ] = 8000,
+) -> None:
+    """Run the catalog and the notifier in one process, migrated."""
+    from shared import serving
+    from shared.logging import configure
+
+    configure()
+    serving.run(_main(host, port))
+
+
+async def _main(host: str, port: int) -> None:
+    import asyncio
+    import os
+
+    from services.embedded import embedded
+    from shared.programs import run_parts
+
+    async with embedded(host, port, os.environ) as both:
+        greeting = asyncio.create_task(_greet(both))
+        try:
+            await run_parts(both.parts)
+        finally:
+            greeting.cancel()
+
+
+async def _greet(both: "Embedded") -> None:
+    """Say where everything is, once it answers."""
+    from rich.console import Console
+    from rich.text import Text
+
+    for server in both.servers:
+        await server.ready.wait()
+    lines = [
+        ("catalog", both.catalog_url),
+        ("", f"{both.catalog_url}/docs"),
+        ("notifier", both.notifier_url),
+        ("", f"{both.notifier_url}/docs"),
+        ("images", _place(both.catalog_settings.image_store_url)),
+        ("mail", _place(both.notifier_settings.smtp_url)),
+        *(("token", token) for token in both.development_tokens()),
+    ]
+    console = Console(soft_wrap=True, highlight=False)
+    for name, value in lines:
+        console.print(Text(f"{name:<10}", style="bold cyan"), Text(value), sep="")
+
+
+def _place(url: str) -> str:
+    """A directory as its path, anything else as its URL without what may be secret."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m services")
