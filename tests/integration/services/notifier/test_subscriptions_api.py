@@ -53,9 +53,7 @@ async def test_subscriptions_are_listed_by_page_and_filter(client: httpx2.AsyncC
             "/v1/subscriptions", params={"email": "ada@Example.org", "topic": "price_drop"}
         )
     ).json()["items"]
-    assert [(each["email"], each["topic"]) for each in found] == [
-        ("ada@example.org", "price_drop")
-    ]
+    assert [(each["email"], each["topic"]) for each in found] == [("ada@example.org", "price_drop")]
 
 
 @pytest.mark.parametrize(

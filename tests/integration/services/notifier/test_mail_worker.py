@@ -1,0 +1,258 @@
+"""The mail worker with a real mail server."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from services.notifier.composer import Composer
+from services.notifier.mail_worker import MailWorker
+from services.notifier.mailer import MailDeferred, MemoryMailer, mailer
+from services.notifier.models import Notification, Occasion
+from services.notifier.repositories.outgoing import Outgoing
+from services.notifier.repositories.subscriptions import SubscriptionRepository
+from services.notifier.service import Notifier
+from shared.types import database_now
+from tests.integration.services.notifier.conftest import ledger, repriced, subscribe, tell
+from tests.integration.shared.conftest import running, until
+from tests.samples import event, product
+from tests.servers.smtp import SMTPServer
+
+ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
+
+MakeWorker = Callable[..., MailWorker]
+
+
+@pytest.fixture
+async def worker(notifier: Notifier, smtp_server: SMTPServer) -> AsyncIterator[MakeWorker]:
+    """Make mail workers for the server."""
+    mailers = []
+
+    def make(url: str = smtp_server.url, **options: Any) -> MailWorker:
+        mailers.append(mailer(url))
+        return MailWorker(
+            Outgoing(notifier.database),
+            mailers[-1],
+            Composer("Shop <news@shop.example>", "https://notifier.example"),
+            notifier.mail_bell,
+            **{"on_outcome": lambda _state: None} | options,
+        )
+
+    yield make
+    for each in mailers:
+        await each.close()
+
+
+async def states(notifier: Notifier) -> dict[str, str]:
+    return {each.email: each.state for each in await ledger(notifier)}
+
+
+async def until_settled(notifier: Notifier) -> dict[str, str]:
+    async def settled() -> bool:
+        return "pending" not in (await states(notifier)).values()
+
+    await until(settled)
+    return await states(notifier)
+
+
+async def until_tried(notifier: Notifier) -> Notification:
+    async def tried() -> Notification | None:
+        [one] = await ledger(notifier)
+        return one if one.reason else None
+
+    found: Notification = await until(tried)
+    return found
+
+
+async def change(notifier: Notifier, **values: Any) -> None:
+    async with notifier.database.transaction() as session:
+        await session.execute(update(Notification).values(**values))
+
+
+async def test_each_subscriber_gets_an_email_of_its_own(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    outcomes: Counter[str] = Counter()
+    token = await subscribe(notifier, ADA, "new_product")
+    await subscribe(notifier, BOB, "new_product")
+    await tell(notifier, event(product(name="Lamp"), created=True))
+    async with running(worker(on_outcome=lambda state: outcomes.update([state]))):
+        await until_settled(notifier)
+    first, second = smtp_server.messages
+    assert (first.recipients, second.recipients) == ((ADA,), (BOB,))
+    assert first.message["Subject"] == "New: Lamp"
+    assert first.message["List-Unsubscribe"] == f"<https://notifier.example/unsubscribe/{token}>"
+    assert first.message["Message-ID"] != second.message["Message-ID"]
+    assert smtp_server.connections == 1
+    assert outcomes == {"sent": 2}
+    assert {each.attempts for each in await ledger(notifier)} == {1}
+    assert all(each.sent_at for each in await ledger(notifier))
+
+
+async def test_a_price_drop_names_both_prices(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    await subscribe(notifier, ADA, "price_drop")
+    await tell(notifier, repriced(product(name="Lamp"), "19.99", "14.99"))
+    async with running(worker()):
+        await until_settled(notifier)
+    [email] = smtp_server.messages
+    assert email.message["Subject"] == "Price drop: Lamp now 14.99 EUR (was 19.99 EUR)"
+
+
+async def test_a_refused_email_fails_at_once_and_its_neighbours_are_sent(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    smtp_server.refuse("550 No such user", "RCPT")
+    for email in (ADA, BOB):
+        await subscribe(notifier, email, "new_product")
+    await tell(notifier, event(created=True))
+    async with running(worker()):
+        assert await until_settled(notifier) == {ADA: "failed", BOB: "sent"}
+    failed, _ = await ledger(notifier)
+    assert failed.reason == "550 No such user"
+    assert failed.sent_at is None
+
+
+async def test_a_deferred_email_is_tried_again_and_is_the_same(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    smtp_server.drop(accept=True)
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True))
+    async with running(worker()):
+        assert await until_settled(notifier) == {ADA: "sent"}
+    first, second = smtp_server.messages
+    assert first.message["Message-ID"] == second.message["Message-ID"]
+    assert first.message["Date"] == second.message["Date"]
+    assert [each.attempts for each in await ledger(notifier)] == [2]
+
+
+async def test_an_email_that_cannot_be_sent_for_a_day_has_failed(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    smtp_server.refuse("451 Later")
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True))
+    await change(notifier, created_at=database_now(-25 * 3600.0))
+    async with running(worker()):
+        assert await until_settled(notifier) == {ADA: "failed"}
+
+
+async def test_emails_wait_while_the_mail_server_is_away(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    for email in (ADA, BOB, EVE):
+        await subscribe(notifier, email, "new_product")
+    await tell(notifier, event(created=True))
+    away = worker("smtp://127.0.0.1:1")
+    async with running(away):
+        await until(lambda: away.trouble)
+    assert [each.attempts for each in await ledger(notifier)] == [1, 0, 0]
+    assert set((await states(notifier)).values()) == {"pending"}
+    async with running(worker()):
+        await until_settled(notifier)
+    assert {each.recipients for each in smtp_server.messages} == {(ADA,), (BOB,), (EVE,)}
+
+
+async def test_an_email_that_cannot_be_composed_fails_and_blocks_no_other(
+    notifier: Notifier, worker: MakeWorker
+) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True))
+    async with notifier.database.transaction() as session:
+        await session.execute(update(Occasion).values(product="{}"))
+    await subscribe(notifier, BOB, "price_drop")
+    await tell(notifier, repriced(product(), "19.99", "14.99"))
+    async with running(worker()):
+        assert await until_settled(notifier) == {ADA: "failed", BOB: "sent"}
+    assert "cannot be composed" in ((await ledger(notifier))[0].reason or "")
+
+
+async def test_who_unsubscribed_meanwhile_is_sent_nothing(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product")
+    await subscribe(notifier, BOB, "new_product")
+    await tell(notifier, event(created=True))
+    async with notifier.database.transaction() as session:
+        await SubscriptionRepository(session).unsubscribe(token)
+    async with running(worker()):
+        assert await until_settled(notifier) == {ADA: "cancelled", BOB: "sent"}
+    assert [each.recipients for each in smtp_server.messages] == [(BOB,)]
+
+
+async def test_two_workers_share_the_emails(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    people = [f"user{number}@example.org" for number in range(50)]
+    for email in people:
+        await subscribe(notifier, email, "new_product")
+    async with running(worker(), worker()):
+        await tell(notifier, event(created=True))
+        await until_settled(notifier)
+    assert sorted(each.recipients[0] for each in smtp_server.messages) == sorted(people)
+
+
+async def test_another_worker_takes_over_when_the_lease_ends(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True))
+    outgoing = Outgoing(notifier.database)
+    [stopped] = await outgoing.claim(10)
+    assert await outgoing.claim(10) == []
+    await change(notifier, due_at=database_now())
+    [taken] = await outgoing.claim(10)
+    assert (taken.token, taken.attempts) == (stopped.token + 1, 2)
+    assert await outgoing.renew([stopped]) == set()
+    await outgoing.settle(stopped, "failed", "a late word")
+    assert await states(notifier) == {ADA: "pending"}
+    await outgoing.settle(taken, "sent")
+    assert await states(notifier) == {ADA: "sent"}
+
+
+async def test_a_stop_hands_back_what_was_not_sent(notifier: Notifier, worker: MakeWorker) -> None:
+    class Stopping(MemoryMailer):
+        async def send(self, message: Any, recipient: str) -> None:
+            await super().send(message, recipient)
+            stopping.set()
+
+    for email in (ADA, BOB):
+        await subscribe(notifier, email, "new_product")
+    await tell(notifier, event(created=True))
+    stopping = asyncio.Event()
+    one = MailWorker(
+        Outgoing(notifier.database),
+        Stopping(),
+        Composer("news@shop.example", "https://notifier.example"),
+        notifier.mail_bell,
+        on_outcome=lambda _state: None,
+    )
+    async with asyncio.timeout(10):
+        await one.run(stopping)
+    assert await states(notifier) == {ADA: "sent", BOB: "pending"}
+    [left] = await Outgoing(notifier.database).claim(10)
+    assert (left.email, left.attempts) == (BOB, 1)
+
+
+async def test_a_deferral_keeps_its_reason(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    smtp_server.refuse("451 Greylisted", "RCPT")
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True))
+    async with running(worker()):
+        assert (await until_tried(notifier)).reason == "451 Greylisted"
+        assert await until_settled(notifier) == {ADA: "sent"}
+    assert (await ledger(notifier))[0].reason is None
+
+
+async def test_trouble_with_the_mail_server_only_degrades_the_notifier(
+    notifier: Notifier,
+) -> None:
+    notifier.mail_worker.trouble = str(MailDeferred("no route to the mail server"))
+    readiness = await notifier.health({"api", "work"}).readiness()
+    assert readiness.checks["mail"].detail == "no route to the mail server"
+    assert readiness.status == "degraded"

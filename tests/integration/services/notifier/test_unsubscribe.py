@@ -1,0 +1,91 @@
+"""The unsubscribe link, as people and mail programs use it."""
+
+import httpx2
+import pytest
+
+from services.notifier.service import Notifier
+from shared.events import new_id
+from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
+from tests.samples import event
+
+MULTIPART = (
+    b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
+)
+ADA, BOB = "ada@example.org", "bob@example.org"
+
+
+async def test_looking_at_the_page_changes_nothing(
+    notifier: Notifier, public: httpx2.AsyncClient
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product")
+    page = await public.get(f"/unsubscribe/{token}")
+    assert page.status_code == 200
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["X-Robots-Tag"] == "noindex"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert '<form method="post">' in page.text
+    assert ADA not in page.text
+    await tell(notifier, event(created=True))
+    assert await told(notifier) == [ADA]
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (b"", "application/x-www-form-urlencoded"),
+        (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+        (MULTIPART, "multipart/form-data; boundary=b"),
+    ],
+    ids=["button", "one click", "one click as multipart"],
+)
+async def test_posting_unsubscribes_however_often(
+    notifier: Notifier, public: httpx2.AsyncClient, content: bytes, content_type: str
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product")
+    await subscribe(notifier, BOB, "new_product")
+    for _ in range(2):
+        page = await public.post(
+            f"/unsubscribe/{token}", content=content, headers={"Content-Type": content_type}
+        )
+        assert page.status_code == 200
+        assert "You will get no more emails about new products." in page.text
+        assert ADA not in page.text
+    assert "no more" in (await public.get(f"/unsubscribe/{token}")).text
+    await tell(notifier, event(created=True))
+    assert await told(notifier) == [BOB]
+
+
+async def test_the_link_ends_all_of_its_topic_and_no_other(
+    notifier: Notifier, client: httpx2.AsyncClient
+) -> None:
+    token = await subscribe(notifier, ADA, "price_drop")
+    await subscribe(notifier, ADA, "price_drop", product_id=new_id())
+    await subscribe(notifier, ADA, "new_product")
+    await subscribe(notifier, BOB, "price_drop")
+    await client.post(f"/unsubscribe/{token}")
+    left = (await client.get("/v1/subscriptions")).json()["items"]
+    assert [(each["email"], each["topic"]) for each in left] == [
+        (ADA, "new_product"),
+        (BOB, "price_drop"),
+    ]
+
+
+async def test_who_unsubscribed_can_be_subscribed_again(
+    notifier: Notifier, client: httpx2.AsyncClient
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product")
+    await client.post(f"/unsubscribe/{token}")
+    again = await client.post("/v1/subscriptions", json={"email": ADA, "topic": "new_product"})
+    assert again.status_code == 201
+    await tell(notifier, event(created=True))
+    assert [each.email for each in await ledger(notifier)] == [ADA]
+
+
+@pytest.mark.parametrize("token", ["x", "A" * 32, "A" * 5000, "%00" + "A" * 31, "ü" * 32])
+async def test_an_unknown_link_is_a_page_that_says_so(
+    public: httpx2.AsyncClient, token: str
+) -> None:
+    for method in ("GET", "POST"):
+        page = await public.request(method, f"/unsubscribe/{token}")
+        assert page.status_code == 404
+        assert "not known" in page.text
