@@ -1,7 +1,7 @@
 """Parked events over REST: look at them, redrive or discard them. Every service has this."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -57,11 +57,11 @@ class Selection(BaseModel):
     )
 
     ids: Annotated[list[RowId], Field(min_length=1, max_length=MOST_IDS)] = []
-    all: Literal[True] | None = Field(None, json_schema_extra={"enum": [True]})
+    all: bool = Field(default=False, json_schema_extra={"const": True})
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Self:
-        if bool(self.ids) == bool(self.all):
+        if len(self.model_fields_set) != 1 or not (self.ids or self.all):
             raise ValueError('Must be either {"ids": […]} or {"all": true}')
         return self
 
