@@ -1,17 +1,17 @@
 """The problem that each error of the catalog is for its client."""
 
+from functools import partial
+
 import structlog
 from fastapi import FastAPI, Request, Response
 
 from services.catalog.errors import (
-    CatalogError,
     Conflict,
     InvalidCursor,
     NotFound,
     PreconditionFailed,
 )
 from services.catalog.pictures import (
-    PictureError,
     PictureInvalid,
     PictureTooLarge,
     PictureTypeUnsupported,
@@ -34,15 +34,15 @@ _NAMES: dict[type[Exception], str] = {
 
 def handle_errors(app: FastAPI) -> None:
     """Answer the catalog's own errors, and those of pictures and their store, with problems."""
-    app.add_exception_handler(CatalogError, _named)
+    for error, name in _NAMES.items():
+        app.add_exception_handler(error, partial(_named, name))
     app.add_exception_handler(InvalidCursor, _misplaced)
-    app.add_exception_handler(PictureError, _named)
     app.add_exception_handler(PictureInvalid, _damaged)
     app.add_exception_handler(StoreUnavailable, _store_away)
 
 
-async def _named(request: Request, error: Exception) -> Response:
-    return response(_NAMES[type(error)], str(error))
+async def _named(name: str, request: Request, error: Exception) -> Response:
+    return response(name, str(error))
 
 
 async def _misplaced(request: Request, error: Exception) -> Response:

@@ -74,7 +74,7 @@ async def list_products(query: Annotated[ProductQuery, Query()], session: Readin
     )
 
 
-@router.head("/{id}", include_in_schema=False)
+@router.head("/{id}", response_model=contracts.Product, include_in_schema=False)
 @router.get(
     "/{id}",
     summary="Read a product",

@@ -1,0 +1,119 @@
+import asyncio
+from itertools import groupby
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+
+from services.catalog import models
+from services.catalog.errors import SkuTaken
+from services.catalog.repositories.products import ProductRepository
+from services.catalog.service import Catalog
+from shared.errors import Refused
+from shared.events import Event, new_id
+from shared.signals import pre_save
+from tests.integration.services.catalog.conftest import announced, listening, products
+
+
+def _new(sku: str, price_minor: int = 100) -> models.Product:
+    return models.Product(
+        id=new_id(), sku=sku, name=f"Lamp {sku}", description="", price_minor=price_minor,
+        currency="EUR", images=[], categories=[],
+    )  # fmt: skip
+
+
+async def _save_many(catalog: Catalog, *skus: str) -> list[UUID]:
+    lamps = [_new(sku) for sku in skus]
+    async with catalog.database.transaction() as session:
+        await ProductRepository(session).save_many(lamps)
+    return [lamp.id for lamp in lamps]
+
+
+async def test_saving_many_announces_every_row_in_few_statements(catalog: Catalog) -> None:
+    statements: list[str] = []
+
+    def count(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    engine = catalog.database.engine.sync_engine
+    sqlalchemy_event.listen(engine, "before_cursor_execute", count)
+    try:
+        ids = await _save_many(catalog, *[f"A-{number}" for number in range(200)])
+    finally:
+        sqlalchemy_event.remove(engine, "before_cursor_execute", count)
+    assert len(statements) < 12
+    events = await announced(catalog)
+    assert len(events) == 400
+    by_subject = sorted(events, key=lambda each: each.headers["ce-subject"])
+    for subject, group in groupby(by_subject, key=lambda each: each.headers["ce-subject"]):
+        assert UUID(subject) in ids
+        assert [each.signal for each in group] == ["pre_save", "post_save"]
+
+
+async def test_a_refusal_of_one_row_undoes_all(catalog: Catalog) -> None:
+    def refuse(event: Event[models.Product]) -> None:
+        if event.instance.sku == "A-2":
+            raise Refused("not this one")
+
+    with listening(pre_save, refuse, models.Product), pytest.raises(Refused):
+        await _save_many(catalog, "A-1", "A-2", "A-3")
+    assert await products(catalog) == []
+    assert await announced(catalog) == []
+
+
+@pytest.mark.parametrize("skus", [("B-1", "A-1", "B-2"), ("B-1", "B-2", "B-1")])
+async def test_a_taken_sku_is_named_and_nothing_is_saved(
+    catalog: Catalog, skus: tuple[str, ...]
+) -> None:
+    await _save_many(catalog, "A-1")
+    with pytest.raises(SkuTaken) as raised:
+        await _save_many(catalog, *skus)
+    assert raised.value.sku in {"A-1", "B-1"}
+    assert await products(catalog) == ["A-1"]
+
+
+async def test_updating_where_announces_what_changed_and_nothing_else(catalog: Catalog) -> None:
+    await _save_many(catalog, "A-1", "A-2", "B-1")
+    before = len(await announced(catalog))
+
+    def reprice(product: models.Product) -> None:
+        product.price_minor = 100 if product.sku == "A-1" else 50
+
+    async with catalog.database.transaction() as session:
+        count = await ProductRepository(session).update_where(
+            models.Product.sku.startswith("A"), reprice
+        )
+    assert count == 2
+    events = (await announced(catalog))[before:]
+    assert [each.signal for each in events] == ["pre_save", "post_save"]
+    assert events[0].body["changes"] == {"price": {"from": "1.00", "to": "0.50"}}
+    assert events[0].body["update_fields"] == ["price"]
+
+
+async def test_deleting_where_announces_every_row(catalog: Catalog) -> None:
+    await _save_many(catalog, "A-1", "A-2", "B-1")
+    before = len(await announced(catalog))
+    async with catalog.database.transaction() as session:
+        count = await ProductRepository(session).delete_where(models.Product.sku.startswith("A"))
+    assert count == 2
+    assert await products(catalog) == ["B-1"]
+    events = (await announced(catalog))[before:]
+    assert sorted(each.signal for each in events) == ["post_delete"] * 2 + ["pre_delete"] * 2
+    assert {each.sequence[:12] for each in events} == {"000000000002"}
+
+
+async def test_two_bulk_writes_over_the_same_rows_do_not_deadlock(catalog: Catalog) -> None:
+    ids = await _save_many(catalog, *[f"A-{number}" for number in range(20)])
+
+    async def raise_prices(order: list[UUID]) -> None:
+        async with catalog.database.transaction() as session:
+            repository = ProductRepository(session)
+            found = await repository.edit_many(order)
+            for product in found.values():
+                product.price_minor += 1
+            await repository.save_many(list(found.values()))
+
+    await asyncio.gather(*[raise_prices(ids if turn % 2 else ids[::-1]) for turn in range(6)])
+    async with catalog.database.reading() as session:
+        found = await ProductRepository(session).get(ids[0])
+        assert (found.price_minor, found.version) == (106, 7)
