@@ -72,11 +72,12 @@ class RabbitSubscription:
         beyond = sorted(tag for tag in acked if tag > watermark)
         for tag in acked:
             del self._unacked[tag]
+        past = self._past
         try:
             if watermark:
-                await self._ack(channel, watermark, multiple=True)
+                await _ack(channel, watermark - past, multiple=True)
             for tag in beyond:
-                await self._ack(channel, tag, multiple=False)
+                await _ack(channel, tag - past, multiple=False)
         except (BusUnavailable, AMQPError):
             pass  # the connection is lost: the broker delivers them again
 
@@ -84,10 +85,6 @@ class RabbitSubscription:
         """Stop consuming; the broker gives what was not acked to the next consumer."""
         self._task.cancel()
         await asyncio.wait({self._task})
-
-    async def _ack(self, channel: Channel, tag: int, *, multiple: bool) -> None:
-        call = channel.basic_ack(tag - self._past, multiple=multiple, wait=False)
-        await within(CALL_DEADLINE, call)
 
     async def _keep_consuming(self) -> None:
         pauses = _pauses()
@@ -169,6 +166,10 @@ class RabbitSubscription:
         if reason != self._complaint:
             self._complaint = reason
             log.warning("not consuming %s: %s", self._queue, reason)
+
+
+async def _ack(channel: Channel, tag: int, *, multiple: bool) -> None:
+    await within(CALL_DEADLINE, channel.basic_ack(tag, multiple=multiple, wait=False))
 
 
 def _pauses() -> Iterator[float]:
