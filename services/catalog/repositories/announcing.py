@@ -34,6 +34,9 @@ class AnnouncingRepository(Generic[M, C]):
         """Copy the instance as the public sees it."""
         raise NotImplementedError
 
+    def unmark(self, instance: M, original: C) -> None:
+        """Take back the version and the time that an instance got for a change it does not have."""
+
     def event(self, instance: M, version: int, **details: Any) -> Event[M]:
         """Begin an event about the instance as it is now, on behalf of the session's caller."""
         return Event(
@@ -57,6 +60,9 @@ class AnnouncingRepository(Generic[M, C]):
         """
         events = [await self._before_save(*draft) for draft in drafts]
         written = [event for event in events if event.changes is None or event.changes]
+        for event in events:
+            if event.changes is not None and not event.changes:
+                self.unmark(event.instance, event.original)
         if not written:
             return [None] * len(events)
         for event in written:

@@ -29,6 +29,9 @@ class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
     def snapshot(self, instance: Category) -> contracts.Category:
         return self.snapshots.category(instance)
 
+    def unmark(self, instance: Category, original: contracts.Category) -> None:
+        instance.version, instance.updated_at = original.version, original.updated_at
+
     async def get(self, category_id: UUID) -> Category:
         """Load a category; raise `NotFound`."""
         category = await self.session.get(Category, category_id)
@@ -56,17 +59,14 @@ class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
     async def save(self, category: Category) -> contracts.Category:
         """Insert a new category or update one from `edit`; raise `Conflict` for a taken slug."""
         original = self._originals.get(category.id)
-        before = (category.version, category.updated_at)
         category.updated_at = now()
         if original is None:
             category.created_at, category.version = category.updated_at, 0
         category.version = next_version(self.session, category.id, category.version)
         try:
-            [saved] = await self._save_all([(category, original, category.version)])
+            await self._save_all([(category, original, category.version)])
         except IntegrityError as error:
             raise Conflict(f"another category has the slug {category.slug}") from error
-        if saved is None:
-            category.version, category.updated_at = before
         snapshot = self.snapshot(category)
         self._originals[category.id] = snapshot
         return snapshot

@@ -34,6 +34,9 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
     def snapshot(self, instance: Product) -> contracts.Product:
         return self.snapshots.product(instance)
 
+    def unmark(self, instance: Product, original: contracts.Product) -> None:
+        instance.version, instance.updated_at = original.version, original.updated_at
+
     async def get(self, product_id: UUID) -> Product:
         """Load a product with its images and categories; raise `NotFound`."""
         return await self._load(product_id, lock=False)
@@ -110,7 +113,6 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         """Save as `save` does, all or nothing, at the price of a few statements."""
         originals = [self._originals.get(each.id) for each in products]
         moment = now()
-        before = [(each.version, each.updated_at) for each in products]
         for product, original in zip(products, originals, strict=True):
             product.updated_at = moment
             if original is None:
@@ -126,9 +128,6 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
             saved = await self._save_all(drafts)
         except IntegrityError as error:
             raise SkuTaken(products[0].sku) from error
-        for product, unchanged, (version, updated_at) in zip(products, saved, before, strict=True):
-            if unchanged is None:
-                product.version, product.updated_at = version, updated_at
         snapshots = [
             after or original or self.snapshot(product)
             for product, original, after in zip(products, originals, saved, strict=True)
