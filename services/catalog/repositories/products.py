@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
@@ -79,6 +79,20 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         """
         return await self._edit_where(Product.id.in_(product_ids))
 
+    async def edit_skus(self, skus: Collection[str]) -> dict[str, Product]:
+        """Load products to change them, those that exist, by SKU."""
+        found = await self._edit_where(Product.sku.in_(skus))
+        return {product.sku: product for product in found.values()}
+
+    async def following(self, after: UUID) -> list[Product]:
+        """Read the next products behind that id, at most `STEP`, in the order of their ids."""
+        query = select(Product).where(Product.id > after).order_by(Product.id).limit(STEP)
+        return list(await self.session.scalars(query.options(*_WHOLE)))
+
+    async def count(self) -> int:
+        """How many products there are."""
+        return await self.session.scalar(select(func.count()).select_from(Product)) or 0
+
     async def _edit_where(
         self, condition: ColumnElement[bool], limit: int | None = None
     ) -> dict[UUID, Product]:
@@ -124,10 +138,11 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         ]
         if len(products) > 1:
             await self._check_skus(products)
+        sku = products[0].sku  # a failed flush expires its rows
         try:
             saved = await self._save_all(drafts)
         except IntegrityError as error:
-            raise SkuTaken(products[0].sku) from error
+            raise SkuTaken(sku) from error
         snapshots = [
             after or original or self.snapshot(product)
             for product, original, after in zip(products, originals, saved, strict=True)
