@@ -1,0 +1,92 @@
+"""`python -m services`: everything in one process, as after a fresh clone."""
+
+import email
+import email.policy
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx2
+
+from shared.auth import Tokens
+from shared.settings import DEVELOPMENT_KEY
+from tests.programs import DRAINS_WITHIN, Running, command, embedded, eventually, logged_errors
+from tests.story import Shop, tell
+
+
+def emails(folder: Path) -> list[tuple[str, str]]:
+    messages = [
+        email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        for path in sorted((folder / "var/mail").glob("*.eml"))
+    ]
+    return [(str(message["to"]), str(message["subject"])) for message in messages]
+
+
+def files(folder: Path) -> int:
+    return sum(path.is_file() for path in (folder / "var/images").rglob("*"))
+
+
+def shop(running: Running) -> Shop:
+    return Shop(running.catalog, running.notifier, running.token)
+
+
+def test_the_whole_story_on_embedded_parts(tmp_path: Path) -> None:
+    with embedded(tmp_path) as running, shop(running) as visit:
+        for url in (running.catalog, running.notifier):
+            assert httpx2.get(f"{url}/health/ready").json()["status"] == "ok"
+            assert httpx2.get(f"{url}/docs").status_code == 200
+        vera = Tokens(DEVELOPMENT_KEY).issue("vera", ["catalog:read"])
+        tell(visit, lambda: emails(tmp_path), lambda: files(tmp_path), vera)
+
+        began = time.monotonic()
+        assert running.program.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < DRAINS_WITHIN
+        assert logged_errors(running.program) == []
+
+
+def test_a_change_outlives_the_process_that_made_it(tmp_path: Path) -> None:
+    with embedded(tmp_path) as running, shop(running) as visit:
+        visit.subscribe("ann@example.com", "new_product")
+        visit.create("LAMP-1", "Desk lamp", "19.99")
+        running.program.end(signal.SIGKILL)
+    with embedded(tmp_path) as running, shop(running) as visit:
+        visit.create("LAMP-2", "Floor lamp", "29.99")
+        eventually("an email about the later product", lambda: len(emails(tmp_path)) >= 2)
+        sent = emails(tmp_path)
+        assert len(sent) == 2
+        assert {subject for _, subject in sent} == {"New: Desk lamp", "New: Floor lamp"}
+        assert running.program.end(signal.SIGINT) == 0
+
+
+def test_public_urls_follow_the_port(tmp_path: Path) -> None:
+    with embedded(tmp_path) as running, shop(running) as visit:
+        product = visit.create("LAMP-1", "Desk lamp", "19.99")
+        assert product["url"].startswith(f"{running.catalog}/")
+
+
+def test_a_busy_port_is_one_line_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for chosen in (port, port - 1):
+            refused = command(tmp_path, "services", "--port", str(chosen))
+            assert refused.returncode == 2
+            assert refused.stderr.count("\n") == 1
+            assert f"port {port} is in use" in refused.stderr
+    assert not (tmp_path / "var").exists()
+
+
+def test_one_memory_bus_needs_two_services_on_it(tmp_path: Path) -> None:
+    refused = command(
+        tmp_path,
+        "services",
+        "--port",
+        "0",
+        settings={
+            "NOTIFIER_BUS_URL": "amqp://guest:guest@127.0.0.1:1/",
+            "NOTIFIER_SECRET_KEY": "k" * 32,
+        },
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "NOTIFIER_BUS_URL" in refused.stderr
