@@ -67,8 +67,12 @@ class Program(Process):
         return f"http://127.0.0.1:{port}"
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Signal it and return its exit code; it must end within ten seconds."""
+        """Signal it and return its exit code."""
         self.send(number)
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        """Wait for its end; a program that was asked to end does so within ten seconds."""
         return self._popen.wait(DRAINS_WITHIN)
 
 
