@@ -66,7 +66,8 @@ def _guard_statement(state: ORMExecuteState) -> None:
         return
     table = statement.table
     for model in _signalling_models():
-        if model.__table__ is table:  # type: ignore[attr-defined]  # mapped by declaration
+        # Not `is`: the table of a statement on a mapped class is an annotated copy, equal to it.
+        if model.__table__ == table:  # type: ignore[attr-defined]  # mapped by declaration
             _refuse(model, type(statement).__name__.lower())
 
 

@@ -251,15 +251,14 @@ async def test_products_are_listed_page_by_page_in_every_order(client: httpx2.As
 
     async def listed(sort: str, limit: int) -> list[str]:
         skus: list[str] = []
-        after: dict[str, str] = {}
+        params = {"sort": sort, "limit": str(limit)}
         while True:
-            answer = await client.get("/v1/products", params={"sort": sort, "limit": limit} | after)
-            page = answer.json()
+            page = (await client.get("/v1/products", params=params)).json()
             assert len(page["items"]) <= limit
             skus += [each["sku"] for each in page["items"]]
             if page["next"] is None:
                 return skus
-            after = {"after": page["next"]}
+            params["after"] = page["next"]
 
     for limit in (1, 2, 5, 200):
         for sort, order in (("created_at", "12345"), ("name", "21345"), ("price", "53142")):

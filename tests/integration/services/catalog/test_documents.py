@@ -1,0 +1,68 @@
+"""What the catalog says of itself, held to what it does."""
+
+import httpx2
+import pytest
+from jsonschema_rs import Draft202012Validator
+
+from services.catalog import asyncapi
+from services.catalog.service import Catalog
+from tests import pictures
+from tests.integration.services.catalog.conftest import announced, create
+from tests.integration.services.catalog.test_views_api import buffered
+
+
+async def test_every_event_fits_its_schema(client: httpx2.AsyncClient, catalog: Catalog) -> None:
+    product = await create(client)
+    url = f"/v1/products/{product['id']}"
+    picture = {"file": ("a.png", pictures.png(8, 8))}
+    first = (await client.post(f"{url}/images", files=picture)).json()
+    await client.post(f"{url}/images", files=picture)
+    await client.patch(url, json={"price": "14.99"})
+    await client.delete(f"{url}/images/{first['id']}")
+    await client.get(url)
+    await buffered(catalog)
+    await client.delete(url)
+
+    schemas = asyncapi.schemas()
+    events = await announced(catalog)
+    for event in events:
+        schema = schemas[event.headers["ce-type"]]
+        Draft202012Validator(schema, validate_formats=True).validate(event.body)
+        Draft202012Validator(asyncapi.Headers.model_json_schema()).validate(event.headers)
+    kinds = {each.headers["ce-type"].removesuffix(".v1") for each in events}
+    assert kinds == {"catalog.product.viewed"} | {
+        f"catalog.{noun}.{signal}"
+        for noun in ("product", "image")
+        for signal in asyncapi.SAVE_AND_DELETE
+    }
+
+
+async def test_the_asyncapi_document_is_served(public: httpx2.AsyncClient) -> None:
+    document = (await public.get("/asyncapi.json")).json()
+
+    assert document == asyncapi.document()
+    assert document["asyncapi"] == "3.0.0"
+    channel = document["channels"]["catalog.product.viewed"]
+    assert channel["bindings"]["amqp"]["exchange"]["name"] == "catalog.events"
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/products", {"get", "post"}),
+        ("/v1/products/{id}", {"get", "patch", "delete"}),
+        ("/v1/products/{id}/images", {"get", "post"}),
+        ("/v1/products/{id}/images/{image_id}", {"get", "delete"}),
+        ("/v1/products/{id}/views", {"get"}),
+        ("/v1/images/{key}", {"get"}),
+        ("/v1/inbox/parked", {"get"}),
+    ],
+)
+async def test_the_openapi_document_tells_of_every_call(
+    public: httpx2.AsyncClient, path: str, methods: set[str]
+) -> None:
+    document = (await public.get("/openapi.json")).json()
+
+    assert document["paths"][path].keys() >= methods
+    patch = document["paths"]["/v1/products/{id}"]["patch"]["requestBody"]["content"]
+    assert patch.keys() == {"application/json", "application/merge-patch+json"}
