@@ -30,6 +30,9 @@ Price = Annotated[Decimal, WithJsonSchema({"type": "string", "pattern": r"^[0-9]
 currency; a string in JSON, so that no reader rounds it."""
 
 
+_BOOKKEEPING = frozenset({"version", "updated_at"})
+
+
 class Contract(BaseModel):
     """A frozen public snapshot."""
 
@@ -51,12 +54,16 @@ class Contract(BaseModel):
 
         The bookkeeping fields `version` and `updated_at` do not count as a change.
         """
-        before, after = self.model_dump(mode="json"), other.model_dump(mode="json")
-        return {
-            name: {"from": before[name], "to": after[name]}
-            for name in before
-            if before[name] != after[name] and name not in {"version", "updated_at"}
+        changed = {
+            name
+            for name in type(self).model_fields
+            if name not in _BOOKKEEPING and getattr(self, name) != getattr(other, name)
         }
+        if not changed:
+            return {}
+        before = self.model_dump(mode="json", include=changed)
+        after = other.model_dump(mode="json", include=changed)
+        return {name: {"from": before[name], "to": after[name]} for name in before}
 
 
 Changes = dict[str, dict[str, Any]]

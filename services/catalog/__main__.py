@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from services.catalog.cli_transfer import add_transfer
 from services.catalog.settings import CatalogSettings
 from shared.cli import command_line
 from shared.cli_inbox import outbox_commands
@@ -27,6 +28,7 @@ app = command_line(
         "work": "Count views, and purge the files of uploads that came to nothing.",
     },
 )
+add_transfer(app, program)
 app.add_typer(outbox_commands(program, lambda service: service.outbox), name="outbox")
 
 if __name__ == "__main__":

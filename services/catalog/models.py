@@ -156,6 +156,20 @@ class Viewer(Base):
     last_viewed_at: Mapped[datetime]
 
 
+class ImportProgress(Base):
+    """How far the import of a file has come, by the SHA-256 of its bytes."""
+
+    __tablename__ = "import_progress"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    """The byte behind the last record that is done."""
+    line: Mapped[int] = mapped_column(BigInteger)
+    rejects_size: Mapped[int] = mapped_column(BigInteger)
+    """Bytes of the file of rejects that belong to what is done."""
+    tally: Mapped[dict[str, int]] = mapped_column(JSON)
+
+
 outbox = outbox_table(Base.metadata)
 relay_lease = relay_lease_table(Base.metadata)
 inbox = inbox_table(Base.metadata)

@@ -1,7 +1,7 @@
 """Categories, and which products stand in them."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from services.catalog.repositories.announcing import AnnouncingRepository, next_
 from services.catalog.repositories.products import ProductRepository
 from shared import contracts
 from shared.database import Session
-from shared.events import new_id
+from shared.events import Event, new_id
 from shared.signals import m2m_changed
 
 
@@ -45,6 +45,11 @@ class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
         if after is not None:
             query = query.where(Category.id > after)
         return list(await self.session.scalars(query))
+
+    async def by_slug(self, slugs: Collection[str]) -> dict[str, UUID]:
+        """Find the ids of categories by their slugs, those that exist."""
+        query = select(Category.slug, Category.id).where(Category.slug.in_(slugs))
+        return dict((await self.session.execute(query)).all())
 
     async def edit(self, category_id: UUID) -> Category:
         """Load a category to change it: nobody else can until the transaction ends."""
@@ -86,6 +91,15 @@ class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
             raise in_use from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What becomes of one product's categories; `pk_set` as the signal tells it."""
+
+    product: Product
+    pk_set: frozenset[UUID] | None
+    after: list[Category]
+
+
 class ProductCategories:
     """The relation between products and categories: `m2m_changed`, as Django sends it.
 
@@ -98,76 +112,88 @@ class ProductCategories:
         self._products = products
 
     async def add(self, product: Product, category_ids: Collection[UUID]) -> None:
-        """Add the product to categories; raise `UnknownCategory` for one that is not there.
+        """Add the product to categories; raise `UnknownCategory` for those that are not there.
 
         `pk_set` holds those in which it did not stand yet.
         """
-        new = set(category_ids) - {each.id for each in product.categories}
-        if new:
-            categories = await self._find(new)
-            await self._change(product, "add", new, lambda: product.categories.extend(categories))
+        new = frozenset(category_ids) - _ids(product)
+        await self._change("add", [_with(product, new, await self._find(new))])
 
     async def remove(self, product: Product, category_ids: Collection[UUID]) -> None:
         """Take the product out of categories; `pk_set` holds all that were given."""
-        given = set(category_ids)
-        kept = [each for each in product.categories if each.id not in given]
-        if len(kept) < len(product.categories):
-            await self._change(product, "remove", given, lambda: self._replace(product, kept))
+        await self._change("remove", [_without(product, frozenset(category_ids))])
 
     async def clear(self, product: Product) -> None:
         """Take the product out of all its categories; `pk_set` is None."""
-        if product.categories:
-            await self._change(product, "clear", None, lambda: self._replace(product, []))
+        await self._change("clear", [_Change(product, None, [])])
 
     async def set(self, product: Product, category_ids: Collection[UUID]) -> None:
         """Let the product stand in exactly these: remove, then add."""
-        wanted = set(category_ids)
-        await self._find(wanted - {each.id for each in product.categories})
-        await self.remove(product, {each.id for each in product.categories} - wanted)
-        await self.add(product, wanted)
+        await self.set_many([(product, category_ids)])
 
-    async def _find(self, category_ids: Collection[UUID]) -> Sequence[Category]:
-        found = (
-            await self.session.scalars(
-                select(Category)
-                .where(Category.id.in_(category_ids))
-                .order_by(Category.id)
-                # Against a deletion meanwhile; any number of products may be added at once.
-                .with_for_update(read=True, key_share=True)
-            )
-        ).all()
-        missing = sorted(set(category_ids) - {each.id for each in found})
+    async def set_many(self, wanted: Iterable[tuple[Product, Collection[UUID]]]) -> None:
+        """Set the categories of each product as `set` does, at the price of a few statements."""
+        both = [(product, _ids(product), frozenset(ids)) for product, ids in wanted]
+        found = await self._find({id_ for _, old, new in both for id_ in new - old})
+        await self._change("remove", [_without(product, old - new) for product, old, new in both])
+        await self._change("add", [_with(product, new - old, found) for product, old, new in both])
+
+    async def _find(self, category_ids: Collection[UUID]) -> dict[UUID, Category]:
+        if not category_ids:
+            return {}
+        found = await self.session.scalars(
+            select(Category)
+            .where(Category.id.in_(category_ids))
+            .order_by(Category.id)
+            # Against a deletion meanwhile; any number of products may be added at once.
+            .with_for_update(read=True, key_share=True)
+        )
+        categories = {each.id: each for each in found}
+        missing = set(category_ids) - categories.keys()
         if missing:
-            raise UnknownCategory(missing[0])
-        return found
+            raise UnknownCategory(missing)
+        return categories
 
-    @staticmethod
-    def _replace(product: Product, categories: list[Category]) -> None:
-        product.categories = categories
+    async def _change(self, verb: str, changes: Sequence[_Change]) -> None:
+        events = [
+            (each, self._event(verb, each))
+            for each in changes
+            if len(each.after) != len(each.product.categories)
+        ]
+        if not events:
+            return
+        for _, event in events:
+            await m2m_changed.send(event, self.session.within)
+        moment = now()
+        for change, event in events:
+            product = change.product
+            product.categories = sorted(change.after, key=lambda category: category.id)
+            product.version, product.updated_at = event.version or 0, moment
+            self.session.announce(product)
+        await self.session.flush()
+        for change, event in events:
+            snapshot = self._products.remember(change.product)
+            after = replace(event, id=new_id(), action=f"post_{verb}", snapshot=snapshot)
+            await m2m_changed.send(after, self.session.within)
 
-    async def _change(
-        self,
-        product: Product,
-        verb: str,
-        pk_set: Collection[UUID] | None,
-        apply: Callable[[], None],
-    ) -> None:
-        version = next_version(self.session, product.id, product.version)
-        event = self._products.event(
+    def _event(self, verb: str, change: _Change) -> Event[Product]:
+        product = change.product
+        return self._products.event(
             product,
-            version,
+            next_version(self.session, product.id, product.version),
             action=f"pre_{verb}",
             field="categories",
-            pk_set=None if pk_set is None else frozenset(pk_set),
+            pk_set=change.pk_set,
         )
-        await m2m_changed.send(event, self.session.within)
-        apply()
-        product.categories.sort(key=lambda category: category.id)
-        product.version, product.updated_at = version, now()
-        self.session.announce(product)
-        await self.session.flush()
-        snapshot = self._products.remember(product)
-        await m2m_changed.send(
-            replace(event, id=new_id(), action=f"post_{verb}", snapshot=snapshot),
-            self.session.within,
-        )
+
+
+def _ids(product: Product) -> frozenset[UUID]:
+    return frozenset(category.id for category in product.categories)
+
+
+def _with(product: Product, new: frozenset[UUID], found: Mapping[UUID, Category]) -> _Change:
+    return _Change(product, new, [*product.categories, *(found[id_] for id_ in new)])
+
+
+def _without(product: Product, gone: frozenset[UUID]) -> _Change:
+    return _Change(product, gone, [each for each in product.categories if each.id not in gone])
