@@ -37,6 +37,11 @@ class Metrics:
         self.relay_published = Counter(
             "relay_published", "Events that the bus has taken over.", registry=self.registry
         )
+        self.relay_unrouted = Counter(
+            "relay_unrouted",
+            "Published events that no queue was bound to.",
+            registry=self.registry,
+        )
         self.inbox_rows = Gauge(
             "inbox_rows",
             "Accepted events by receiver and state.",

@@ -53,7 +53,9 @@ class Catalog(Service):
         self.views = EventBuffer(self.database, on_dropped=self.metrics.viewed_dropped.inc)
         self.outbox.connect(MODEL_SIGNALS, SENDERS)
         viewed.connect(self.views.record, models.Product, last=True)
+        self._unrouted = 0
         self.metrics.add_refresh(self._count_outbox)
+        self.metrics.add_refresh(self._count_unrouted)
 
     def check_collaborators(self) -> None:
         super().check_collaborators()
@@ -91,6 +93,11 @@ class Catalog(Service):
         rows, oldest = await self.outbox.status()
         self.metrics.outbox_rows.set(rows)
         self.metrics.outbox_oldest_seconds.set(oldest)
+
+    async def _count_unrouted(self) -> None:
+        unrouted = self.bus.unrouted
+        self.metrics.relay_unrouted.inc(unrouted - self._unrouted)
+        self._unrouted = unrouted
 
     async def close(self) -> None:
         self.outbox.disconnect(MODEL_SIGNALS, SENDERS)

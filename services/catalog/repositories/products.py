@@ -171,8 +171,8 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
     ) -> int:
         """Apply `change` to every product that meets the condition, with signals for each row.
 
-        Returns how many products there were. Works in steps of 1,000 rows, so that memory does
-        not grow with their number.
+        Returns how many products there were. Loads them in steps of 1,000 rows; the events are
+        held until the commit.
         """
         return await self._in_steps(condition, partial(self._update, change))
 
