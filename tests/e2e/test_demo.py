@@ -1,0 +1,27 @@
+"""`make demo`: the story for those who want to watch."""
+
+from pathlib import Path
+
+from tests.programs import command
+
+
+def test_the_demo_plays_every_step_and_exits_with_0(tmp_path: Path) -> None:
+    played = command(tmp_path, "tools.demo")
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.stderr == ""
+    for said in (
+        "catalog.product.pre_save",
+        "email  to bob@example.com: New: Desk lamp",
+        "email  to ann@example.com: Price drop: Desk lamp",
+        "views  3 in all, vera 2",
+        "answer 409 Counterfeits are not sold here.",
+        "catalog.product.post_delete",
+        "file   - ",
+    ):
+        assert said in played.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_needs_no_settings_and_heeds_none(tmp_path: Path) -> None:
+    played = command(tmp_path, "tools.demo", settings={"CATALOG_BUS_URL": "amqp://nowhere"})
+    assert played.returncode == 0, played.stdout + played.stderr
