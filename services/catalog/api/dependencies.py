@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from services.catalog.snapshots import Snapshots
 from services.catalog.uploads import Uploads
 from shared.auth import Caller, requires
 from shared.database import Database, Session
@@ -41,6 +42,11 @@ async def _images(request: Request) -> ImageStore:
     return images
 
 
+async def _snapshots(request: Request) -> Snapshots:
+    snapshots: Snapshots = request.app.state.service.snapshots
+    return snapshots
+
+
 async def _uploads(request: Request) -> Uploads:
     uploads: Uploads = request.app.state.service.uploads
     return uploads
@@ -54,4 +60,5 @@ Reading = Annotated[Session, Depends(_reading, scope="function")]
 """A session to read with; whatever is written in it is rolled back."""
 
 Images = Annotated[ImageStore, Depends(_images)]
+OwnSnapshots = Annotated[Snapshots, Depends(_snapshots)]
 OwnUploads = Annotated[Uploads, Depends(_uploads)]

@@ -8,7 +8,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
-from services.catalog.api.dependencies import OwnDatabase, OwnUploads, Reading, Writer, Writing
+from services.catalog.api.dependencies import (
+    OwnDatabase,
+    OwnSnapshots,
+    OwnUploads,
+    Reading,
+    Writer,
+    Writing,
+)
 from services.catalog.errors import NotFound
 from services.catalog.pictures import MAX_BYTES
 from services.catalog.repositories.images import ImageRepository
@@ -94,13 +101,14 @@ async def add_image(
     caller: Writer,
     file: Annotated[UploadFile, Depends(_file, scope="function")],
     uploads: OwnUploads,
+    snapshots: OwnSnapshots,
     request: Request,
     response: Response,
 ) -> contracts.Image:
     image = await uploads.add(
         id, file.file, actor=caller.subject, traceparent=request.state.traceparent
     )
-    response.headers["Location"] = f"{request.url.path.rstrip('/')}/{image.id}"
+    response.headers["Location"] = f"{snapshots.product_url(id)}/images/{image.id}"
     return image
 
 

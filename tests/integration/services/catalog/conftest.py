@@ -17,6 +17,7 @@ from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from shared.bus.memory import MemoryBus
 from shared.signals import Signal
+from tests.integration.shared.conftest import running
 
 KEY = "a key of the tests, long enough for HS256"
 PRODUCT = {"sku": "A-1", "name": "Lamp", "price": "19.99", "currency": "EUR"}
@@ -92,6 +93,12 @@ async def announced(catalog: Catalog) -> list[Announced]:
             Announced(row.routing_key, json.loads(row.headers), json.loads(row.body))
             for row in rows
         ]
+
+
+async def buffered(catalog: Catalog) -> None:
+    """Let the views that are buffered reach the outbox: the buffer writes them when it ends."""
+    async with running(catalog.views):
+        pass
 
 
 async def create(client: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from jsonschema_rs import Draft202012Validator
 from services.catalog import asyncapi
 from services.catalog.service import Catalog
 from tests import pictures
-from tests.integration.services.catalog.conftest import announced, create
-from tests.integration.services.catalog.test_views_api import buffered
+from tests.integration.services.catalog.conftest import announced, buffered, create
 
 
 async def test_every_event_fits_its_schema(client: httpx2.AsyncClient, catalog: Catalog) -> None:

@@ -50,7 +50,7 @@ async def test_an_uploaded_image_is_stored_shown_and_announced(
 
     image = answer.json()
     assert answer.status_code == 201
-    assert answer.headers["location"] == f"{url}/{image['id']}"
+    assert answer.headers["location"] == f"https://catalog.example{url}/{image['id']}"
     assert (image["content_type"], image["width"], image["height"]) == ("image/png", 640, 480)
     assert image["url"] == f"https://catalog.example/v1/images/{image['key']}"
     [thumbnail] = image["variants"]

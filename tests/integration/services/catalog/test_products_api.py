@@ -3,6 +3,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from services.catalog import models
 from services.catalog.service import Catalog
@@ -209,7 +210,11 @@ async def test_a_transaction_that_fails_after_its_signals_is_silent(
     def fail(event: Event[Any]) -> None:
         raise RuntimeError("broken")
 
-    with listening(post_save, fail, models.Product), listening(pre_delete, fail, models.Product):
+    with (
+        listening(post_save, fail, models.Product),
+        listening(pre_delete, fail, models.Product),
+        capture_logs(),
+    ):
         answer = await client.request(
             method, f"/v1/products/{product['id']}", json={"name": "Torch"}
         )

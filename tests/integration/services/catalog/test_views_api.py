@@ -8,16 +8,11 @@ from tests.integration.services.catalog.conftest import (
     MISSING,
     Token,
     announced,
+    buffered,
     create,
     is_problem,
 )
 from tests.integration.shared.conftest import running, until
-
-
-async def buffered(catalog: Catalog) -> None:
-    """Wait until nothing is left in the buffer of views: it has one last write at its end."""
-    async with running(catalog.views):
-        pass
 
 
 async def counted(catalog: Catalog, client: httpx2.AsyncClient, url: str, count: int) -> Any:
