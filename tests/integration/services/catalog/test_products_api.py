@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from services.catalog import models
 from services.catalog.service import Catalog
-from shared.errors import Refused
+from shared.database import Session
+from shared.errors import DatabaseUnavailable, Refused
 from shared.events import Event
 from shared.signals import post_save, pre_delete, pre_save
 from tests.integration.services.catalog.conftest import (
@@ -222,6 +223,22 @@ async def test_a_transaction_that_fails_after_its_signals_is_silent(
     is_problem(answer, 500)
     assert (await client.get(f"/v1/products/{product['id']}")).json() == product
     assert len(await announced(catalog)) == 2
+
+
+async def test_a_commit_that_fails_is_never_answered_with_success(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    async def lose_connection(session: Session) -> None:
+        raise DatabaseUnavailable("the connection was lost")
+
+    catalog.database.before_commit(lose_connection)
+
+    answer = await client.post("/v1/products", json=PRODUCT)
+
+    is_problem(answer, 503)
+    assert "retry-after" in answer.headers
+    assert await products(catalog) == []
+    assert await announced(catalog) == []
 
 
 async def test_two_patches_at_once_lose_neither(
