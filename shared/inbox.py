@@ -40,6 +40,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.bus import Delivery
 from shared.contracts import Contract
+from shared.crash import crash_point
 from shared.database import Database, Session
 from shared.errors import HeliographError, Malformed
 from shared.events import Event, decode, headers_to_json, open_envelope
@@ -151,6 +152,7 @@ class Inbox:
                 rows,
                 execution_options={"insertmanyvalues_page_size": 500},
             )
+            crash_point("consumer.after_insert")
         self.bell.ring()
 
     @staticmethod

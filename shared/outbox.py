@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 
+from shared.crash import crash_point
 from shared.database import Database, Session
 from shared.events import Event, encode, sequence
 from shared.signals import Signal
@@ -119,9 +120,11 @@ class Outbox:
                 _UNNEST, tuple(list(column) for column in zip(*rows, strict=True))
             )
         session.info[self] = True
+        crash_point("catalog.after_outbox")
 
     def _ring(self, session: Session) -> None:
         if session.info.get(self):
+            crash_point("catalog.after_commit")
             self.bell.ring()
 
     async def status(self) -> tuple[int, float]:

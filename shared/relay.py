@@ -13,6 +13,7 @@ import structlog
 
 from shared.bus import Publisher
 from shared.claims import Claims, Row
+from shared.crash import crash_point
 from shared.errors import BusUnavailable, DatabaseUnavailable
 from shared.wakeup import Bell
 
@@ -98,10 +99,13 @@ class Relay:
             rows = tuple(sendable(claim.rows))
             if not rows:
                 return None
+            crash_point("relay.after_claim")
             confirmed = await self._bus.publish([row.message for row in rows])
+            crash_point("relay.after_confirm")
             published = [row.id for row in rows if row.message.id in confirmed]
             failed = [row.id for row in rows if row.message.id not in confirmed]
             await claim.settle(published, failed)
+            crash_point("relay.after_delete")
         self._on_published(len(published))
         if failed:
             log.warning("the bus did not confirm", events=len(failed), confirmed=len(published))

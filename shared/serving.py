@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.bus import Bus
 from shared.bus.connect import bus_from_url
+from shared.crash import arm
 from shared.errors import BusUnavailable, DatabaseUnavailable, HeliographError
 from shared.logging import masked
 from shared.programs import HttpServer, bind, main_with_uvloop, run_parts
@@ -56,6 +58,7 @@ async def serve(
     memory bus, `CannotListen`, `SchemaNotCurrent`, `DatabaseUnavailable`, `PartFailed`.
     """
     refuse_memory_bus(settings)
+    arm(os.environ)
     listener = bind(host, port)
     async with opened(make, settings) as service:
         await patiently(service.check)

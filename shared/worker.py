@@ -14,6 +14,7 @@ import structlog
 
 from shared.bus import Bus, Delivery
 from shared.contracts import Contract
+from shared.crash import crash_point
 from shared.errors import DatabaseUnavailable, Malformed, Park
 from shared.events import Event
 from shared.inbox import LEASE_S, Claimed, Inbox, LeaseLost, read
@@ -101,8 +102,10 @@ class Consumer:
                         await asyncio.gather(arrival, return_exceptions=True)
                         return
                     batch = await arrival
+                    crash_point("consumer.after_receipt")
                     if not await self._accept(receiver, batch, gave_up, stopping):
                         return
+                    crash_point("consumer.after_commit")
                     await subscription.ack(batch)
         finally:
             self._subscribed.pop(queue, None)
@@ -214,6 +217,7 @@ class Worker:
             if asyncio.iscoroutine(answer):
                 await answer
             await session.flush()
+            crash_point("worker.in_receiver")
             await inbox.finish(session, rows)
 
     async def _failed(

@@ -17,6 +17,7 @@ from services.catalog.pictures import Darkroom, DevelopedPicture
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
 from shared import contracts
+from shared.crash import crash_point
 from shared.database import Database
 from shared.errors import DatabaseUnavailable
 from shared.events import new_id
@@ -56,6 +57,7 @@ class Uploads:
         # A file whose `put` failed may arrive all the same, later than any purge of ours
         # now: those are left to the sweeper.
         await self._images.put(key, picture.data, picture.content_type)
+        crash_point("catalog.after_file")
         for each in picture.variants:
             await self._images.put(variants[each.name], each.data, picture.content_type)
         try:

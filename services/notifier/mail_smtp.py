@@ -12,6 +12,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from services.notifier.mail_envelope import Envelope
 from services.notifier.mail_errors import MailDeferred, MailRefused
+from shared.crash import crash_point
 
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
@@ -71,10 +72,12 @@ class SmtpMailer:
                 await smtp.mail(envelope.sender)
             with self._mail_errors(final=True):
                 await smtp.rcpt(envelope.recipient)
+            crash_point("mail.before_data")
             # The library does not tell a loss before the content from one after it, so each
             # counts as uncertain.
             with self._mail_errors(final=True, uncertain=True):
                 await smtp.data(envelope.content)
+            crash_point("mail.after_250")
             self._used_at = time.monotonic()
 
     async def check(self) -> None:

@@ -4,6 +4,7 @@ import structlog
 
 from services.notifier.repositories.notifications import NotificationRepository
 from shared import contracts
+from shared.crash import crash_point
 from shared.database import Session
 from shared.errors import Park
 from shared.events import Event
@@ -43,5 +44,6 @@ async def purge_images(
     for key in (key for picture in pictures for key in picture.keys):
         if is_key(key):
             await images.delete(key)
+            crash_point("purge.between_files")
         else:
             log.warning("not the key of an image, left alone", key=key)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.catalog.snapshots import Snapshots
 from shared.contracts import Contract
+from shared.crash import crash_point
 from shared.database import Session
 from shared.events import Event, new_id
 from shared.guard import Signalling
@@ -71,6 +72,7 @@ class AnnouncingRepository(Generic[M, C]):
         for each in touched:
             self.session.announce(each)
         await self.session.flush()
+        crash_point("catalog.after_row")
         for event in written:
             await post_save.send(replace(event, id=new_id()), self.session.within)
         return [

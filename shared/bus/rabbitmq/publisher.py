@@ -9,6 +9,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 from shared.bus import Message
 from shared.bus.rabbitmq.batch import Batch, send
 from shared.bus.rabbitmq.connection import Link, end_channel, within
+from shared.crash import crash_point
 from shared.errors import BusUnavailable
 
 CONFIRM_DEADLINE = 10.0
@@ -37,6 +38,7 @@ class Publisher:
             return frozenset()
         channel = await self._open_channel()
         batch = await within(self._deadline, send(channel, messages))
+        crash_point("relay.after_write")
         await asyncio.wait({batch.settled}, timeout=self._deadline)
         self.unrouted += batch.unrouted
         if not batch.settled.done():
