@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from shared.collaborators import NOBODY, Collaborators
-from shared.errors import DatabaseUnavailable
+from shared.errors import DatabaseUnavailable, Deadlock
 from shared.guard import GuardedSession
 
 BUSY_TIMEOUT_MS = 5_000
@@ -118,12 +118,17 @@ class Database:
 
 @asynccontextmanager
 async def unavailable() -> AsyncIterator[None]:
-    """Turn the many ways in which a database is away into `DatabaseUnavailable`."""
+    """Turn the many ways in which a database is away into `DatabaseUnavailable`.
+
+    A deadlock becomes a `Deadlock`.
+    """
     try:
         yield
     except DBAPIError as error:
         if is_unavailable(error):
             raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
+        if _sqlstate(error) == _DEADLOCK:
+            raise Deadlock("another change of the same things was in the way: try again") from error
         raise
     except (PoolTimeout, DisconnectionError) as error:
         raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
@@ -137,13 +142,21 @@ _AWAY = (
 )
 
 
+_DEADLOCK = "40P01"
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return None if state is None else str(state)
+
+
 def is_unavailable(error: DBAPIError) -> bool:
     """True if the error says that the database is away or busy, not that the statement is wrong."""
     if error.connection_invalidated:
         return True
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    state = _sqlstate(error)
     if state is not None:
-        return str(state).startswith(_AWAY)
+        return state.startswith(_AWAY)
     said = str(error.orig)
     if isinstance(error, OperationalError):
         return "locked" in said or "unable to open" in said or "disk" in said

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shared.errors import DatabaseUnavailable, HeliographError, Refused
+from shared.errors import DatabaseUnavailable, Deadlock, HeliographError, Refused
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2
@@ -165,6 +165,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Deadlock, _deadlocked)
     for error in (DatabaseUnavailable, OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(error, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
@@ -178,6 +179,10 @@ async def _raised(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     return response("refused", str(error))
+
+
+async def _deadlocked(request: Request, error: Exception) -> Response:
+    return response("conflict", str(error))
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -44,19 +44,27 @@ Role = Literal["api", "relay", "work"]
 PRUNE_EVERY = timedelta(minutes=10)
 
 
+class Prunable(Protocol):
+    """What remembers things for a while."""
+
+    async def prune(self) -> int:
+        """Forget a small batch of what need not be remembered any longer; return its size."""
+
+
 class Pruner:
-    """Forgets what the inbox need not remember any longer, in small batches."""
+    """Forgets what need not be remembered any longer, in small batches."""
 
     name = "pruner"
 
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
+    def __init__(self, *memories: Prunable) -> None:
+        self._memories = memories
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                while await self._inbox.prune():
-                    pass
+                for memory in self._memories:
+                    while await memory.prune():
+                        pass
             except DatabaseUnavailable as error:
                 log.warning("cannot prune now", reason=str(error))
             try:
@@ -87,6 +95,7 @@ class Service(ABC):
         self.database = Database(settings.database_url, within=self.collaborators)
         self.inbox = Inbox(self.database, inbox, Bell(f"{self.name}_inbox"))
         self.bells = [self.inbox.bell]
+        self.pruned: list[Prunable] = [self.inbox]
         import_module(f"{self.package}.receivers")
         self.receivers = remote_receivers.of(self.package)
         self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
@@ -136,7 +145,7 @@ class Service(ABC):
         """What runs in a process with these roles, besides its HTTP server."""
         parts: list[Part] = [Telegraph(self.database, tuple(self.bells))]
         if "work" in roles:
-            parts += [self.consumer, self.worker, Pruner(self.inbox)]
+            parts += [self.consumer, self.worker, Pruner(*self.pruned)]
         return parts
 
     def app(self, roles: Collection[Role]) -> FastAPI:

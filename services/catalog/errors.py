@@ -3,12 +3,15 @@
 CatalogError
  ├─ NotFound            there is no such thing
  ├─ Conflict            it clashes with what is there
- │   └─ SkuTaken        another product has that SKU
+ │   ├─ SkuTaken        another product has that SKU
+ │   └─ KeyInUse        the request is under way, under the same idempotency key
+ ├─ KeyReused           the idempotency key stands for another payload
  ├─ UnknownCategory     a product shall stand in a category that is not there
  ├─ PreconditionFailed  the thing is no longer what the caller saw
  └─ InvalidCursor       the place to go on from is not one that a page gave
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from shared.errors import HeliographError
@@ -34,12 +37,26 @@ class SkuTaken(Conflict):
         self.sku = sku
 
 
-class UnknownCategory(CatalogError):
-    """The payload names a category that does not exist."""
+class KeyInUse(Conflict):
+    """A request under the same idempotency key has no answer yet."""
 
-    def __init__(self, category_id: UUID) -> None:
-        super().__init__(f"there is no category {category_id}")
-        self.category_id = category_id
+    def __init__(self) -> None:
+        super().__init__("a request with this Idempotency-Key is under way: send it again later")
+
+
+class KeyReused(CatalogError):
+    """The idempotency key was used for another payload."""
+
+    def __init__(self) -> None:
+        super().__init__("Was used with another body: choose a new key")
+
+
+class UnknownCategory(CatalogError):
+    """The payload names categories that do not exist."""
+
+    def __init__(self, category_ids: Iterable[UUID]) -> None:
+        self.category_ids = frozenset(category_ids)
+        super().__init__(f"there is no category {', '.join(sorted(map(str, self.category_ids)))}")
 
 
 class PreconditionFailed(CatalogError):

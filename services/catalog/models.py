@@ -156,6 +156,22 @@ class Viewer(Base):
     last_viewed_at: Mapped[datetime]
 
 
+class StoredAnswer(Base):
+    """What was answered under an `Idempotency-Key`."""
+
+    __tablename__ = "stored_answer"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    method: Mapped[str] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    status: Mapped[int]
+    headers: Mapped[dict[str, str]] = mapped_column(JSON)
+    body: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ImportProgress(Base):
     """How far the import of a file has come, by the SHA-256 of its bytes."""
 

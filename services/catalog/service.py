@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 
 from services.catalog import models
 from services.catalog.api import handle_errors, routers
+from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.pictures import Darkroom
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
@@ -40,6 +41,8 @@ class Catalog(Service):
         super().__init__(settings, bus, models.inbox)
         self.darkroom = Darkroom()
         self.uploads = Uploads(self.database, self.images, self.darkroom)
+        self.idempotency_keys = IdempotencyKeys(self.database)
+        self.pruned.append(self.idempotency_keys)
         self.snapshots = Snapshots(settings.public_url)
         self.collaborators.add(Snapshots, self.snapshots)
         self.outbox = Outbox(self.database, models.outbox, Bell("catalog_outbox"))

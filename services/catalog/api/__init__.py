@@ -2,13 +2,25 @@
 
 from fastapi import APIRouter
 
-from services.catalog.api import documents, files, images, products, views
+from services.catalog.api import (
+    batch,
+    categories,
+    documents,
+    files,
+    images,
+    product_categories,
+    products,
+    views,
+)
 from services.catalog.api.errors import handle_errors
 
 __all__ = ["handle_errors", "routers"]
 
 routers: list[APIRouter] = [
     products.router,
+    batch.router,
+    product_categories.router,
+    categories.router,
     images.router,
     files.router,
     views.router,

@@ -8,8 +8,10 @@ from fastapi import FastAPI, Request, Response
 from services.catalog.errors import (
     Conflict,
     InvalidCursor,
+    KeyReused,
     NotFound,
     PreconditionFailed,
+    UnknownCategory,
 )
 from services.catalog.pictures import (
     PictureInvalid,
@@ -37,6 +39,8 @@ def handle_errors(app: FastAPI) -> None:
     for error, name in _NAMES.items():
         app.add_exception_handler(error, partial(_named, name))
     app.add_exception_handler(InvalidCursor, _misplaced)
+    app.add_exception_handler(KeyReused, _reused)
+    app.add_exception_handler(UnknownCategory, _uncategorised)
     app.add_exception_handler(PictureInvalid, _damaged)
     app.add_exception_handler(StoreUnavailable, _store_away)
 
@@ -47,6 +51,15 @@ async def _named(name: str, request: Request, error: Exception) -> Response:
 
 async def _misplaced(request: Request, error: Exception) -> Response:
     return response("invalid", errors=[FieldProblem(detail=str(error), parameter="after")])
+
+
+async def _uncategorised(request: Request, error: Exception) -> Response:
+    return response("invalid", str(error))
+
+
+async def _reused(request: Request, error: Exception) -> Response:
+    problem = FieldProblem(detail=str(error), parameter="idempotency-key")
+    return response("invalid", errors=[problem])
 
 
 async def _damaged(request: Request, error: Exception) -> Response:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from fastapi import Header
 
+from services.catalog.errors import PreconditionFailed
+
 IfMatch = Annotated[
     str | None, Header(description="Change only what still has one of these entity tags.")
 ]
@@ -29,6 +31,12 @@ def is_current(if_match: str | None, tag: str) -> bool:
     if if_match is None or if_match.strip() == "*":
         return True
     return ("", tag) in _TAG.findall(if_match)
+
+
+def check_match(if_match: str | None, version: int) -> None:
+    """Raise `PreconditionFailed` unless a request with this `If-Match` may change that version."""
+    if not is_current(if_match, etag(version)):
+        raise PreconditionFailed(f"it has version {version} now: read it again")
 
 
 def is_known(if_none_match: str | None, tag: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -52,6 +53,7 @@ Currency = Annotated[
 Sku = Annotated[str, Line(64)]
 Name = Annotated[str, Line(200)]
 Description = Annotated[str, Text(10_000)]
+CategoryIds = Annotated[list[UUID], Field(max_length=100)]
 
 
 class NewProduct(BaseModel):
@@ -64,9 +66,10 @@ class NewProduct(BaseModel):
     description: Description = ""
     price: Amount
     currency: Currency
+    categories: CategoryIds = Field(default_factory=list)
 
     def fill(self, product: models.Product) -> None:
-        """Write the fields to a new row; raise the problem of a price it cannot hold."""
+        """Write the columns of a new row; raise the problem of a price it cannot hold."""
         product.sku = self.sku
         product.name = self.name
         product.description = self.description
@@ -74,23 +77,24 @@ class NewProduct(BaseModel):
         product.price_minor = _minor(self.price, self.currency, "price")
 
 
-def _absent() -> Any:
+def absent() -> Any:
     """The default of a field that may be absent but not null: never read, nor in the schema."""
 
 
 class ProductPatch(BaseModel):
-    """A JSON merge patch (RFC 7396): what is absent stays, a null description is an empty one."""
+    """A JSON merge patch (RFC 7396): what is absent stays, null empties what can be empty."""
 
     model_config = ConfigDict(extra="forbid")
 
-    sku: Sku = Field(default_factory=_absent)
-    name: Name = Field(default_factory=_absent)
-    description: Description | None = Field(default_factory=_absent)
-    price: Amount = Field(default_factory=_absent)
-    currency: Currency = Field(default_factory=_absent)
+    sku: Sku = Field(default_factory=absent)
+    name: Name = Field(default_factory=absent)
+    description: Description | None = Field(default_factory=absent)
+    price: Amount = Field(default_factory=absent)
+    currency: Currency = Field(default_factory=absent)
+    categories: CategoryIds | None = Field(default_factory=absent)
 
     def apply(self, product: models.Product) -> None:
-        """Write the given fields to the row; raise the problem of a price it cannot hold."""
+        """Write the given columns of the row; raise the problem of a price it cannot hold."""
         given = self.model_fields_set
         if "sku" in given:
             product.sku = self.sku
@@ -106,6 +110,11 @@ class ProductPatch(BaseModel):
                 # 20.00 EUR can become 20 JPY: zeros at the end are no decimals that matter.
                 minor = _minor(product.price.normalize(), currency, "currency")
             product.price_minor, product.currency = minor, currency
+
+    @property
+    def new_categories(self) -> list[UUID] | None:
+        """In which categories the product shall stand; None if they stay as they are."""
+        return (self.categories or []) if "categories" in self.model_fields_set else None
 
 
 def _minor(amount: Decimal, currency: str, field: str) -> int:

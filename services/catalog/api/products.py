@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
-from services.catalog.api.etags import IfMatch, IfNoneMatch, etag, is_current, is_known
+from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
+from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import Amount, NewProduct, ProductPatch
-from services.catalog.errors import PreconditionFailed
+from services.catalog.api.product_categories import set_categories
 from services.catalog.repositories.listing import Listing, Sort
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.signals import viewed
@@ -25,7 +26,7 @@ from shared.text import Line
 CACHE_CONTROL = "private, no-cache"
 """Every read asks, for every read is a view."""
 
-router = APIRouter(prefix="/v1/products", tags=["products"])
+router = APIRouter(prefix="/v1/products", tags=["products"], route_class=IdempotentRoute)
 
 _writes = problems("unauthenticated", "forbidden")
 
@@ -55,11 +56,13 @@ class ProductQuery(BaseModel):
     "", summary="Create a product", status_code=201, responses=_writes | problems("conflict")
 )
 async def create_product(
-    new: NewProduct, session: Writing, response: Response
+    new: NewProduct, session: Creating, response: Response
 ) -> contracts.Product:
+    products = ProductRepository(session)
     product = models.Product(id=new_id(), images=[], categories=[])
     new.fill(product)
-    saved = await ProductRepository(session).save(product)
+    await products.save(product)
+    saved = await set_categories(products, product, new.categories)
     response.headers["Location"] = saved.url
     response.headers["ETag"] = etag(saved.version)
     return saved
@@ -141,6 +144,8 @@ async def patch_product(
     product = await _edit(products, id, if_match)
     patch.apply(product)
     saved = await products.save(product)
+    if patch.new_categories is not None:
+        saved = await set_categories(products, product, patch.new_categories)
     response.headers["ETag"] = etag(saved.version)
     return saved
 
@@ -158,6 +163,5 @@ async def delete_product(id: UUID, session: Writing, if_match: IfMatch = None) -
 
 async def _edit(products: ProductRepository, id: UUID, if_match: str | None) -> models.Product:
     product = await products.edit(id)
-    if not is_current(if_match, etag(product.version)):
-        raise PreconditionFailed(f"the product has version {product.version} now: read it again")
+    check_match(if_match, product.version)
     return product

@@ -117,7 +117,7 @@ class ProductCategories:
         `pk_set` holds those in which it did not stand yet.
         """
         new = frozenset(category_ids) - _ids(product)
-        await self._change("add", [_with(product, new, await self._find(new))])
+        await self._change("add", [_with(product, new, await self.find(new))])
 
     async def remove(self, product: Product, category_ids: Collection[UUID]) -> None:
         """Take the product out of categories; `pk_set` holds all that were given."""
@@ -134,11 +134,15 @@ class ProductCategories:
     async def set_many(self, wanted: Iterable[tuple[Product, Collection[UUID]]]) -> None:
         """Set the categories of each product as `set` does, at the price of a few statements."""
         both = [(product, _ids(product), frozenset(ids)) for product, ids in wanted]
-        found = await self._find({id_ for _, old, new in both for id_ in new - old})
+        found = await self.find({id_ for _, old, new in both for id_ in new - old})
         await self._change("remove", [_without(product, old - new) for product, old, new in both])
         await self._change("add", [_with(product, new - old, found) for product, old, new in both])
 
-    async def _find(self, category_ids: Collection[UUID]) -> dict[UUID, Category]:
+    async def find(self, category_ids: Collection[UUID]) -> dict[UUID, Category]:
+        """Load categories, which nobody can delete until the transaction ends, by id.
+
+        Raises `UnknownCategory` naming all that are not there.
+        """
         if not category_ids:
             return {}
         found = await self.session.scalars(
@@ -165,10 +169,11 @@ class ProductCategories:
         for _, event in events:
             await m2m_changed.send(event, self.session.within)
         moment = now()
-        for change, event in events:
+        for change, _ in events:
             product = change.product
             product.categories = sorted(change.after, key=lambda category: category.id)
-            product.version, product.updated_at = event.version or 0, moment
+            product.version = next_version(self.session, product.id, product.version)
+            product.updated_at = moment
             self.session.announce(product)
         await self.session.flush()
         for change, event in events:

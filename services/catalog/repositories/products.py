@@ -1,5 +1,6 @@
 """Products: loading, saving, deleting."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from uuid import UUID
@@ -8,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from services.catalog.errors import NotFound, PreconditionFailed, SkuTaken
+from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
 from services.catalog.repositories.listing import Listing
@@ -136,13 +137,21 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
             (product, original, product.version)
             for product, original in zip(products, originals, strict=True)
         ]
+        skus = [product.sku for product in products]  # a failed flush expires its rows
         if len(products) > 1:
-            await self._check_skus(products)
-        sku = products[0].sku  # a failed flush expires its rows
+            # The constraint names none of them.
+            clashing = await self.clashing(products)
+            for sku in skus:
+                if sku in clashing:
+                    raise SkuTaken(sku)
         try:
             saved = await self._save_all(drafts)
         except IntegrityError as error:
-            raise SkuTaken(sku) from error
+            if len(skus) > 1:
+                raise Conflict(
+                    "one of the SKUs is taken by now, or two products swap them"
+                ) from error
+            raise SkuTaken(skus[0]) from error
         snapshots = [
             after or original or self.snapshot(product)
             for product, original, after in zip(products, originals, saved, strict=True)
@@ -150,21 +159,20 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         self._originals |= {each.id: each for each in snapshots}
         return snapshots
 
-    async def _check_skus(self, products: Sequence[Product]) -> None:
-        """Raise `SkuTaken` naming the first of many; the constraint names none of them."""
-        seen: set[str] = set()
-        for product in products:
-            if product.sku in seen:
-                raise SkuTaken(product.sku)
-            seen.add(product.sku)
+    async def clashing(
+        self, products: Sequence[Product], leaving: Collection[UUID] = ()
+    ) -> set[str]:
+        """The SKUs that several of these products have, or that others in the catalog have.
+
+        `leaving` are the ids of those in the catalog that are about to be deleted.
+        """
+        uses = Counter(product.sku for product in products)
+        ids = {product.id for product in products}.union(leaving)
         owners = await self.session.execute(
-            select(Product.sku, Product.id).where(Product.sku.in_(seen))
+            select(Product.sku, Product.id).where(Product.sku.in_(uses))
         )
-        ids = {product.id for product in products}
-        taken = {sku for sku, owner in owners if owner not in ids}
-        for product in products:
-            if product.sku in taken:
-                raise SkuTaken(product.sku)
+        repeated = {sku for sku, count in uses.items() if count > 1}
+        return repeated | {sku for sku, owner in owners if owner not in ids}
 
     async def update_where(
         self, condition: ColumnElement[bool], change: Callable[[Product], None]

@@ -1,0 +1,105 @@
+"""`Idempotency-Key`: how calls that create are made safe to send again.
+
+A route of class `IdempotentRoute` whose endpoint asks for `Creating` honours the header.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.routing import APIRoute
+
+from services.catalog.api.dependencies import Writer, Writing
+from services.catalog.idempotency import IdempotencyKeys
+from services.catalog.models import StoredAnswer
+from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
+from shared.database import Session
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern="^[ -~]+$",
+        description="Sent again with the same key and body, the request is not done again: it "
+        "gets the same answer, with `Idempotent-Replayed: true`. Kept for 24 hours.",
+    ),
+]
+
+
+class Answered(Exception):
+    """Ends a request that was answered before."""
+
+    def __init__(self, stored: StoredAnswer) -> None:
+        super().__init__()
+        self.stored = stored
+
+
+class IdempotentRoute(APIRoute):
+    """Stores the answer to a request under a key, and gives it again."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except Answered as answered:
+                return _replay(answered.stored)
+            # The transaction is still open: FastAPI closes it when this has returned.
+            keyed: tuple[Session, KeyedRequest] | None = getattr(request.state, "keyed", None)
+            if keyed is not None:
+                _keep(*keyed, response)
+            return response
+
+        return answer
+
+
+def _keep(session: Session, request: KeyedRequest, response: Response) -> None:
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    IdempotencyRepository(session).keep(
+        request, status=response.status_code, headers=headers, body=bytes(response.body)
+    )
+
+
+def _replay(stored: StoredAnswer) -> Response:
+    headers = stored.headers | {"Idempotent-Replayed": "true"}
+    return Response(stored.body, stored.status, headers)
+
+
+async def _held(
+    request: Request, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> AsyncIterator[KeyedRequest | None]:
+    if idempotency_key is None:
+        yield None
+        return
+    keys: IdempotencyKeys = request.app.state.service.idempotency_keys
+    media_type = request.headers.get("content-type", "")
+    keyed = KeyedRequest(
+        subject=caller.subject,
+        method=request.method,
+        path=request.url.path,
+        key=idempotency_key,
+        fingerprint=hashlib.sha256(media_type.encode() + b"\n" + await request.body()).digest(),
+    )
+    with keys.hold(keyed):
+        yield keyed
+
+
+# The key is held before the transaction opens and until after it has committed.
+async def _creating(
+    request: Request,
+    keyed: Annotated[KeyedRequest | None, Depends(_held, scope="function")],
+    session: Writing,
+) -> Session:
+    if keyed is not None:
+        stored = await IdempotencyRepository(session).claim(keyed)
+        if stored is not None:
+            raise Answered(stored)
+        request.state.keyed = (session, keyed)
+    return session
+
+
+Creating = Annotated[Session, Depends(_creating)]
+"""`Writing`, under the request's `Idempotency-Key` if it has one."""
