@@ -28,9 +28,9 @@ WIDE = 200
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Ids = Annotated[
-    list[int] | None, typer.Argument(metavar="[ID]...", min=1, max=LARGEST_ID, show_default=False)
+    list[int] | None, typer.Argument(metavar="ID", min=1, max=LARGEST_ID, show_default=False)
 ]
-SomeIds = Annotated[list[int], typer.Argument(metavar="ID...", min=1, max=LARGEST_ID)]
+SomeIds = Annotated[list[int], typer.Argument(metavar="ID", min=1, max=LARGEST_ID)]
 OneId = Annotated[int, typer.Argument(metavar="ID", min=1, max=LARGEST_ID)]
 
 

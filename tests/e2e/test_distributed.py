@@ -3,6 +3,7 @@
 import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,16 @@ import pytest
 from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq_event
 from pika.adapters.blocking_connection import BlockingChannel
+from pydantic import SecretStr
 
+from shared.auth import Tokens
 from tests.programs import Program, command, eventually, logged_errors
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.smtp import SMTPServer
 from tests.story import Shop, tell
 
 CATALOG, NOTIFIER = "services.catalog", "services.notifier"
+SECRET = "a secret of some deployment's own"
 LISTENED = "my-own-queue"
 
 
@@ -31,7 +35,7 @@ async def settings(
     both = {
         "BUS_URL": amqp_url,
         "IMAGE_STORE_URL": (tmp_path / "images").as_uri(),
-        "SECRET_KEY": "a secret of some deployment's own",
+        "SECRET_KEY": SECRET,
     }
     async with postgres_server.database() as catalog, postgres_server.database() as notifier:
         yield {
@@ -56,9 +60,12 @@ class Deployment:
 @contextmanager
 def deployed(folder: Path, settings: dict[str, str]) -> Iterator[Deployment]:
     """Migrate both services, start everything, and wait until all of it listens."""
-    for module in (CATALOG, NOTIFIER):
-        migrated = command(folder, module, "migrate", settings=settings)
-        assert migrated.returncode == 0, migrated.stderr
+    with ThreadPoolExecutor() as pool:
+        for migrated in pool.map(
+            lambda module: command(folder, module, "migrate", settings=settings),
+            (CATALOG, NOTIFIER),
+        ):
+            assert migrated.returncode == 0, migrated.stderr
     api = ("serve", "--only", "api")
     parts = [(CATALOG, api), (NOTIFIER, api), (CATALOG, ("relay",)), (CATALOG, ("work",))]
     parts = [*parts, (NOTIFIER, ("work",))]
@@ -109,21 +116,16 @@ def test_the_whole_story_on_separate_processes(
     def files() -> int:
         return sum(path.is_file() for path in (tmp_path / "images").rglob("*"))
 
-    def token(*words: str) -> str:
-        return command(tmp_path, CATALOG, "token", *words, settings=settings).stdout.strip()
-
-    scopes = ["catalog:read", "catalog:write", "notifier:admin"]
-    all_scopes = [word for scope in scopes for word in ("--scope", scope)]
+    tokens = Tokens(SecretStr(SECRET))
+    everything = tokens.issue("dev", ["catalog:read", "catalog:write", "notifier:admin"])
     with (
         deployed(tmp_path, settings) as deployment,
         listening(settings["CATALOG_BUS_URL"]) as channel,
-        Shop(
-            deployment.catalogs[0], deployment.notifiers[1], token("--subject", "dev", *all_scopes)
-        ) as shop,
+        Shop(deployment.catalogs[0], deployment.notifiers[1], everything) as shop,
     ):
         eventually("all are ready", lambda: all(map(is_ready, deployment.urls)))
 
-        vera = token("--subject", "vera", "--scope", "catalog:read")
+        vera = tokens.issue("vera", ["catalog:read"])
         product = tell(shop, emails, files, vera)
 
         received: list[BaseCloudEvent] = []
