@@ -101,7 +101,8 @@ def run(main: Coroutine[None, None, None]) -> None:
 def _in_one_line() -> Iterator[None]:
     try:
         yield
-    except HeliographError as error:
+    except (HeliographError, OSError) as error:
+        # An OSError here is a directory that cannot be made; those of parts are logged.
         _fail(str(error))
     except DBAPIError as error:
         _fail(f"the database refused: {error.orig}")

@@ -45,6 +45,7 @@ async def test_what_waiting_cannot_mend_is_not_waited_for() -> None:
     [
         (InvalidSetting("CATALOG_BUS_URL: is wrong"), 2),
         (DatabaseUnavailable("no answer\nfrom postgresql://u:secret@db"), 1),
+        (PermissionError(13, "Permission denied", "/var/catalog"), 1),
     ],
 )
 def test_what_stops_a_command_is_told_in_one_line_without_passwords(
