@@ -54,6 +54,10 @@ class Snapshots:
         """Where clients find the product."""
         return f"{self._base}/v1/products/{product_id}"
 
+    def category_url(self, category_id: UUID) -> str:
+        """Where clients find the category."""
+        return f"{self._base}/v1/categories/{category_id}"
+
     def image_url(self, key: str) -> str:
         """Where clients find a file of an image."""
         return f"{self._base}/v1/images/{key}"

@@ -63,8 +63,9 @@ async def create_category(
     # A name without a letter that a slug can hold leaves the id.
     slug = new.slug or slug_of(new.name) or str(id_)
     category = models.Category(id=id_, name=new.name, slug=slug)
-    saved = await CategoryRepository(session).save(category)
-    response.headers["Location"] = f"{router.prefix}/{saved.id}"
+    categories = CategoryRepository(session)
+    saved = await categories.save(category)
+    response.headers["Location"] = categories.snapshots.category_url(saved.id)
     response.headers["ETag"] = etag(saved.version)
     return saved
 

@@ -68,10 +68,11 @@ class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
         if original is None:
             category.created_at, category.version = category.updated_at, 0
         category.version = next_version(self.session, category.id, category.version)
+        slug = category.slug  # a failed flush expires its rows
         try:
             await self._save_all([(category, original, category.version)])
         except IntegrityError as error:
-            raise Conflict(f"another category has the slug {category.slug}") from error
+            raise Conflict(f"another category has the slug {slug}") from error
         snapshot = self.snapshot(category)
         self._originals[category.id] = snapshot
         return snapshot

@@ -109,6 +109,14 @@ async def create(client: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
     return product
 
 
+async def create_category(client: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
+    """Create a category; returns its JSON."""
+    answer = await client.post("/v1/categories", json={"name": "Lamps"} | fields)
+    assert answer.status_code == 201, answer.text
+    category: dict[str, Any] = answer.json()
+    return category
+
+
 async def products(catalog: Catalog) -> list[str]:
     """The SKUs in the database."""
     async with catalog.database.reading() as session:
