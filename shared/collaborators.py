@@ -27,9 +27,11 @@ class Collaborators:
             raise MissingCollaborator(f"nobody hands in a {kind.__name__}")
         return self._parent[kind]
 
-    def get(self, kind: type) -> Any | None:
+    def find(self, kind: type) -> Any | None:
         """Return the object, or None if nobody hands one in."""
-        return self[kind] if kind in self else None
+        if kind in self._objects:
+            return self._objects[kind]
+        return None if self._parent is None else self._parent.find(kind)
 
     def __contains__(self, kind: type) -> bool:
         return kind in self._objects or (self._parent is not None and kind in self._parent)

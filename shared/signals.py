@@ -157,7 +157,7 @@ class Signal:
         """
         event.signal = self.name
         responses: list[tuple[Callable[..., Any], Any]] = []
-        session: AsyncSession | None = within.get(AsyncSession)
+        session: AsyncSession | None = within.find(AsyncSession)
         for connection in self._listeners(event.sender):
             try:
                 if session is None:
