@@ -27,12 +27,27 @@ run: $(VENV)/.run-ready ## set up and run both services in one process (PORT=800
 demo: $(VENV)/.run-ready ## play the whole story against an instance of its own
 	@$(PY) -m tools.demo
 
+## The docker compose stack
+
+.PHONY: up down logs
+up: ## build and start the docker compose stack, and print its URLs
+	@$(PYTHON) -m tools.stack up
+
+down: ## remove the stack: containers, network and volumes
+	@$(PYTHON) -m tools.stack down
+
+logs: ## follow what the stack says
+	@$(PYTHON) -m tools.stack logs
+
 ## Tests and checks
 
-.PHONY: test check fmt lock
+.PHONY: test test-containers check fmt lock
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
 	@$(PY) -m pytest $(ARGS)
+
+test-containers: $(VENV)/.dev-ready ## test the stack from outside, while parts of it fail (ARGS="-k name")
+	@$(PY) -m pytest --no-header tests/containers $(ARGS)
 
 check: $(VENV)/.dev-ready ## check format, lint, types, import rules and locks
 	$(PY) -m ruff format --check
