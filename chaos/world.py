@@ -1,0 +1,155 @@
+"""The world under test: our programs, their clients, and a listener, on servers given."""
+
+import asyncio
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx2
+from pydantic import SecretStr
+
+from chaos.fleet import API, CATALOG, NOTIFIER, RELAY, ROOT, WORK, Fleet, nursery
+from chaos.ledger import Ledger
+from chaos.listener import Listener
+from chaos.traffic import Crowd
+from shared.auth import Tokens
+from tests.servers.smtp import SMTPServer
+
+SECRET = "the secret of a world that will end soon"  # noqa: S105 - of servers that live for one run
+SCOPES = ["catalog:read", "catalog:write", "catalog:admin", "notifier:admin"]
+SUBSCRIBERS = {"ann@example.com": "new_product", "bob@example.com": "price_drop"}
+STARTS_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where our programs reach their servers; a proxy may stand in between."""
+
+    catalog_database: str
+    notifier_database: str
+    bus: str
+    smtp: str
+
+
+@dataclass
+class World:
+    """What a campaign acts on and what the checker looks at."""
+
+    folder: Path
+    images: Path
+    direct: Addresses
+    fleet: Fleet
+    ledger: Ledger
+    listener: Listener
+    smtp: SMTPServer
+    crowd: Crowd
+    headers: Mapping[str, str]
+
+    async def fetch(self, service: str, query: str) -> list[asyncpg.Record]:
+        """Ask a service's database, `catalog` or `notifier`, past all proxies."""
+        url = (
+            self.direct.catalog_database if service == "catalog" else self.direct.notifier_database
+        )
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=10)
+        try:
+            return list(await connection.fetch(query))
+        finally:
+            await connection.close()
+
+    async def subscribe(self) -> None:
+        """Let somebody be told of new products and of price drops."""
+        [api] = self.fleet.of("notifier api")
+        async with httpx2.AsyncClient(base_url=api.url, headers=self.headers) as client:
+            for email, topic in SUBSCRIBERS.items():
+                wish = {"email": email, "topic": topic}
+                answer = await client.post("/v1/subscriptions", json=wish)
+                answer.raise_for_status()
+
+    async def answering(self) -> None:
+        """Wait until every API answers."""
+        async with asyncio.timeout(STARTS_WITHIN_S), httpx2.AsyncClient() as client:
+            for member in self.fleet.members:
+                while True:
+                    try:
+                        await client.get(f"{member.url}/health/live")
+                        break
+                    except httpx2.TransportError:
+                        await asyncio.sleep(0.05)
+
+
+def settings(addresses: Addresses, images: Path) -> dict[str, str]:
+    """The settings of both services."""
+    both = {
+        "BUS_URL": addresses.bus,
+        "IMAGE_STORE_URL": images.as_uri(),
+        "SECRET_KEY": SECRET,
+    }
+    return {
+        **{f"CATALOG_{name}": value for name, value in both.items()},
+        **{f"NOTIFIER_{name}": value for name, value in both.items()},
+        "CATALOG_DATABASE_URL": addresses.catalog_database,
+        "NOTIFIER_DATABASE_URL": addresses.notifier_database,
+        "NOTIFIER_SMTP_URL": addresses.smtp,
+    }
+
+
+@asynccontextmanager
+async def world(
+    folder: Path,
+    *,
+    direct: Addresses,
+    reached: Addresses | None = None,
+    smtp: SMTPServer,
+    images: Path,
+    each: int = 1,
+    seed: int = 0,
+) -> AsyncIterator[World]:
+    """Migrate, listen, start `each` programs of every kind, and subscribe.
+
+    `direct` is where the servers are, `reached` how our programs reach them.
+    """
+    async with AsyncExitStack() as stack:
+        listener = Listener(direct.bus)
+        await _migrate(folder, settings(direct, images))
+        await asyncio.to_thread(listener.declare)
+        listener.start()
+        stack.push_async_callback(asyncio.to_thread, listener.end)
+        home = await stack.enter_async_context(nursery())
+        fleet = Fleet(home, folder, settings(reached or direct, images))
+        stack.push_async_callback(fleet.close)
+        await fleet.add(CATALOG, API, each)
+        await fleet.add(CATALOG, RELAY, each)
+        await fleet.add(CATALOG, WORK, each)
+        await fleet.add(NOTIFIER, WORK, each)
+        await fleet.add(NOTIFIER, API)
+        token = Tokens(SecretStr(SECRET)).issue("chaos", SCOPES)
+        headers = {"Authorization": f"Bearer {token}"}
+        ledger = Ledger()
+        rng = random.Random(seed)  # noqa: S311 - replays a seed
+        crowd = Crowd(ledger, [api.url for api in fleet.of("catalog api")], headers, rng)
+        stack.push_async_callback(crowd.close)
+        here = World(folder, images, direct, fleet, ledger, listener, smtp, crowd, headers)
+        await here.answering()
+        await here.subscribe()
+        yield here
+
+
+async def _migrate(folder: Path, both: Mapping[str, str]) -> None:
+    async def migrate(package: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", package, "migrate"),
+            cwd=folder,
+            env={"PYTHONPATH": str(ROOT), **both},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{package} migrate: {said.decode()}")
+
+    await asyncio.gather(migrate(CATALOG), migrate(NOTIFIER))
