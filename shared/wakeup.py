@@ -19,6 +19,8 @@ DEBOUNCE_S = 0.005
 
 RECONNECT_S = 1.0
 
+_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
 
 class Bell:
     """Rings when there may be new work of one kind, e.g. rows in the outbox."""
@@ -90,8 +92,8 @@ class Telegraph:
                 await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
                 work.cancel()
                 [outcome] = await asyncio.gather(work, return_exceptions=True)
-                if isinstance(outcome, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
-                    log.warning("wake-ups interrupted, polling meanwhile", error=str(outcome))
+                if _is_lost(outcome):
+                    log.warning("wake-ups interrupted, polling meanwhile", error=repr(outcome))
                     await asyncio.wait({ended}, timeout=RECONNECT_S)
                 elif isinstance(outcome, Exception):
                     raise outcome
@@ -103,23 +105,41 @@ class Telegraph:
         connection = await asyncpg.connect(
             url.render_as_string(hide_password=False), timeout=CONNECT_TIMEOUT_S
         )
+        closed, line = asyncio.Event(), asyncio.Lock()
+        connection.add_termination_listener(lambda _connection: closed.set())
         try:
             for channel in self._bells:
                 await connection.add_listener(channel, self._heard)
             async with asyncio.TaskGroup() as tasks:
                 for channel, bell in self._bells.items():
-                    tasks.create_task(self._notify(connection, channel, bell))
+                    tasks.create_task(self._notify(connection, line, channel, bell))
+                # A process that only listens would never learn otherwise.
+                await closed.wait()
+                raise ConnectionResetError("the database closed the connection")
         finally:
             connection.terminate()
 
     async def _notify(
-        self, connection: "asyncpg.Connection[Any]", channel: str, bell: Bell
+        self,
+        connection: "asyncpg.Connection[Any]",
+        line: asyncio.Lock,
+        channel: str,
+        bell: Bell,
     ) -> None:
         while True:
             await bell.rung.wait()
-            bell.rung.clear()
-            await connection.execute(f"NOTIFY {channel}", timeout=CONNECT_TIMEOUT_S)
+            # asyncpg refuses a second statement while one is under way.
+            async with line:
+                bell.rung.clear()
+                await connection.execute(f"NOTIFY {channel}", timeout=CONNECT_TIMEOUT_S)
             await asyncio.sleep(DEBOUNCE_S)
 
     def _heard(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
         self._bells[channel].wake()
+
+
+def _is_lost(outcome: object) -> bool:
+    """Whether the work ended by nothing but a lost connection."""
+    if isinstance(outcome, ExceptionGroup):
+        return outcome.split(_LOST)[1] is None
+    return isinstance(outcome, _LOST)
