@@ -111,6 +111,10 @@ class Cluster:
         """Shut down fast: sessions are ended, open transactions rolled back."""
         self._stop(signal.SIGINT)
 
+    def stop_immediately(self) -> None:
+        """Abandon everything at once, as ``pg_ctl stop -m immediate`` does."""
+        self._stop(signal.SIGQUIT)
+
     def kill(self) -> None:
         """Crash the server; a start then recovers what had committed."""
         self._stop(signal.SIGKILL)

@@ -4,12 +4,13 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx2
 
 from tests.servers import Unavailable
-from tests.servers.rabbitmq_container import Container, docker_answers
+from tests.servers.rabbitmq_container import IMAGE, IMAGE_SETTING, Container, docker_answers
 from tests.servers.rabbitmq_node import Node, find_scripts
 
 SETTING = "TEST_AMQP_URL"
@@ -88,7 +89,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         yield broker
         broker.close()
         return
-    scripts = find_scripts()
+    scripts = _scripts()
     if scripts is None and not docker_answers():
         raise Unavailable(MISSING)
     with Node.private(scripts) if scripts else Container.private() as node:
@@ -105,11 +106,16 @@ def describe() -> str:
     """
     if os.environ.get(SETTING):
         return f"the broker of {SETTING}"
-    if scripts := find_scripts():
+    if scripts := _scripts():
         return f"a private node, {scripts}"
     if docker_answers():
-        return "a container"
+        return f"a container of {IMAGE}"
     raise Unavailable(MISSING)
+
+
+def _scripts() -> Path | None:
+    """The node's programs on this machine; not looked for when an image is asked for."""
+    return None if os.environ.get(IMAGE_SETTING) else find_scripts()
 
 
 def _management_url(url: str) -> str:

@@ -1,6 +1,7 @@
 """A private RabbitMQ node in a container, where Docker answers."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -14,7 +15,8 @@ from testcontainers.core.wait_strategies import HttpWaitStrategy
 
 from tests.servers.processes import free_port
 
-IMAGE = "rabbitmq:4.1-management"
+IMAGE_SETTING = "TEST_RABBITMQ_IMAGE"
+IMAGE = os.environ.get(IMAGE_SETTING, "rabbitmq:4-management")
 AMQP, MANAGEMENT = 5672, 15672
 USER = "heliograph"
 
