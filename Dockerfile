@@ -33,7 +33,7 @@ STOPSIGNAL SIGTERM
 EXPOSE 8000
 # Whether this process can do its own job, whatever its role: the database for an API,
 # broker and consumer too for a relay or a worker.
-HEALTHCHECK --interval=5s --timeout=5s --start-period=40s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=10s --start-period=120s --retries=3 \
     CMD ["python", "-IS", "/app/healthcheck.py", "http://127.0.0.1:8000/health/ready"]
 COPY deploy/healthcheck.py /app/
 COPY shared /app/shared
