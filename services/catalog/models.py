@@ -59,6 +59,10 @@ class Product(Signalling, Base):
     """Something for sale. `version` counts the changes to it, its images and its categories."""
 
     __tablename__ = "product"
+    __table_args__ = (
+        Index("ix_product_created_at", "created_at", "id"),
+        Index("ix_product_name", "name", "id"),
+    )
     repository = "ProductRepository.save or .delete"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, literal, or_, tuple_
+from sqlalchemy import ColumnElement, Select, case, literal, tuple_
 
 from services.catalog.errors import InvalidCursor
 from services.catalog.models import Category, Product
 from services.catalog.repositories.cursors import read_cursor, write_cursor
+from services.catalog.search import has_words
 from shared.money import currencies
 
 FINEST = 4
@@ -91,7 +92,7 @@ class Listing:
     def filtered(self, query: Select[Product]) -> Select[Product]:
         """Keep only the products that are asked for."""
         if self.q is not None:
-            query = query.where(_matches(self.q))
+            query = query.where(has_words(self.q))
         if self.category is not None:
             query = query.where(Product.categories.any(Category.id == self.category))
         if self.min_price is not None:
@@ -132,13 +133,3 @@ class Listing:
         except (ValueError, OverflowError) as error:
             raise InvalidCursor from error
         return literal(end[0], key.column.type), literal(end[1], Product.id.type)
-
-
-def _matches(q: str) -> ColumnElement[bool]:
-    """Whether a product has the words of `q`, in whatever case."""
-    return or_(
-        *(
-            column.icontains(q, autoescape=True)
-            for column in (Product.name, Product.sku, Product.description)
-        )
-    )

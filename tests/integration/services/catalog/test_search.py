@@ -1,0 +1,148 @@
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from sqlalchemy import Select, select, text
+
+from services.catalog import models
+from services.catalog.repositories.listing import Listing
+from services.catalog.service import Catalog
+from tests.integration.services.catalog.conftest import create, is_problem
+
+
+async def found(client: httpx2.AsyncClient, q: str, **query: Any) -> list[str]:
+    answer = await client.get("/v1/products", params={"q": q, "sort": "created_at"} | query)
+    assert answer.status_code == 200, answer.text
+    return [each["sku"] for each in answer.json()["items"]]
+
+
+@pytest.fixture
+async def shelf(client: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    """Three products to search among."""
+    await create(client, sku="LAMP-100", name="Café lamp", description="Gives a warm light.")
+    await create(client, sku="TORCH-7", name="Torch", description="Light in a cellar, 1.5 V/cell")
+    await create(client, sku="ДОМ-1", name="Ночной свет", description="<b>Ärmel</b> and/or O'Brien")
+    return client
+
+
+FOUND = {
+    "torch": ["TORCH-7"],
+    "TORCH": ["TORCH-7"],
+    "light": ["LAMP-100", "TORCH-7"],
+    "light warm": ["LAMP-100"],
+    "lamp torch": [],
+    "lig": ["LAMP-100", "TORCH-7"],
+    "lig warm": [],
+    "warm lig": ["LAMP-100"],
+    "LAMP-100": ["LAMP-100"],
+    "lamp-1": ["LAMP-100"],
+    "torch-7": ["TORCH-7"],
+    "cafe": ["LAMP-100"],
+    "CAFÉ": ["LAMP-100"],
+    "cafe\u0301": ["LAMP-100"],
+    "ночной": ["ДОМ-1"],
+    "НОЧНОЙ свет": ["ДОМ-1"],
+    "armel": ["ДОМ-1"],
+    "or": ["ДОМ-1"],
+    "o'brien": ["ДОМ-1"],
+    "1.5": ["TORCH-7"],
+    "v/cell": ["TORCH-7"],
+    "amp": [],
+    "...": [],
+    "🎉": [],
+}
+
+
+async def test_a_product_is_found_by_all_words_and_the_beginning_of_the_last(
+    shelf: httpx2.AsyncClient,
+) -> None:
+    assert {q: await found(shelf, q) for q in FOUND} == FOUND
+
+
+async def test_no_question_is_an_operator_or_an_error(shelf: httpx2.AsyncClient) -> None:
+    for q in (
+        '"', '""', "'", "''", "*", "lamp*", "torch OR lamp", "NOT lamp", "-lamp", "lamp & !torch",
+        "name:lamp", "lamp:*", "NEAR(lamp torch)", "(lamp", "lamp)", "{lamp}", "^lamp", "\\",
+        "%", "_", "<->", "light <-> warm", "½", "²", "ﬁ", "한국어", "ไทย", "हिन्दी", "1e400", "0x1f",
+        "a" * 200, "a " * 99, "'" * 200, "\u200b", "\ufffd", "İ", "ß",
+    ):  # fmt: skip
+        await found(shelf, q)
+    assert await found(shelf, "torch OR lamp") == []
+    is_problem(await shelf.get("/v1/products", params={"q": "lamp\0"}), 422)
+    is_problem(await shelf.get("/v1/products", params={"q": "a" * 201}), 422)
+    is_problem(await shelf.get("/v1/products", params={"q": " "}), 422)
+
+
+async def test_what_is_changed_or_deleted_is_found_as_it_is_now(
+    client: httpx2.AsyncClient,
+) -> None:
+    product = await create(client, name="Lamp", description="bright")
+    url = f"/v1/products/{product['id']}"
+
+    await client.patch(url, json={"name": "Torch"})
+    assert (await found(client, "lamp"), await found(client, "torch")) == ([], ["A-1"])
+    await client.patch(url, json={"price": "1.00"})
+    assert await found(client, "bright torch") == ["A-1"]
+    await client.patch(url, json={"description": ""})
+    assert await found(client, "bright") == []
+    await client.delete(url)
+    assert await found(client, "torch") == []
+    await create(client, sku="A-2", name="Torch")
+    assert await found(client, "torch") == ["A-2"]
+
+
+async def test_a_search_joins_the_other_filters_and_pages(client: httpx2.AsyncClient) -> None:
+    for number in range(5):
+        await create(client, sku=f"A-{number}", name=f"Lamp {number}", price=f"{number}.00")
+
+    assert await found(client, "lamp", min_price="2", max_price="3") == ["A-2", "A-3"]
+    pages, query = [], {"q": "lamp", "sort": "-price", "limit": "2"}
+    while True:
+        page = (await client.get("/v1/products", params=query)).json()
+        pages.append([each["sku"] for each in page["items"]])
+        if page["next"] is None:
+            break
+        query["after"] = page["next"]
+    assert pages == [["A-4", "A-3"], ["A-2", "A-1"], ["A-0"]]
+
+
+async def test_a_search_uses_its_index(client: httpx2.AsyncClient, catalog: Catalog) -> None:
+    await create(client)
+    query = Listing(q="lamp").filtered(select(models.Product))
+
+    plan = await explained(catalog, query)
+
+    if catalog.database.is_sqlite:
+        assert "product_search VIRTUAL TABLE INDEX" in plan
+        assert "SCAN product\n" not in plan
+    else:
+        assert "ix_product_words" in plan
+
+
+async def test_a_page_begins_where_an_index_says(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    product = await create(client)
+    for sort in ("created_at", "-created_at", "name", "-name"):
+        start = Listing(sort=sort)
+        async with catalog.database.reading() as session:
+            last = await session.get_one(models.Product, UUID(product["id"]))
+        query = Listing(sort=sort, after=start.cursor(last)).paged(select(models.Product))
+
+        assert f"ix_product_{sort.removeprefix('-')}" in await explained(catalog, query)
+
+
+async def explained(catalog: Catalog, query: Select[Any]) -> str:
+    """How the database answers the query; PostgreSQL as if the table were too long to scan."""
+    sqlite = catalog.database.is_sqlite
+    engine = catalog.database.read_engine.sync_engine
+    statement = query.compile(engine, compile_kwargs={"literal_binds": True})
+    async with catalog.database.reading() as session:
+        if not sqlite:
+            for way in ("seqscan", "sort"):
+                await session.execute(text(f"SET LOCAL enable_{way} = off"))
+        connection = await session.connection()
+        how = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
+        rows = await connection.exec_driver_sql(f"{how} {statement}")
+        return "".join(f"{row[-1]}\n" for row in rows)
