@@ -14,11 +14,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import asyncpg
 from sqlalchemy import Column, MetaData, Table, Text, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.bus import Message
-from shared.database import Database, unavailable
+from shared.database import AWAY, Database, unavailable
+from shared.errors import DatabaseUnavailable
 from shared.events import new_id
 from shared.outbox import BACKGROUND, PARTITIONS
 from shared.types import UtcDateTime, database_now
@@ -107,6 +109,19 @@ class PostgresClaim:
             )
 
 
+@asynccontextmanager
+async def _away() -> AsyncIterator[None]:
+    """Turn the driver's own words for a database that is away into `DatabaseUnavailable`."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if not (error.sqlstate or "").startswith(AWAY):
+            raise
+        raise DatabaseUnavailable(f"the database does not answer: {error}") from error
+    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise DatabaseUnavailable(f"the database does not answer: {error}") from error
+
+
 class PostgresClaims:
     """Claims by advisory lock, one a partition."""
 
@@ -120,7 +135,7 @@ class PostgresClaims:
 
     @asynccontextmanager
     async def claim(self, limit: int) -> AsyncIterator[Claim]:
-        async with unavailable(), self._database.engine.connect() as pooled:
+        async with unavailable(), _away(), self._database.engine.connect() as pooled:
             # The driver itself: the relay moves too many rows to dress each one up.
             raw = await pooled.get_raw_connection()
             connection: Any = raw.driver_connection

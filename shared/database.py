@@ -134,12 +134,13 @@ async def unavailable() -> AsyncIterator[None]:
         raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
 
 
-_AWAY = (
+AWAY = (
     "08",  # connection exception
     "57P0",  # admin shutdown, crash shutdown, cannot connect now, database dropped
     "53300",  # too many connections
     "25P03",  # idle in transaction session timeout
 )
+"""How the SQLSTATE begins with which PostgreSQL says that it is away."""
 
 
 _DEADLOCK = "40P01"
@@ -156,7 +157,7 @@ def is_unavailable(error: DBAPIError) -> bool:
         return True
     state = _sqlstate(error)
     if state is not None:
-        return state.startswith(_AWAY)
+        return state.startswith(AWAY)
     said = str(error.orig)
     if isinstance(error, OperationalError):
         return "locked" in said or "unable to open" in said or "disk" in said

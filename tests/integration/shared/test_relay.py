@@ -157,3 +157,30 @@ async def test_the_age_of_the_oldest_event_is_told(house: House) -> None:
     count, age = await house.outbox.status()
     assert count == 1
     assert 0.0 <= age < 60.0
+
+
+@pytest.mark.postgresql
+async def test_a_relay_outlives_the_end_of_its_connection(postgres_url: str) -> None:
+    class Killer(Broker):
+        def __init__(self, house: House) -> None:
+            super().__init__()
+            self._house = house
+
+        async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
+            if not self.batches:
+                async with self._house.database.transaction() as session:
+                    await session.execute(
+                        text(
+                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                            "WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()"
+                        )
+                    )
+            return await super().publish(messages)
+
+    async with open_house(postgres_url) as house:
+        sent = event()
+        await house.announce(sent)
+        broker = Killer(house)
+        async with running(Relay(house.claims(), broker, house.outbox.bell)):
+            await until(lambda: _is_empty(house))
+        assert broker.ids == [str(sent.id)] * 2
