@@ -82,59 +82,58 @@ class BatchResults(BaseModel):
 )
 async def change_products(batch: Batch, session: Creating) -> BatchResults:
     session.origin = "batch"
-    work = _Work(session)
-    await work.prepare(batch)
-    return BatchResults.model_construct(results=await work.do())
+    return BatchResults.model_construct(results=await _Work(session).do(batch))
 
 
 class _Work:
-    """A batch under way: first all that can be wrong is collected, then all is written."""
+    """A batch under way. What cannot be done is collected; the transaction undoes the rest."""
 
     def __init__(self, session: Session) -> None:
         self._products = ProductRepository(session)
         self._relation = ProductCategories(self._products)
-        self._deleted: list[models.Product] = []
-        self._updated: list[models.Product] = []
-        self._created: list[models.Product] = []
-        self._categories: list[tuple[models.Product, Sequence[UUID], Op, int]] = []
         self._places: dict[UUID, tuple[Op, int]] = {}
+        self._categories: list[tuple[models.Product, Sequence[UUID]]] = []
         self._invalid: list[FieldProblem] = []
         self._conflicts: list[FieldProblem] = []
 
-    async def prepare(self, batch: Batch) -> None:
-        """Lock and change the rows in memory; raise one problem for all that is wrong."""
+    async def do(self, batch: Batch) -> list[Result]:
+        """Do all changes, each between its signals, or raise one problem for all that is wrong."""
         found = await self._products.edit_many(
             {*batch.delete, *(update.id for update in batch.update)}
         )
-        for index, id_ in enumerate(batch.delete):
-            if product := self._take(found, id_, "delete", index):
-                self._deleted.append(product)
-        for index, update in enumerate(batch.update):
-            if product := self._take(found, update.id, "update", index, "id"):
-                self._update(product, update, index)
-        for index, new in enumerate(batch.create):
-            self._create(new, index)
-        await self._check_skus()
+        deleted = [
+            product
+            for index, id_ in enumerate(batch.delete)
+            if (product := self._take(found, id_, "delete", index))
+        ]
+        updated = [
+            (product, update)
+            for index, update in enumerate(batch.update)
+            if (product := self._take(found, update.id, "update", index, "id"))
+        ]
+        await self._products.delete_many(sorted(deleted, key=lambda product: product.id))
+        saved = [self._update(product, update) for product, update in updated]
+        created = [self._create(new, index) for index, new in enumerate(batch.create)]
+        # In this order two batches never wait in a circle for each other's SKUs.
+        saved += sorted(created, key=lambda product: product.sku)
+        await self._check_skus(saved)
         await self._check_categories()
+        self._raise()
+        await self._products.save_many(saved)
+        await self._relation.set_many(self._categories)
+        versions = {each.id: each.version for each in saved}
+        versions |= {each.id: each.version + 1 for each in deleted}
+        return [
+            Result.model_construct(op=op, index=index, id=id_, version=versions[id_])
+            for id_, (op, index) in self._places.items()
+        ]
+
+    def _raise(self) -> None:
         if self._invalid:
             errors = self._invalid + self._conflicts
             raise ProblemError("invalid", "Nothing was changed.", errors=errors)
         if self._conflicts:
             raise ProblemError("conflict", "Nothing was changed.", errors=self._conflicts)
-
-    async def do(self) -> list[Result]:
-        """Write the changes, each between its signals."""
-        await self._products.delete_many(sorted(self._deleted, key=lambda product: product.id))
-        # In this order two batches never wait in a circle for each other's SKUs.
-        self._created.sort(key=lambda product: product.sku)
-        await self._products.save_many([*self._updated, *self._created])
-        await self._relation.set_many((product, ids) for product, ids, *_ in self._categories)
-        versions = {each.id: each.version for each in (*self._updated, *self._created)}
-        versions |= {each.id: each.version + 1 for each in self._deleted}
-        return [
-            Result.model_construct(op=op, index=index, id=id_, version=versions[id_])
-            for id_, (op, index) in self._places.items()
-        ]
 
     def _take(
         self, found: dict[UUID, models.Product], id_: UUID, op: Op, index: int, *field: str
@@ -155,47 +154,46 @@ class _Work:
             )
         )
 
-    def _update(self, product: models.Product, update: ProductUpdate, index: int) -> None:
+    def _update(self, product: models.Product, update: ProductUpdate) -> models.Product:
+        place = self._places[product.id]
         if update.version not in (None, product.version):
             detail = f"The product has version {product.version} now"
-            self._clash("precondition-failed", detail, "update", index, "version")
+            self._clash("precondition-failed", detail, *place, "version")
         try:
             update.apply(product)
         except ProblemError as error:
-            self._nest(error, "update", index)
-        self._updated.append(product)
+            self._nest(error, *place)
         if update.new_categories is not None:
-            self._categories.append((product, update.new_categories, "update", index))
+            self._categories.append((product, update.new_categories))
+        return product
 
-    def _create(self, new: NewProduct, index: int) -> None:
+    def _create(self, new: NewProduct, index: int) -> models.Product:
         product = models.Product(id=new_id(), images=[], categories=[])
+        self._places[product.id] = ("create", index)
         try:
             new.fill(product)
         except ProblemError as error:
             self._nest(error, "create", index)
-        self._places[product.id] = ("create", index)
-        self._created.append(product)
         if new.categories:
-            self._categories.append((product, new.categories, "create", index))
+            self._categories.append((product, new.categories))
+        return product
 
-    def _nest(self, error: ProblemError, op: Op, index: int) -> None:
+    def _nest(self, error: ProblemError, *place: str | int) -> None:
         for each in error.errors:
             inner = (each.pointer or "#").removeprefix("#")
-            place = pointer(op, index) + inner
-            self._invalid.append(FieldProblem(detail=each.detail, pointer=place))
+            self._invalid.append(FieldProblem(detail=each.detail, pointer=pointer(*place) + inner))
 
-    async def _check_skus(self) -> None:
-        products = [*self._updated, *self._created]
-        clashing = await self._products.clashing(products, [each.id for each in self._deleted])
+    async def _check_skus(self, products: Sequence[models.Product]) -> None:
+        clashing = await self._products.clashing(products)
         for product in products:
             if product.sku in clashing:
-                self._clash(
-                    "conflict", "Another product has the SKU", *self._places[product.id], "sku"
-                )
+                place = self._places[product.id]
+                self._clash("conflict", "Another product has the SKU", *place, "sku")
 
     async def _check_categories(self) -> None:
         try:
-            await self._relation.find({id_ for _, ids, *_ in self._categories for id_ in ids})
+            await self._relation.find({id_ for _, ids in self._categories for id_ in ids})
         except UnknownCategory as error:
-            for _, ids, op, index in self._categories:
-                self._invalid += unknown_categories(ids, error.category_ids, op, index)
+            for product, ids in self._categories:
+                place = self._places[product.id]
+                self._invalid += unknown_categories(ids, error.category_ids, *place)

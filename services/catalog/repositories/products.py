@@ -159,15 +159,10 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         self._originals |= {each.id: each for each in snapshots}
         return snapshots
 
-    async def clashing(
-        self, products: Sequence[Product], leaving: Collection[UUID] = ()
-    ) -> set[str]:
-        """The SKUs that several of these products have, or that others in the catalog have.
-
-        `leaving` are the ids of those in the catalog that are about to be deleted.
-        """
+    async def clashing(self, products: Sequence[Product]) -> set[str]:
+        """The SKUs that several of these products have, or that others in the catalog have."""
         uses = Counter(product.sku for product in products)
-        ids = {product.id for product in products}.union(leaving)
+        ids = {product.id for product in products}
         owners = await self.session.execute(
             select(Product.sku, Product.id).where(Product.sku.in_(uses))
         )
