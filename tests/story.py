@@ -18,9 +18,13 @@ Files = Callable[[], int]
 class Shop:
     """Both services' APIs, as somebody with every scope uses them."""
 
-    def __init__(self, catalog: str, notifier: str, token: str) -> None:
+    def __init__(
+        self, catalog: str, notifier: str, token: str, notifier_token: str | None = None
+    ) -> None:
+        """The second token is for a notifier with a secret key of its own."""
         headers = {"Authorization": f"Bearer {token}"}
         self.catalog = httpx2.Client(base_url=catalog, headers=headers, timeout=20)
+        headers = {"Authorization": f"Bearer {notifier_token or token}"}
         self.notifier = httpx2.Client(base_url=notifier, headers=headers, timeout=20)
 
     def __enter__(self) -> Self:

@@ -1,0 +1,1 @@
+"""The composed stack, driven from outside as a REST client and a queue consumer."""

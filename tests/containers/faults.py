@@ -1,0 +1,88 @@
+"""What a test does to the stack in the middle of traffic."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.containers.balanced import Balanced
+from tests.containers.composed import Composed
+from tests.containers.mailbox import mails
+from tests.containers.reckoning import Reckoning, reckon
+from tests.containers.stranger import Stranger
+from tests.containers.traffic import Traffic
+from tests.programs import eventually
+from tools.stack import docker
+
+UNDER_WAY = 40
+"""Changes that are made before a fault, and again after it."""
+DRAIN_S = 10.0
+"""Within which a program ends after SIGTERM."""
+
+
+Note = Callable[[str, str], None]
+"""Writes down what and how much."""
+
+
+@dataclass
+class Run:
+    """One fault under traffic."""
+
+    stack: Composed
+    catalog: Balanced
+    stranger: Stranger
+    tell: Callable[[str], None]
+
+    @contextmanager
+    def traffic(self) -> Iterator[Traffic]:
+        """Keep changes coming around the block: some before it, some after all is well again."""
+        with Traffic(self.catalog, uuid.uuid4().hex[:8]) as traffic:
+            self.more(traffic)
+            yield traffic
+            began = time.monotonic()
+            self.stack.wait()
+            healthy = time.monotonic() - began
+            self.more(traffic)
+        drained = self.stack.wait_until_drained()
+        self.tell(f"healthy again after {healthy:.0f} s, drained after {drained:.0f} s")
+
+    def more(self, traffic: Traffic, count: int = UNDER_WAY) -> None:
+        """Wait until so many more changes were made."""
+        goal = len(traffic.made("ok")) + count
+        eventually(f"{count} more changes", lambda: len(traffic.made("ok")) >= goal, 90)
+
+    def reckon(self, traffic: Traffic) -> Reckoning:
+        """Check that nothing was lost, turned round or done twice, and write the figures down."""
+        self.stranger.listen()
+        heard = self.stranger.first_copies(traffic.label)
+        found = reckon(traffic, self.catalog, heard, mails(self.stack.mail_url))
+        self.tell(str(found))
+        return found
+
+
+def stop(container: str) -> float:
+    """Stop by SIGTERM a container of ours, which must end by itself; return the seconds."""
+    began = time.monotonic()
+    docker("stop", "--time=30", container)
+    seconds = time.monotonic() - began
+    assert docker("inspect", "--format={{.State.ExitCode}}", container).strip() == "0"
+    assert seconds < DRAIN_S
+    return seconds
+
+
+def remove(container: str) -> None:
+    docker("rm", "--volumes", container)
+
+
+@contextmanager
+def away(stack: Composed, service: str, seconds: float) -> Iterator[None]:
+    """Stop a server, run the block, and start it once that many seconds have passed."""
+    [container] = stack.ids(service)
+    docker("stop", container)
+    until = time.monotonic() + seconds
+    try:
+        yield
+        eventually("the time is over", lambda: time.monotonic() > until, seconds + 5)
+    finally:
+        docker("start", container)
