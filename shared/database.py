@@ -28,7 +28,9 @@ IDLE_IN_TRANSACTION_MS = 15_000
 """After this PostgreSQL ends a transaction whose process stands still, and frees its locks."""
 
 CONNECT_TIMEOUT_S = 5.0
-STATEMENT_TIMEOUT_S = 30.0
+STATEMENT_TIMEOUT_S = 15.0
+"""After this a connection counts as half open: nobody is at its other end."""
+
 POOL_TIMEOUT_S = 20.0
 
 
@@ -136,11 +138,13 @@ async def unavailable() -> AsyncIterator[None]:
 
 AWAY = (
     "08",  # connection exception
+    "40",  # transaction rollback: a deadlock, or one that could not be serialized
     "57P0",  # admin shutdown, crash shutdown, cannot connect now, database dropped
-    "53300",  # too many connections
+    "53",  # insufficient resources: disk, memory, connections
     "25P03",  # idle in transaction session timeout
 )
-"""How the SQLSTATE begins with which PostgreSQL says that it is away."""
+"""How the SQLSTATE begins with which PostgreSQL says that it is away or
+that the same may succeed another time."""
 
 
 _DEADLOCK = "40P01"
@@ -186,6 +190,16 @@ def _postgresql(url: str, *, pool_size: int) -> AsyncEngine:
             return dialect.connect(*args, **options)
         except (OSError, TimeoutError) as error:
             raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
+
+    @sqlalchemy_event.listens_for(engine.sync_engine, "handle_error")
+    def drop_silent(context: Any) -> DatabaseUnavailable | None:
+        # asyncpg's deadline and a broken socket are no errors of the DBAPI. The connection may
+        # still owe an answer, for which its next user would wait without a deadline.
+        error = context.original_exception
+        if not isinstance(error, OSError):
+            return None
+        context.is_disconnect = True
+        return DatabaseUnavailable(f"the database does not answer: {error!r}")
 
     @sqlalchemy_event.listens_for(engine.sync_engine, "checkout")
     def refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
