@@ -41,7 +41,7 @@ logs: ## follow what the stack says
 
 ## Tests and checks
 
-.PHONY: test test-containers check fmt lock
+.PHONY: test chaos test-containers check fmt lock
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
 	@$(PY) -m pytest $(ARGS)
@@ -49,10 +49,14 @@ test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS=
 test-containers: $(VENV)/.dev-ready ## test the stack from outside, while parts of it fail (ARGS="-k name")
 	@$(PY) -m pytest --no-header tests/containers $(ARGS)
 
+chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10, SEED=, FAULTS=) or POINTS=50
+	@$(PY) -m chaos $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS))
+
 check: $(VENV)/.dev-ready ## check format, lint, types, import rules and locks
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
-	$(PY) -m mypy shared services tools tests
+	$(PY) -m mypy shared services tools tests chaos
 	$(VENV)/bin/lint-imports
 	$(PY) -m tools.locks --check
 
