@@ -131,7 +131,7 @@ async def test_a_caller_without_the_scope_gets_no_stored_answer(
 async def test_a_lost_answer_of_a_commit_is_found_again(
     client: httpx2.AsyncClient, catalog: Catalog
 ) -> None:
-    lost = []
+    lost: list[bool] = []
 
     def lose_once(_session: Session) -> None:
         if not lost:
