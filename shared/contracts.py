@@ -82,7 +82,11 @@ class Variant(BaseModel):
 
 
 class Picture(BaseModel):
-    """An image as it stands within its product's snapshot; `bytes` is the file's size."""
+    """An image as it stands within its product's snapshot; `bytes` is the file's size.
+
+    The images of a product are in order, its main one first; `position` ascends in that
+    order and may leave gaps. `alt` tells in words what the picture shows, empty if unknown.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -94,6 +98,8 @@ class Picture(BaseModel):
     height: int
     bytes: int
     variants: tuple[Variant, ...] = ()
+    position: int = 0
+    alt: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -97,7 +98,7 @@ class Image(Signalling, Base):
     """A picture of a product; its files lie in the image store under `key` and the variants'."""
 
     __tablename__ = "image"
-    repository = "ImageRepository.add or .delete"
+    repository = "ImageRepository.add, .change or .delete"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     product_id: Mapped[UUID] = mapped_column(
@@ -111,6 +112,9 @@ class Image(Signalling, Base):
     variants: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     """`[{name, key, width, height}]`."""
     position: Mapped[int]
+    """Its place among the product's images: they ascend, with gaps where one was deleted."""
+    alt: Mapped[str] = mapped_column(server_default=text("''"))
+    """What the picture shows, for who cannot see it."""
     created_at: Mapped[datetime]
 
     product: Mapped[Product] = relationship(back_populates="images", lazy="raise")

@@ -33,7 +33,7 @@ MAX_PIXELS = 25_000_000
 MAX_SCANS = 100
 
 #: The smaller copies made of every picture: name to the longest side, in pixels.
-VARIANTS: Mapping[str, int] = MappingProxyType({"thumbnail": 320})
+VARIANTS: Mapping[str, int] = MappingProxyType({"thumbnail": 320, "preview": 960})
 
 
 class PictureError(Exception):

@@ -72,4 +72,6 @@ class Snapshots:
             "height": image.height,
             "bytes": image.bytes,
             "variants": tuple(contracts.Variant.model_construct(**each) for each in image.variants),
+            "position": image.position,
+            "alt": image.alt,
         }

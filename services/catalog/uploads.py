@@ -39,6 +39,7 @@ class Uploads:
         product_id: UUID,
         file: BinaryIO,
         *,
+        alt: str = "",
         actor: str | None = None,
         traceparent: str | None = None,
     ) -> contracts.Image:
@@ -51,7 +52,7 @@ class Uploads:
         picture = await self._darkroom.develop(file)
         key = new_key(picture.extension)
         variants = {each.name: new_key(picture.extension) for each in picture.variants}
-        image = _image(picture, key, variants)
+        image = _image(picture, key, variants, alt)
         async with self._database.transaction() as session:
             intent = await ImageRepository(session).intend([key, *variants.values()])
         # A file whose `put` failed may arrive all the same, later than any purge of ours
@@ -85,7 +86,7 @@ class Uploads:
         log.warning("an upload's files are left to the sweeper", intent=str(intent_id))
 
 
-def _image(picture: DevelopedPicture, key: str, variants: dict[str, str]) -> Image:
+def _image(picture: DevelopedPicture, key: str, variants: dict[str, str], alt: str) -> Image:
     return Image(
         id=new_id(),
         key=key,
@@ -102,4 +103,5 @@ def _image(picture: DevelopedPicture, key: str, variants: dict[str, str]) -> Ima
             }
             for each in picture.variants
         ],
+        alt=alt,
     )

@@ -102,10 +102,11 @@ class PriceDropEmail(ProductEmail):
 
 
 class Picture(NamedTuple):
-    """What an email shows of an image; `width` in pixels."""
+    """What an email shows of an image; `width` in pixels, `alt` in words."""
 
     url: str
     width: int
+    alt: str
 
 
 def render(email: ProductEmail) -> EmailMessage:
@@ -160,17 +161,18 @@ def _context(email: ProductEmail) -> dict[str, Any]:
         "url": one_line(product.url),
         "currency": one_line(product.currency),
         "paragraphs": paragraphs(product.description, SUMMARY_LENGTH),
-        "picture": _picture(product.images[0]) if product.images else None,
+        "picture": _picture(product.images[0], product.name) if product.images else None,
     }
 
 
-def _picture(image: contracts.Picture) -> Picture:
+def _picture(image: contracts.Picture, name: str) -> Picture:
     """The thumbnail where there is one: every file is served beside the others, by its key."""
+    alt = one_line(image.alt) or one_line(name)
     base = image.url.removesuffix(image.key)
     for variant in image.variants:
         if variant.name == "thumbnail" and base != image.url:
-            return Picture(base + variant.key, min(variant.width, IMAGE_WIDTH))
-    return Picture(image.url, min(image.width, IMAGE_WIDTH))
+            return Picture(base + variant.key, min(variant.width, IMAGE_WIDTH), alt)
+    return Picture(image.url, min(image.width, IMAGE_WIDTH), alt)
 
 
 _TEMPLATES = Environment(

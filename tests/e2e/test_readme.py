@@ -49,7 +49,7 @@ def test_the_story_with_curl(tmp_path: Path) -> None:
         assert '"count":1' in views
         assert '"viewer":"me"' in views
         listed = re.findall(r"^[0-9a-f]{32}\.jpg$", told.stdout, re.MULTILINE)
-        assert len(listed) == 2, "the picture and its thumbnail, once and never again"
+        assert len(listed) == 3, "the picture and its two smaller copies, once and never again"
         eventually("two emails", lambda: len(list((tmp_path / "var/mail").glob("*.eml"))) == 2)
         assert not [each for each in (tmp_path / "var/images").rglob("*") if each.is_file()]
         assert running.program.end(signal.SIGTERM) == 0

@@ -1,11 +1,12 @@
 """`/v1/products/{id}/images`: add, list, read and delete."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 from services.catalog.api.dependencies import (
@@ -16,6 +17,7 @@ from services.catalog.api.dependencies import (
     Writer,
     Writing,
 )
+from services.catalog.api.payloads import Alt, ImagePatch
 from services.catalog.errors import NotFound
 from services.catalog.pictures import MAX_BYTES
 from services.catalog.repositories.images import ImageRepository
@@ -37,6 +39,17 @@ class ImageList(BaseModel):
     items: list[contracts.Image]
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What an upload holds."""
+
+    file: UploadFile
+    alt: str
+
+
+_alt = TypeAdapter[str](Alt)
+
+
 async def _existing(id: UUID, caller: Writer, database: OwnDatabase) -> UUID:
     # The session ends here: an upload can take longer than a transaction may be idle.
     async with database.reading() as session:
@@ -45,16 +58,16 @@ async def _existing(id: UUID, caller: Writer, database: OwnDatabase) -> UUID:
     return id
 
 
-# The file is asked for last and read by hand: a caller who may not, or whose product does not
+# The form is asked for last and read by hand: a caller who may not, or whose product does not
 # exist, is answered before ten megabytes are taken in.
-async def _file(
+async def _form(
     request: Request, product_id: Annotated[UUID, Depends(_existing)]
-) -> AsyncIterator[UploadFile]:
+) -> AsyncIterator[_Form]:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
         raise ProblemError("unsupported-media-type", "Send the file as multipart/form-data.")
     try:
-        form = await request.form(max_files=1, max_fields=0)
+        form = await request.form(max_files=1, max_fields=1)
     except ValueError as error:
         raise ProblemError("invalid", "The body cannot be read as multipart/form-data.") from error
     try:
@@ -62,7 +75,12 @@ async def _file(
         if not isinstance(file, UploadFile):
             missing = FieldProblem(detail="Field required", pointer=pointer("file"))
             raise ProblemError("invalid", "There is no file in the body.", errors=[missing])
-        yield file
+        try:
+            alt = _alt.validate_python(form.get("alt", ""))
+        except ValidationError as error:
+            wrong = FieldProblem(detail=error.errors()[0]["msg"], pointer=pointer("alt"))
+            raise ProblemError("invalid", "The text does not fit.", errors=[wrong]) from error
+        yield _Form(file, alt)
     finally:
         await form.close()
 
@@ -88,7 +106,9 @@ async def _file(
                                 "format": "binary",
                                 "description": "A JPEG, PNG or WebP picture of at most 10 MiB "
                                 "and 25 megapixels. Its name is ignored.",
-                            }
+                            },
+                            "alt": _alt.json_schema()
+                            | {"description": "What the picture shows, in words."},
                         },
                     }
                 }
@@ -99,14 +119,18 @@ async def _file(
 async def add_image(
     id: UUID,
     caller: Writer,
-    file: Annotated[UploadFile, Depends(_file, scope="function")],
+    form: Annotated[_Form, Depends(_form, scope="function")],
     uploads: OwnUploads,
     snapshots: OwnSnapshots,
     request: Request,
     response: Response,
 ) -> contracts.Image:
     image = await uploads.add(
-        id, file.file, actor=caller.subject, traceparent=request.state.traceparent
+        id,
+        form.file.file,
+        alt=form.alt,
+        actor=caller.subject,
+        traceparent=request.state.traceparent,
     )
     response.headers["Location"] = f"{snapshots.product_url(id)}/images/{image.id}"
     return image
@@ -123,6 +147,29 @@ async def list_images(id: UUID, session: Reading) -> ImageList:
 async def read_image(id: UUID, image_id: UUID, session: Reading) -> contracts.Image:
     images = ImageRepository(session)
     return images.snapshot(await images.get(id, image_id))
+
+
+@router.patch(
+    "/{image_id}",
+    summary="Change an image's text or place; at position 0 it is the main one",
+    responses=_writes | problems("not-found", "refused"),
+    openapi_extra={
+        "requestBody": {
+            "content": {
+                "application/merge-patch+json": {
+                    "schema": {"$ref": "#/components/schemas/ImagePatch"}
+                }
+            }
+        }
+    },
+)
+async def patch_image(
+    id: UUID, image_id: UUID, patch: ImagePatch, session: Writing
+) -> contracts.Image:
+    product = await ProductRepository(session).edit(id)
+    return await ImageRepository(session).change(
+        product, image_id, alt=patch.new_alt, position=patch.new_position
+    )
 
 
 @router.delete(

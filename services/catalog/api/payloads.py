@@ -53,6 +53,8 @@ Currency = Annotated[
 Sku = Annotated[str, Line(64)]
 Name = Annotated[str, Line(200)]
 Description = Annotated[str, Text(10_000)]
+Alt = Annotated[str, Line(300, empty=True)]
+Position = Annotated[int, Field(ge=0, lt=10_000, strict=True)]
 CategoryIds = Annotated[list[UUID], Field(max_length=100)]
 
 
@@ -115,6 +117,25 @@ class ProductPatch(BaseModel):
     def new_categories(self) -> list[UUID] | None:
         """In which categories the product shall stand; None if they stay as they are."""
         return (self.categories or []) if "categories" in self.model_fields_set else None
+
+
+class ImagePatch(BaseModel):
+    """A JSON merge patch of an image; at position 0 it is the main one of its product."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alt: Alt | None = Field(default_factory=absent)
+    position: Position = Field(default_factory=absent)
+
+    @property
+    def new_alt(self) -> str | None:
+        """The text that it shall have; None if it keeps its own."""
+        return (self.alt or "") if "alt" in self.model_fields_set else None
+
+    @property
+    def new_position(self) -> int | None:
+        """The place that it shall have; None if it keeps its own."""
+        return self.position if "position" in self.model_fields_set else None
 
 
 def _minor(amount: Decimal, currency: str, field: str) -> int:

@@ -1,5 +1,6 @@
 """Images: intents, rows, and what a sweeper finds."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,6 +15,14 @@ from shared.types import database_now
 
 INTENT_LIFETIME = timedelta(minutes=10)
 """An upload is over by then, one way or the other."""
+
+
+def _move(image: Image, position: int, among: Iterable[Image]) -> None:
+    others = [each for each in among if each is not image]
+    others.sort(key=lambda each: (each.position, each.id))
+    others.insert(position, image)
+    for place, each in enumerate(others):
+        each.position = place
 
 
 class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
@@ -42,13 +51,46 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
         await self._save_all([(image, None, product.version)], product)
         return self.snapshot(image)
 
+    async def change(
+        self,
+        product: Product,
+        image_id: UUID,
+        *,
+        alt: str | None = None,
+        position: int | None = None,
+    ) -> contracts.Image:
+        """Change an image of a product from `ProductRepository.edit`; raise `NotFound`.
+
+        At position 0 it becomes the main image, at one too large the last. The others make
+        room, which is a change of theirs too.
+        """
+        image = self._of(product, image_id)
+        originals = [(each, self.snapshot(each)) for each in product.images]
+        if alt is not None:
+            image.alt = alt
+        if position is not None:
+            _move(image, position, product.images)
+        changed = [each for each in originals if self.snapshot(each[0]) != each[1]]
+        if changed:
+            before = product.version, product.updated_at
+            self._touch(product)
+            drafts = [(each, original, product.version) for each, original in changed]
+            if not any(await self._save_all(drafts, product)):
+                product.version, product.updated_at = before
+        return self.snapshot(image)
+
     async def delete(self, product: Product, image_id: UUID) -> None:
         """Delete an image of a product from `ProductRepository.edit`; raise `NotFound`."""
-        image = next((each for each in product.images if each.id == image_id), None)
-        if image is None:
-            raise NotFound(f"the product {product.id} has no image {image_id}")
+        image = self._of(product, image_id)
         self._touch(product)
         await self._delete_all([(image, product.version)], product)
+
+    @staticmethod
+    def _of(product: Product, image_id: UUID) -> Image:
+        for image in product.images:
+            if image.id == image_id:
+                return image
+        raise NotFound(f"the product {product.id} has no image {image_id}")
 
     def _touch(self, product: Product) -> None:
         product.version = next_version(self.session, product.id, product.version)

@@ -27,11 +27,17 @@ Token = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
-async def catalog(database_url: str, tmp_path: Path) -> AsyncIterator[Catalog]:
+def image_store_url(tmp_path: Path) -> str:
+    """The URL of an empty store of images."""
+    return (tmp_path / "images").as_uri()
+
+
+@pytest.fixture
+async def catalog(database_url: str, image_store_url: str) -> AsyncIterator[Catalog]:
     settings = CatalogSettings(
         database_url=database_url,
         secret_key=KEY,
-        image_store_url=(tmp_path / "images").as_uri(),
+        image_store_url=image_store_url,
         public_url="https://catalog.example",
     )
     service = Catalog(settings, MemoryBus())
@@ -123,9 +129,15 @@ async def products(catalog: Catalog) -> list[str]:
         return list(await session.scalars(select(models.Product.sku).order_by(models.Product.sku)))
 
 
-def stored(tmp_path: Path) -> list[str]:
+async def stored(catalog: Catalog) -> list[str]:
     """The keys of the files in the image store."""
-    return sorted(path.name for path in (tmp_path / "images").iterdir())
+    files = catalog.images.keys()
+    return sorted([each.key async for each in files])
+
+
+def keys(image: dict[str, Any]) -> list[str]:
+    """The keys of all files of an image, given as JSON."""
+    return sorted([image["key"], *(each["key"] for each in image["variants"])])
 
 
 @contextmanager

@@ -20,15 +20,54 @@ from tests.integration.services.catalog.conftest import (
     announced,
     create,
     is_problem,
+    keys,
     listening,
     stored,
 )
+from tests.servers.s3 import S3
+
+
+# Every database and every store once: each is where the other makes no difference.
+@pytest.fixture(
+    params=[
+        ("sqlite_url", "directory"),
+        pytest.param(("postgres_url", "directory"), marks=pytest.mark.postgresql),
+        ("sqlite_url", "bucket"),
+    ],
+    ids="-".join,
+)
+def places(request: pytest.FixtureRequest) -> tuple[str, str]:
+    database, store = request.param
+    return request.getfixturevalue(database), request.getfixturevalue(store)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> str:
+    return (tmp_path / "images").as_uri()
+
+
+@pytest.fixture
+def bucket(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3_server.new_bucket()}"
+
+
+@pytest.fixture
+def database_url(places: tuple[str, str]) -> str:
+    return places[0]
+
+
+@pytest.fixture
+def image_store_url(places: tuple[str, str]) -> str:
+    return places[1]
 
 
 async def upload(
-    client: httpx2.AsyncClient, url: str, data: bytes, name: str = "lamp.png"
+    client: httpx2.AsyncClient, url: str, data: bytes, name: str = "lamp.png", **fields: str
 ) -> httpx2.Response:
-    return await client.post(url, files={"file": (name, data, "application/octet-stream")})
+    files = {"file": (name, data, "application/octet-stream")}
+    return await client.post(url, files=files, data=fields)
 
 
 async def intents(catalog: Catalog) -> int:
@@ -44,7 +83,7 @@ async def url(client: httpx2.AsyncClient) -> str:
 
 
 async def test_an_uploaded_image_is_stored_shown_and_announced(
-    client: httpx2.AsyncClient, catalog: Catalog, url: str, tmp_path: Path
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
 ) -> None:
     answer = await upload(client, url, pictures.png(640, 480))
 
@@ -53,9 +92,9 @@ async def test_an_uploaded_image_is_stored_shown_and_announced(
     assert answer.headers["location"] == f"https://catalog.example{url}/{image['id']}"
     assert (image["content_type"], image["width"], image["height"]) == ("image/png", 640, 480)
     assert image["url"] == f"https://catalog.example/v1/images/{image['key']}"
-    [thumbnail] = image["variants"]
-    assert (thumbnail["name"], thumbnail["width"], thumbnail["height"]) == ("thumbnail", 320, 240)
-    assert stored(tmp_path) == sorted([image["key"], thumbnail["key"]])
+    sizes = {each["name"]: (each["width"], each["height"]) for each in image["variants"]}
+    assert sizes == {"thumbnail": (320, 240), "preview": (640, 480)}
+    assert await stored(catalog) == keys(image)
     assert await intents(catalog) == 0
     *_, before, after = await announced(catalog)
     assert [before.key, after.key] == ["catalog.image.pre_save", "catalog.image.post_save"]
@@ -82,8 +121,112 @@ async def test_images_are_listed_and_read_with_their_product(
     is_problem(await client.get(f"{MISSING}/images/{first['id']}"), 404)
 
 
+async def test_an_image_tells_what_it_shows(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    image = (await upload(client, url, pictures.png(8, 8), alt=" A lamp ")).json()
+    silent = (await upload(client, url, pictures.png(8, 8))).json()
+    path = f"{url}/{image['id']}"
+
+    changed = await client.patch(path, json={"alt": "A lamp on a desk"})
+
+    assert (image["alt"], silent["alt"]) == ("A lamp", "")
+    assert changed.status_code == 200
+    assert changed.json() == image | {"alt": "A lamp on a desk"} == (await client.get(path)).json()
+    product = (await client.get(url.removesuffix("/images"))).json()
+    assert product["version"] == 4
+    *_, before, after = await announced(catalog)
+    assert [before.key, after.key] == ["catalog.image.pre_save", "catalog.image.post_save"]
+    assert [before.sequence, after.sequence] == ["000000000004.0000", "000000000004.0001"]
+    for event in (before, after):
+        assert event.body["original"] == image
+        assert event.body["changes"] == {"alt": {"from": "A lamp", "to": "A lamp on a desk"}}
+    assert (await client.patch(path, json={"alt": None})).json()["alt"] == ""
+
+
+async def test_the_image_at_position_0_is_the_main_one(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    ids = [(await upload(client, url, pictures.png(8, 8))).json()["id"] for _ in range(4)]
+    await client.delete(f"{url}/{ids.pop(1)}")
+
+    async def order() -> list[str]:
+        return [each["id"] for each in (await client.get(url)).json()["items"]]
+
+    async def move(index: int, position: int) -> int:
+        answer = await client.patch(f"{url}/{ids[index]}", json={"position": position})
+        assert answer.status_code == 200, answer.text
+        place: int = answer.json()["position"]
+        return place
+
+    assert await move(2, 0) == 0
+    assert await order() == [ids[2], ids[0], ids[1]]
+    product = (await client.get(url.removesuffix("/images"))).json()
+    assert [each["id"] for each in product["images"]] == await order()
+    events = [each for each in await announced(catalog) if each.body["instance"].get("position")]
+    last = events[-1]
+    assert (last.signal, last.body["changes"].keys()) == ("post_save", {"position"})
+    assert await move(2, 1) == 1
+    assert await order() == [ids[0], ids[2], ids[1]]
+    assert await move(0, 9_999) == 2
+    assert await order() == [ids[2], ids[1], ids[0]]
+
+
+async def test_a_change_of_an_image_that_changes_nothing_announces_nothing(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    image = (await upload(client, url, pictures.png(8, 8), alt="A lamp")).json()
+    events = await announced(catalog)
+
+    for patch in ({}, {"alt": "A lamp"}, {"position": 0}):
+        assert (await client.patch(f"{url}/{image['id']}", json=patch)).json() == image
+
+    assert await announced(catalog) == events
+    assert (await client.get(url.removesuffix("/images"))).json()["version"] == 2
+
+
+async def test_a_receiver_may_refuse_or_take_back_a_change_of_an_image(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    image = (await upload(client, url, pictures.png(8, 8), alt="A lamp")).json()
+    events = await announced(catalog)
+
+    def refuse(event: Event[models.Image]) -> None:
+        raise Refused("the picture stays as it is")
+
+    def take_back(event: Event[models.Image]) -> None:
+        event.instance.alt = "A lamp"
+
+    with listening(pre_save, refuse, models.Image):
+        answer = await client.patch(f"{url}/{image['id']}", json={"alt": "A torch"})
+        assert is_problem(answer, 409)["detail"] == "the picture stays as it is"
+    with listening(pre_save, take_back, models.Image):
+        answer = await client.patch(f"{url}/{image['id']}", json={"alt": "A torch"})
+        assert answer.json() == image
+
+    assert await announced(catalog) == events
+    assert (await client.get(url.removesuffix("/images"))).json()["version"] == 2
+
+
+async def test_a_change_of_an_image_that_cannot_be_is_a_problem(
+    client: httpx2.AsyncClient, url: str
+) -> None:
+    image = (await upload(client, url, pictures.png(8, 8))).json()
+
+    for patch in (
+        {"alt": "x" * 301}, {"alt": "two\nlines"}, {"alt": 1}, {"position": None},
+        {"position": -1}, {"position": 2**63}, {"position": "1"}, {"position": True}, {"key": "x"},
+    ):  # fmt: skip
+        is_problem(await client.patch(f"{url}/{image['id']}", json=patch), 422)
+    is_problem(await client.patch(f"{MISSING}/images/{image['id']}", json={}), 404)
+    is_problem(await client.patch(f"{url}/{url.split('/')[3]}", json={"alt": ""}), 404)
+    wrong = is_problem(await upload(client, url, pictures.png(8, 8), alt="x" * 301), 422)
+    assert wrong["errors"][0]["pointer"] == "#/alt"
+    assert len((await client.get(url)).json()["items"]) == 1
+
+
 async def test_a_deleted_image_is_announced_and_its_files_are_left_to_who_hears_it(
-    client: httpx2.AsyncClient, catalog: Catalog, url: str, tmp_path: Path
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
 ) -> None:
     image = (await upload(client, url, pictures.png())).json()
 
@@ -96,7 +239,7 @@ async def test_a_deleted_image_is_announced_and_its_files_are_left_to_who_hears_
     assert [before.key, after.key] == ["catalog.image.pre_delete", "catalog.image.post_delete"]
     assert [before.sequence, after.sequence] == ["000000000003.0000", "000000000003.0001"]
     assert after.body["instance"] == image
-    assert len(stored(tmp_path)) == 2
+    assert await stored(catalog) == keys(image)
 
 
 async def test_a_deleted_product_takes_its_images_along_in_its_snapshot(
@@ -114,7 +257,7 @@ async def test_a_deleted_product_takes_its_images_along_in_its_snapshot(
 
 
 async def test_the_bytes_are_served_with_a_fixed_type_for_ever(
-    client: httpx2.AsyncClient, url: str, tmp_path: Path
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
 ) -> None:
     image = (await upload(client, url, pictures.phone_jpeg())).json()
     path = f"/v1/images/{image['key']}"
@@ -125,7 +268,9 @@ async def test_the_bytes_are_served_with_a_fixed_type_for_ever(
     same = await client.get(path, headers={"If-None-Match": answer.headers["etag"]})
     variant = await client.get(f"/v1/images/{image['variants'][0]['key']}")
 
-    assert answer.content == (tmp_path / "images" / image["key"]).read_bytes()
+    file = await catalog.images.get(image["key"])
+    assert file is not None
+    assert answer.content == await file.read()
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["content-length"] == str(image["bytes"])
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -163,24 +308,23 @@ async def test_a_file_that_is_no_picture_leaves_nothing(
     client: httpx2.AsyncClient,
     catalog: Catalog,
     url: str,
-    tmp_path: Path,
     data: bytes,
     status: int,
 ) -> None:
     is_problem(await upload(client, url, data), status)
 
-    assert stored(tmp_path) == []
+    assert await stored(catalog) == []
     assert await intents(catalog) == 0
     assert len(await announced(catalog)) == 2
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a\0b.png", "x" * 1000])
 async def test_the_name_of_a_file_is_ignored(
-    client: httpx2.AsyncClient, url: str, tmp_path: Path, name: str
+    client: httpx2.AsyncClient, catalog: Catalog, url: str, name: str
 ) -> None:
     image = (await upload(client, url, pictures.png(8, 8), name)).json()
 
-    assert stored(tmp_path) == sorted([image["key"], image["variants"][0]["key"]])
+    assert await stored(catalog) == keys(image)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +372,7 @@ async def test_without_its_product_or_a_token_an_image_is_not_even_read(
 
 
 async def test_the_files_of_a_refused_image_are_purged_at_once(
-    client: httpx2.AsyncClient, catalog: Catalog, url: str, tmp_path: Path
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
 ) -> None:
     def refuse(event: Event[models.Image]) -> None:
         raise Refused("no more images")
@@ -236,7 +380,7 @@ async def test_the_files_of_a_refused_image_are_purged_at_once(
     with listening(pre_save, refuse, models.Image):
         is_problem(await upload(client, url, pictures.png(8, 8)), 409)
 
-    assert stored(tmp_path) == []
+    assert await stored(catalog) == []
     assert await intents(catalog) == 0
     assert (await client.get(url)).json() == {"items": []}
     assert len(await announced(catalog)) == 2
@@ -246,13 +390,12 @@ async def test_what_a_broken_store_has_taken_is_swept_later(
     client: httpx2.AsyncClient,
     catalog: Catalog,
     url: str,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     put = catalog.images.put
 
     async def fill_up(key: str, data: bytes, content_type: str) -> None:
-        if stored(tmp_path):
+        if await stored(catalog):
             raise StoreUnavailable("the disk is full")
         await put(key, data, content_type)
 
@@ -262,13 +405,13 @@ async def test_what_a_broken_store_has_taken_is_swept_later(
 
     is_problem(answer, 503)
     assert "retry-after" in answer.headers
-    assert len(stored(tmp_path)) == await intents(catalog) == 1
+    assert len(await stored(catalog)) == await intents(catalog) == 1
     sweeper = Sweeper(catalog.database, catalog.images)
     assert not await sweeper.sweep_one()
     async with catalog.database.transaction() as session:
         await session.execute(update(models.ImageIntent).values(created_at=database_now(-601)))
     assert await sweeper.sweep_one()
-    assert len(stored(tmp_path)) == await intents(catalog) == 0
+    assert len(await stored(catalog)) == await intents(catalog) == 0
 
 
 async def test_images_uploaded_at_once_all_have_their_place(

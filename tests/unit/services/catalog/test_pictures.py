@@ -53,7 +53,7 @@ def opened(data: bytes) -> Image.Image:
         (pictures.webp(), "image/webp", "webp"),
     ],
 )
-async def test_a_picture_keeps_its_type_and_size_and_gains_a_thumbnail(
+async def test_a_picture_keeps_its_type_and_size_and_gains_smaller_copies(
     darkroom: Darkroom, data: bytes, content_type: str, extension: str
 ) -> None:
     picture = await develop(darkroom, data)
@@ -63,10 +63,20 @@ async def test_a_picture_keeps_its_type_and_size_and_gains_a_thumbnail(
     main = opened(picture.data)
     assert main.size == (640, 480)
     assert Image.MIME[main.format or ""] == content_type
-    [thumbnail] = picture.variants
+    thumbnail, preview = picture.variants
     assert (thumbnail.name, thumbnail.width, thumbnail.height) == ("thumbnail", 320, 240)
     assert opened(thumbnail.data).size == (320, 240)
-    assert opened(thumbnail.data).format == main.format
+    assert (preview.name, preview.width, preview.height) == ("preview", 640, 480)
+    assert opened(thumbnail.data).format == opened(preview.data).format == main.format
+
+
+async def test_the_preview_of_a_large_picture_is_larger_than_its_thumbnail(
+    darkroom: Darkroom,
+) -> None:
+    picture = await develop(darkroom, pictures.jpeg(1920, 1080))
+
+    sizes = {each.name: opened(each.data).size for each in picture.variants}
+    assert sizes == {"thumbnail": (320, 180), "preview": (960, 540)}
 
 
 async def test_a_small_picture_is_not_enlarged(darkroom: Darkroom) -> None:

@@ -164,6 +164,11 @@ def test_an_image_is_shown_by_its_thumbnail() -> None:
     assert image["width"] == "320"
 
 
+def test_an_image_tells_what_it_shows() -> None:
+    html = part(received(new_product(images=[{**IMAGE, "alt": 'A "chair"\nin black'}])), "html")
+    assert [image["alt"] for image in Page(html).images()] == ['A "chair" in black']
+
+
 def test_an_image_without_a_thumbnail_is_shown_at_the_width_of_the_email() -> None:
     [image] = Page(part(received(new_product(images=[IMAGE])), "html")).images()
     assert image["src"] == IMAGE["url"]
