@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -132,7 +133,8 @@ async def unavailable() -> AsyncIterator[None]:
         if _sqlstate(error) == _DEADLOCK:
             raise Deadlock("another change of the same things was in the way: try again") from error
         raise
-    except (PoolTimeout, DisconnectionError) as error:
+    # The last is asyncpg's when a connection ends while a statement is about to begin.
+    except (PoolTimeout, DisconnectionError, asyncpg.InternalClientError) as error:
         raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
 
 
