@@ -4,7 +4,8 @@ A route of class `IdempotentRoute` whose endpoint asks for `Creating` honours th
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
@@ -14,6 +15,7 @@ from services.catalog.api.dependencies import Writer, Writing
 from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.models import StoredAnswer
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
+from shared.auth import Caller
 from shared.database import Session
 
 IdempotencyKey = Annotated[
@@ -68,22 +70,36 @@ def _replay(stored: StoredAnswer) -> Response:
     return Response(stored.body, stored.status, headers)
 
 
-async def _held(
-    request: Request, caller: Writer, idempotency_key: IdempotencyKey = None
-) -> AsyncIterator[KeyedRequest | None]:
-    if idempotency_key is None:
+@contextmanager
+def held_key(
+    request: Request, caller: Caller, key: str | None, fingerprint: bytes
+) -> Iterator[KeyedRequest | None]:
+    """Keep the key from any other request of this process; raise `KeyInUse`."""
+    if key is None:
         yield None
         return
     keys: IdempotencyKeys = request.app.state.service.idempotency_keys
-    media_type = request.headers.get("content-type", "")
-    keyed = KeyedRequest(
-        subject=caller.subject,
-        method=request.method,
-        path=request.url.path,
-        key=idempotency_key,
-        fingerprint=hashlib.sha256(media_type.encode() + b"\n" + await request.body()).digest(),
-    )
+    keyed = KeyedRequest(caller.subject, request.method, request.url.path, key, fingerprint)
     with keys.hold(keyed):
+        yield keyed
+
+
+async def claim_key(request: Request, keyed: KeyedRequest | None, session: Session) -> None:
+    """Let `session` store the answer with its change; raise `Answered` if there is one already."""
+    if keyed is None:
+        return
+    stored = await IdempotencyRepository(session).claim(keyed)
+    if stored is not None:
+        raise Answered(stored)
+    request.state.keyed = (session, keyed)
+
+
+async def _held(
+    request: Request, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> AsyncIterator[KeyedRequest | None]:
+    payload = hashlib.sha256(request.headers.get("content-type", "").encode() + b"\n")
+    payload.update(await request.body())
+    with held_key(request, caller, idempotency_key, payload.digest()) as keyed:
         yield keyed
 
 
@@ -93,11 +109,7 @@ async def _creating(
     keyed: Annotated[KeyedRequest | None, Depends(_held, scope="function")],
     session: Writing,
 ) -> Session:
-    if keyed is not None:
-        stored = await IdempotencyRepository(session).claim(keyed)
-        if stored is not None:
-            raise Answered(stored)
-        request.state.keyed = (session, keyed)
+    await claim_key(request, keyed, session)
     return session
 
 

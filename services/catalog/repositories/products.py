@@ -13,6 +13,7 @@ from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuT
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
 from services.catalog.repositories.listing import Listing
+from services.catalog.repositories.views import ViewRepository
 from shared import contracts
 from shared.database import Session
 
@@ -212,6 +213,7 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         """Delete as `delete` does, at the price of a few statements."""
         drafts = [(each, next_version(self.session, each.id, each.version)) for each in products]
         await self._delete_all(drafts, *(image for each in products for image in each.images))
+        await ViewRepository(self.session).keep_counts([each.id for each in products])
         for product in products:
             self._originals.pop(product.id, None)
 

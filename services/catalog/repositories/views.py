@@ -1,7 +1,7 @@
 """Views: who looked at which product, and how often."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -41,13 +41,13 @@ class ViewRepository:
             query = query.where(Viewer.viewer > after)
         return list(await self.session.scalars(query.order_by(Viewer.viewer).limit(limit)))
 
-    async def keep_count(self, product_id: UUID) -> None:
-        """Let the product's count be answered for after it is gone."""
-        await self.session.execute(
-            self._insert(ViewCount)
-            .values(product_id=product_id, count=0)
-            .on_conflict_do_nothing(index_elements=["product_id"])
-        )
+    async def keep_counts(self, product_ids: Collection[UUID]) -> None:
+        """Let the products' counts be answered for after they are gone."""
+        if product_ids:
+            await self.session.execute(
+                self._insert(ViewCount).on_conflict_do_nothing(index_elements=["product_id"]),
+                [{"product_id": each, "count": 0} for each in sorted(product_ids)],
+            )
 
     async def record(self, views: Iterable[contracts.View]) -> None:
         """Add views to the counts, and to their viewers where the caller is known."""
