@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from services.catalog.cli_images import images_commands
 from services.catalog.cli_transfer import add_transfer
 from services.catalog.settings import CatalogSettings
 from shared.cli import command_line
@@ -29,6 +30,7 @@ app = command_line(
     },
 )
 add_transfer(app, program)
+app.add_typer(images_commands(program), name="images")
 app.add_typer(outbox_commands(program, lambda service: service.outbox), name="outbox")
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Images: intents, rows, and what a sweeper finds."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,8 +14,20 @@ from shared import contracts
 from shared.events import new_id
 from shared.types import database_now
 
+STEP = 1_000
+"""Rows that are held in memory at once where all are read."""
+
 INTENT_LIFETIME = timedelta(minutes=10)
 """An upload is over by then, one way or the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file that an image's row names."""
+
+    product_id: UUID
+    image_id: UUID
+    key: str
 
 
 def _move(image: Image, position: int, among: Iterable[Image]) -> None:
@@ -95,6 +108,24 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
     def _touch(self, product: Product) -> None:
         product.version = next_version(self.session, product.id, product.version)
         product.updated_at = now()
+
+    async def exists(self, image_id: UUID) -> bool:
+        """Whether there is such an image now."""
+        found = await self.session.scalar(select(Image.id).where(Image.id == image_id))
+        return found is not None
+
+    async def files(self) -> AsyncIterator[NamedFile]:
+        """Read which files all images have."""
+        query = select(Image.product_id, Image.id, Image.key, Image.variants)
+        rows = await self.session.stream(query.execution_options(yield_per=STEP))
+        async for product_id, image_id, key, variants in rows:
+            for each in (key, *(variant["key"] for variant in variants)):
+                yield NamedFile(product_id, image_id, each)
+
+    async def intended_keys(self) -> set[str]:
+        """Read which files uploads under way have made, or are about to make."""
+        intents = await self.session.scalars(select(ImageIntent.keys))
+        return {key for keys in intents for key in keys}
 
     async def intend(self, keys: list[str]) -> ImageIntent:
         """Write down which files an upload is about to make."""
