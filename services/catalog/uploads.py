@@ -6,7 +6,8 @@ at every moment each file is named by one of the two.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import BinaryIO
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
 from shared import contracts
 from shared.crash import crash_point
-from shared.database import Database
+from shared.database import Database, Session
 from shared.errors import DatabaseUnavailable
 from shared.events import new_id
 from shared.storage import ImageStore, StorageError, new_key
@@ -34,7 +35,8 @@ class Uploads:
         self._images = images
         self._darkroom = darkroom
 
-    async def add(
+    @asynccontextmanager
+    async def adding(
         self,
         product_id: UUID,
         file: BinaryIO,
@@ -42,9 +44,10 @@ class Uploads:
         alt: str = "",
         actor: str | None = None,
         traceparent: str | None = None,
-    ) -> contracts.Image:
+    ) -> AsyncIterator[tuple[Session, contracts.Image]]:
         """Check a file, store it with its variants and add it to the product.
 
+        The block runs in the transaction that brings the image; it is committed at its end.
         Raises `PictureError` for a file that is no picture, `NotFound` without the product,
         and `StoreUnavailable`. What was stored for nothing is purged: at once if possible,
         else by the sweeper.
@@ -67,7 +70,7 @@ class Uploads:
                 product = await ProductRepository(session).edit(product_id)
                 images = ImageRepository(session)
                 await images.fulfil(intent.id)
-                return await images.add(product, image)
+                yield session, await images.add(product, image)
         except Exception:
             await asyncio.shield(self._give_up(intent.id))
             raise

@@ -1,5 +1,7 @@
 """`/v1/products/{id}/images`: add, list, read and delete."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,6 +19,12 @@ from services.catalog.api.dependencies import (
     Writer,
     Writing,
 )
+from services.catalog.api.idempotency import (
+    IdempotencyKey,
+    IdempotentRoute,
+    claim_key,
+    held_key,
+)
 from services.catalog.api.payloads import Alt, ImagePatch
 from services.catalog.errors import NotFound
 from services.catalog.pictures import MAX_BYTES
@@ -28,7 +36,7 @@ from shared.problems import FieldProblem, ProblemError, pointer, problems
 MULTIPART_OVERHEAD = 64 * 1024
 """Bytes of a request around its file: boundaries and the headers of parts."""
 
-router = APIRouter(prefix="/v1/products/{id}/images", tags=["images"])
+router = APIRouter(prefix="/v1/products/{id}/images", tags=["images"], route_class=IdempotentRoute)
 
 _writes = problems("unauthenticated", "forbidden")
 
@@ -85,6 +93,36 @@ async def _form(
         await form.close()
 
 
+def _fingerprint(form: _Form) -> bytes:
+    # Not the body's: each has boundaries of its own.
+    digest = hashlib.file_digest(form.file.file, "sha256")  # type: ignore[arg-type]  # binary
+    digest.update(form.alt.encode())
+    form.file.file.seek(0)
+    return digest.digest()
+
+
+# The transaction ends with this dependency, when the answer to be stored in it is known.
+async def _added(
+    id: UUID,
+    caller: Writer,
+    form: Annotated[_Form, Depends(_form, scope="function")],
+    uploads: OwnUploads,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> AsyncIterator[contracts.Image]:
+    fingerprint = await asyncio.to_thread(_fingerprint, form)
+    with held_key(request, caller, idempotency_key, fingerprint) as keyed:
+        async with uploads.adding(
+            id,
+            form.file.file,
+            alt=form.alt,
+            actor=caller.subject,
+            traceparent=request.state.traceparent,
+        ) as (session, image):
+            await claim_key(request, keyed, session)
+            yield image
+
+
 @router.post(
     "",
     summary="Add an image",
@@ -118,20 +156,10 @@ async def _form(
 )
 async def add_image(
     id: UUID,
-    caller: Writer,
-    form: Annotated[_Form, Depends(_form, scope="function")],
-    uploads: OwnUploads,
+    image: Annotated[contracts.Image, Depends(_added, scope="function")],
     snapshots: OwnSnapshots,
-    request: Request,
     response: Response,
 ) -> contracts.Image:
-    image = await uploads.add(
-        id,
-        form.file.file,
-        alt=form.alt,
-        actor=caller.subject,
-        traceparent=request.state.traceparent,
-    )
     response.headers["Location"] = f"{snapshots.product_url(id)}/images/{image.id}"
     return image
 

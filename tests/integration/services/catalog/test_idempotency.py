@@ -13,13 +13,16 @@ from shared.database import Session
 from shared.errors import DatabaseUnavailable, Refused
 from shared.events import Event
 from shared.signals import post_save, pre_save
+from tests import pictures
 from tests.integration.services.catalog.conftest import (
     PRODUCT,
     Token,
     announced,
+    create,
     is_problem,
     listening,
     products,
+    stored,
 )
 
 KEYED = {"Idempotency-Key": "a key"}
@@ -34,7 +37,7 @@ def is_replay(answer: httpx2.Response) -> bool:
     return answer.headers.get("idempotent-replayed") == "true"
 
 
-async def stored(catalog: Catalog) -> int:
+async def answers_kept(catalog: Catalog) -> int:
     async with catalog.database.reading() as session:
         return await session.scalar(select(func.count()).select_from(models.StoredAnswer)) or 0
 
@@ -61,7 +64,7 @@ async def test_without_a_key_each_request_is_one_of_its_own(
 ) -> None:
     assert (await client.post("/v1/products", json=PRODUCT)).status_code == 201
     is_problem(await client.post("/v1/products", json=PRODUCT), 409)
-    assert await stored(catalog) == 0
+    assert await answers_kept(catalog) == 0
 
 
 async def test_a_key_does_not_stand_for_another_payload(
@@ -89,6 +92,31 @@ async def test_a_key_counts_per_subject_and_path(
     assert not is_replay(category)
 
 
+async def test_an_upload_that_is_sent_again_adds_one_image(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    url = f"/v1/products/{(await create(client))['id']}/images"
+
+    async def upload(data: bytes) -> httpx2.Response:
+        # Each body has a boundary of its own.
+        return await client.post(url, files={"file": ("lamp.png", data)}, headers=KEYED)
+
+    first = await upload(pictures.png(64, 48))
+    files = await stored(catalog)
+    second = await upload(pictures.png(64, 48))
+    other = await upload(pictures.png(48, 64))
+
+    assert first.status_code == 201
+    assert is_replay(second)
+    assert (second.content, second.headers["location"]) == (
+        first.content,
+        first.headers["location"],
+    )
+    is_problem(other, 422)
+    assert (await client.get(url)).json()["items"] == [first.json()]
+    assert await stored(catalog) == files
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "a\tb"])
 async def test_a_key_is_a_line_of_ascii(
     client: httpx2.AsyncClient, catalog: Catalog, key: str
@@ -110,7 +138,7 @@ async def test_a_request_that_failed_can_be_tried_again(
     with listening(pre_save, refuse, models.Product):
         is_problem(await client.post("/v1/products", json=PRODUCT, headers=KEYED), 409)
     is_problem(await client.post("/v1/products", json={}, headers=KEYED), 422)
-    assert await stored(catalog) == 0
+    assert await answers_kept(catalog) == 0
 
     answer = await client.post("/v1/products", json=PRODUCT, headers=KEYED)
 
@@ -210,4 +238,4 @@ async def test_answers_are_kept_for_a_day(client: httpx2.AsyncClient, catalog: C
     assert await catalog.idempotency_keys.prune() == 0
     await age(timedelta(hours=24, minutes=1))
     assert await catalog.idempotency_keys.prune() == 1
-    assert await stored(catalog) == 0
+    assert await answers_kept(catalog) == 0
