@@ -89,7 +89,7 @@ class Composed(Stack):
         )
         return sum_of(docker("exec", container, "python", "-c", program), name)
 
-    def wait_until_drained(self, within: float = 90.0) -> float:
+    def wait_until_drained(self, within: float = 180.0) -> float:
         """Wait until nothing waits in outbox, inboxes and ledger; return the seconds it took."""
         began = time.monotonic()
         eventually("nothing waits any longer", self._drained, within)
