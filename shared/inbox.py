@@ -16,8 +16,6 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
-    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -31,7 +29,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    literal_column,
     select,
     tuple_,
     update,
@@ -44,15 +41,13 @@ from shared.crash import crash_point
 from shared.database import Database, Session
 from shared.errors import HeliographError, Malformed
 from shared.events import Event, decode, headers_to_json, open_envelope
+from shared.inbox_claims import Claimed, heads, in_order, is_open, lease
 from shared.remote import RemoteReceiver
 from shared.types import BigId, UtcDateTime, database_now
 from shared.wakeup import Bell
 
 KEEP_DAYS = 7
 """For this long a second copy of an event is known and refused."""
-
-LEASE_S = 25.0
-"""How long a worker may be silent before its row goes to another."""
 
 
 class LeaseLost(HeliographError):
@@ -81,7 +76,7 @@ def inbox_table(metadata: MetaData) -> Table:
         Index("inbox_once", "receiver", "event_id", unique=True),
         sqlite_autoincrement=True,
     )
-    open_rows = table.c.state.in_([literal_column("'pending'"), literal_column("'parked'")])
+    open_rows = is_open(table)
     for name, columns in (
         ("inbox_open", (table.c.receiver, table.c.id)),
         ("inbox_subject", (table.c.receiver, table.c.subject, table.c.id)),
@@ -89,21 +84,6 @@ def inbox_table(metadata: MetaData) -> Table:
         Index(name, *columns, postgresql_where=open_rows, sqlite_where=open_rows)
     Index("inbox_finished", table.c.finished_at)
     return table
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A row that a worker may work on until its lease ends.
-
-    `token` is the fencing token: it grows with every claim, so that a worker that comes
-    back after its lease cannot finish what another has taken over.
-    """
-
-    id: int
-    token: int
-    attempts: int
-    headers: dict[str, object]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +111,8 @@ class Inbox:
         self.database = database
         self.table = table
         self.bell = bell
+        self._turns: dict[str, str] = {}
+        """By receiver, the subject whose turn was the last."""
         self._insert = (sqlite.insert if database.is_sqlite else postgresql.insert)(table)
 
     async def accept(
@@ -183,54 +165,33 @@ class Inbox:
     async def claim(self, receiver: RemoteReceiver, limit: int, *, attempts: int) -> list[Claimed]:
         """Lease up to `limit` rows that may run now, and count the attempt.
 
-        Rows whose last attempt never reported back, because its process died, are parked
-        once they have had `attempts`.
+        Rows whose last attempt never reported back, because its process died, come one at a
+        time, so that one that kills takes no other with it; they are parked once they have
+        had `attempts`.
         """
-        table = self.table
-        due = and_(
-            table.c.receiver == receiver.name,
-            table.c.state == "pending",
-            table.c.due_at <= database_now(),
-        )
-        if receiver.ordered:
-            earlier = table.alias("earlier")
-            due &= ~exists().where(
-                earlier.c.receiver == table.c.receiver,
-                earlier.c.subject == table.c.subject,
-                earlier.c.id < table.c.id,
-                _open(earlier),
-            )
-        chosen = (
-            select(table.c.id)
-            .where(due)
-            .order_by(table.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("chosen")
-        )
-        exhausted = table.c.attempts >= attempts
-        reason = f"no report from attempt {attempts}: its process or its lease ended"
+        table, turn = self.table, self._turns.get(receiver.name, "")
         async with self.database.transaction() as session:
-            found = await session.execute(
-                update(table)
-                .where(table.c.id.in_(select(chosen.c.id)))
-                .values(
-                    attempts=case((exhausted, table.c.attempts), else_=table.c.attempts + 1),
-                    token=table.c.token + 1,
-                    state=case((exhausted, "parked"), else_="pending"),
-                    reason=case((exhausted, reason), else_=table.c.reason),
-                    due_at=database_now(LEASE_S),
-                )
-                .returning(
-                    table.c.id, table.c.token, table.c.attempts, table.c.headers, table.c.body,
-                    table.c.state,
-                )
-            )  # fmt: skip
-            claimed = [
-                Claimed(row_id, token, tries, json.loads(headers), body)
-                for row_id, token, tries, headers, body, state in found
-                if state == "pending"
-            ]
+
+            async def lease_some(candidates: Any, limit: int) -> list[Row[Any]]:
+                leased = await session.execute(lease(table, candidates, limit, attempts=attempts))
+                return sorted(leased, key=lambda row: row.subject or "")
+
+            if receiver.ordered:
+                found = await lease_some(heads(table, receiver, turn, limit), limit)
+                room = limit - len(found)
+                if turn and room and not any(row.reason for row in found):
+                    found += await lease_some(heads(table, receiver, "", room), room)
+                self._turns[receiver.name] = found[-1].subject or "" if found else ""
+            else:
+                found = await lease_some(in_order(table, receiver, limit), limit)
+        claimed = [
+            Claimed(
+                row.id, row.token, row.attempts, json.loads(row.headers), row.body,
+                suspect=row.reason is not None,
+            )
+            for row in found
+            if row.state == "pending"
+        ]  # fmt: skip
         return sorted(claimed, key=lambda each: each.id)
 
     async def finish(self, session: Session, rows: Sequence[Claimed]) -> None:
@@ -344,11 +305,6 @@ class Inbox:
         async with self.database.transaction() as session:
             result = await session.execute(delete(table).where(table.c.id.in_(old)))
             return result.rowcount  # type: ignore[attr-defined, no-any-return]
-
-
-def _open(table: FromClause) -> ColumnElement[bool]:
-    # Spelled with literals, so that the partial indexes match.
-    return table.c.state.in_([literal_column("'pending'"), literal_column("'parked'")])
 
 
 def read(receiver: RemoteReceiver, headers: Mapping[str, object], body: bytes) -> Event[Contract]:

@@ -17,7 +17,8 @@ from shared.contracts import Contract
 from shared.crash import crash_point
 from shared.errors import DatabaseUnavailable, Malformed, Park
 from shared.events import Event
-from shared.inbox import LEASE_S, Claimed, Inbox, LeaseLost, read
+from shared.inbox import Inbox, LeaseLost, read
+from shared.inbox_claims import LEASE_S, Claimed
 from shared.remote import RemoteReceiver
 
 log = structlog.get_logger(__name__)
@@ -161,6 +162,7 @@ class Worker:
 
     async def _work(self, receiver: RemoteReceiver, stopping: asyncio.Event) -> None:
         waiter = self._inbox.bell.waiter()
+        room = asyncio.Semaphore(self._concurrency)
         running: set[asyncio.Task[None]] = set()
         failures = 0
         try:
@@ -174,13 +176,15 @@ class Worker:
                     continue
                 self.trouble, failures = None, 0
                 for group in _groups(receiver, claimed):
-                    task = asyncio.create_task(self.run_group(receiver, group))
+                    task = asyncio.create_task(self._run_in_room(room, receiver, group))
                     running.add(task)
                     task.add_done_callback(running.discard)
                     # A freed place, or a subject's next event, must not wait for the poll.
                     task.add_done_callback(lambda _task: waiter.wake())
                 if not claimed:
                     await waiter.wait(POLL_S)
+                elif any(row.suspect for row in claimed):
+                    await asyncio.wait(running)
                 elif len(running) >= self._concurrency:
                     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -190,6 +194,13 @@ class Worker:
     async def _claim(self, receiver: RemoteReceiver, room: int) -> list[Claimed]:
         limit = receiver.batch or room
         return await self._inbox.claim(receiver, limit, attempts=self._retries.attempts)
+
+    async def _run_in_room(
+        self, room: asyncio.Semaphore, receiver: RemoteReceiver, rows: Sequence[Claimed]
+    ) -> None:
+        # What is left of a batch that failed is many calls.
+        async with room:
+            await self.run_group(receiver, rows)
 
     async def run_group(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
         """Run the receiver once on these rows and settle them, whatever happens."""
