@@ -151,17 +151,20 @@ class ViewCount(Base):
 
     product_id: Mapped[UUID] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
+    viewers: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """How many of them were somebody's first view, as far as was known then."""
 
 
 class Viewer(Base):
     """Who viewed a product, how often, and when last."""
 
     __tablename__ = "viewer"
+    __table_args__ = (Index("ix_viewer_viewer", "viewer", "product_id"),)
 
     product_id: Mapped[UUID] = mapped_column(primary_key=True)
     viewer: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
-    last_viewed_at: Mapped[datetime]
+    last_viewed_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class StoredAnswer(Base):

@@ -1,6 +1,7 @@
 """The catalog, wired from its settings."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 from fastapi import APIRouter, FastAPI
@@ -14,6 +15,7 @@ from services.catalog.signals import viewed
 from services.catalog.snapshots import Snapshots
 from services.catalog.sweeper import Sweeper
 from services.catalog.uploads import Uploads
+from services.catalog.viewers import Viewers
 from shared.buffer import EventBuffer
 from shared.bus import Bus
 from shared.claims import claims
@@ -43,6 +45,8 @@ class Catalog(Service):
         self.uploads = Uploads(self.database, self.images, self.darkroom)
         self.idempotency_keys = IdempotencyKeys(self.database)
         self.pruned.append(self.idempotency_keys)
+        self.viewers = Viewers(self.database, timedelta(days=settings.viewers_kept_days))
+        self.pruned.append(self.viewers)
         self.snapshots = Snapshots(settings.public_url)
         self.collaborators.add(Snapshots, self.snapshots)
         self.outbox = Outbox(self.database, models.outbox, Bell("catalog_outbox"))

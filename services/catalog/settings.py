@@ -21,3 +21,9 @@ class CatalogSettings(ServiceSettings):
         "http://127.0.0.1:8000",
         description=ServiceSettings.model_fields["public_url"].description,
     )
+    viewers_kept_days: int = Field(
+        365,
+        ge=1,
+        le=36_500,
+        description="days after which it is forgotten who viewed a product; the counts stay",
+    )

@@ -10,6 +10,7 @@ from services.catalog.api import (
     images,
     product_categories,
     products,
+    viewers,
     views,
 )
 from services.catalog.api.errors import handle_errors
@@ -24,5 +25,6 @@ routers: list[APIRouter] = [
     images.router,
     files.router,
     views.router,
+    viewers.router,
     documents.router,
 ]

@@ -13,6 +13,7 @@ from shared.storage import ImageStore
 
 Writer = Annotated[Caller, requires("catalog:write")]
 Reader = Annotated[Caller, requires("catalog:read")]
+Admin = Annotated[Caller, requires("catalog:admin")]
 
 
 async def _database(request: Request) -> Database:

@@ -28,10 +28,12 @@ class Viewer(BaseModel):
 class Views(BaseModel):
     """All views of a product, those without a token included, and a page of its viewers.
 
-    `next` is the next page's `after`, null on the last.
+    `unique` counts viewers with a token, also those whose identity is no longer kept; who
+    comes back after that counts again. `next` is the next page's `after`, null on the last.
     """
 
     count: int
+    unique: int
     viewers: list[Viewer]
     next: str | None
 
@@ -50,13 +52,14 @@ async def list_views(
 ) -> Views:
     views = ViewRepository(session)
     last = None if after is None else _viewer(after)
-    count = await views.count_of(id)
-    if count is None:
+    counts = await views.counts_of(id)
+    if counts is None:
         raise NotFound(f"there never was a product {id}")
     found = await views.viewers_of(id, limit=limit + 1, after=last)
     page = [Viewer.model_validate(each) for each in found[:limit]]
     more = len(found) > limit
-    return Views(count=count, viewers=page, next=write_cursor(page[-1].viewer) if more else None)
+    after = write_cursor(page[-1].viewer) if more else None
+    return Views(count=counts[0], unique=counts[1], viewers=page, next=after)
 
 
 def _viewer(cursor: str) -> str:

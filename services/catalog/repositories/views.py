@@ -1,16 +1,17 @@
 """Views: who looked at which product, and how often."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.models import Product, ViewCount, Viewer
 from shared import contracts
 from shared.database import Session
+from shared.types import database_now
 
 
 class ViewRepository:
@@ -22,15 +23,16 @@ class ViewRepository:
         self._insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
         self._greatest = func.max if dialect == "sqlite" else func.greatest
 
-    async def count_of(self, product_id: UUID) -> int | None:
-        """How often the product was viewed; None if there never was such a product."""
-        count = await self.session.scalar(
-            select(ViewCount.count).where(ViewCount.product_id == product_id)
-        )
-        if count is None:
-            exists = await self.session.scalar(select(Product.id).where(Product.id == product_id))
-            return None if exists is None else 0
-        return count
+    async def counts_of(self, product_id: UUID) -> tuple[int, int] | None:
+        """How often the product was viewed, and by how many that are known.
+
+        None if there never was such a product.
+        """
+        counts = await self.session.get(ViewCount, product_id)
+        if counts is not None:
+            return counts.count, counts.viewers
+        exists = await self.session.scalar(select(Product.id).where(Product.id == product_id))
+        return None if exists is None else (0, 0)
 
     async def viewers_of(
         self, product_id: UUID, *, limit: int, after: str | None = None
@@ -60,37 +62,73 @@ class ViewRepository:
                 key = (view.product_id, view.viewer)
                 by_viewer[key] += 1
                 last[key] = max(view.viewed_at, last.get(key, view.viewed_at))
-        # In the order of the keys, so that two batches never wait for each other in a circle.
+        newcomers = await self._add_viewers(by_viewer, last) if by_viewer else Counter[UUID]()
         if counts:
-            insert = self._insert(ViewCount).values(
-                [{"product_id": id_, "count": count} for id_, count in sorted(counts.items())]
+            await self._add_counts(counts, newcomers)
+
+    # In the order of the keys, so that two batches never wait for each other in a circle.
+
+    async def _add_viewers(
+        self, counts: Mapping[tuple[UUID, str], int], last: Mapping[tuple[UUID, str], datetime]
+    ) -> Counter[UUID]:
+        """Add to the viewers' counts; return how many each product sees for the first time."""
+        insert = self._insert(Viewer).values(
+            [
+                {"product_id": key[0], "viewer": key[1], "count": n, "last_viewed_at": last[key]}
+                for key, n in sorted(counts.items())
+            ]
+        )
+        added = await self.session.execute(
+            insert.on_conflict_do_update(
+                index_elements=["product_id", "viewer"],
+                set_={
+                    "count": Viewer.count + insert.excluded.count,
+                    "last_viewed_at": self._greatest(
+                        Viewer.last_viewed_at, insert.excluded.last_viewed_at
+                    ),
+                },
+            ).returning(Viewer.product_id, Viewer.viewer, Viewer.count)
+        )
+        return Counter(
+            product_id for product_id, viewer, n in added if n == counts[product_id, viewer]
+        )
+
+    async def _add_counts(self, counts: Mapping[UUID, int], newcomers: Mapping[UUID, int]) -> None:
+        insert = self._insert(ViewCount).values(
+            [
+                {"product_id": id_, "count": n, "viewers": newcomers[id_]}
+                for id_, n in sorted(counts.items())
+            ]
+        )
+        await self.session.execute(
+            insert.on_conflict_do_update(
+                index_elements=["product_id"],
+                set_={
+                    "count": ViewCount.count + insert.excluded.count,
+                    "viewers": ViewCount.viewers + insert.excluded.viewers,
+                },
             )
-            await self.session.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["product_id"],
-                    set_={"count": ViewCount.count + insert.excluded.count},
-                )
-            )
-        if by_viewer:
-            insert = self._insert(Viewer).values(
-                [
-                    {
-                        "product_id": key[0],
-                        "viewer": key[1],
-                        "count": count,
-                        "last_viewed_at": last[key],
-                    }
-                    for key, count in sorted(by_viewer.items())
-                ]
-            )
-            await self.session.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["product_id", "viewer"],
-                    set_={
-                        "count": Viewer.count + insert.excluded.count,
-                        "last_viewed_at": self._greatest(
-                            Viewer.last_viewed_at, insert.excluded.last_viewed_at
-                        ),
-                    },
-                )
-            )
+        )
+
+    async def forget(self, viewer: str) -> None:
+        """Forget what somebody viewed; nobody's counts change."""
+        if not viewer.isprintable():  # unlike the subject of a token
+            return
+        theirs = select(Viewer.product_id).where(Viewer.viewer == viewer)
+        await self.session.execute(theirs.order_by(Viewer.product_id).with_for_update())
+        await self.session.execute(delete(Viewer).where(Viewer.viewer == viewer))
+
+    async def prune(self, kept: timedelta, limit: int) -> int:
+        """Forget up to `limit` viewers whose last view is longer ago than `kept`."""
+        old = (
+            select(Viewer.product_id, Viewer.viewer)
+            .where(Viewer.last_viewed_at < database_now(-kept.total_seconds()))
+            .order_by(Viewer.last_viewed_at)
+            .limit(limit)
+            # Who comes back right now stays.
+            .with_for_update(skip_locked=True)
+        )
+        result = await self.session.execute(
+            delete(Viewer).where(tuple_(Viewer.product_id, Viewer.viewer).in_(old))
+        )
+        return result.rowcount  # type: ignore[attr-defined, no-any-return]

@@ -1,9 +1,15 @@
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
+from services.catalog import models
+from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import Catalog
+from shared import contracts
+from shared.types import database_now
 from tests.integration.services.catalog.conftest import (
     MISSING,
     Token,
@@ -13,6 +19,8 @@ from tests.integration.services.catalog.conftest import (
     is_problem,
 )
 from tests.integration.shared.conftest import running, until
+
+NONE = {"count": 0, "unique": 0, "viewers": [], "next": None}
 
 
 async def counted(catalog: Catalog, client: httpx2.AsyncClient, url: str, count: int) -> Any:
@@ -61,7 +69,7 @@ async def test_viewers_are_counted_and_listed_page_by_page(
 ) -> None:
     product = await create(client)
     url = f"/v1/products/{product['id']}"
-    assert (await client.get(f"{url}/views")).json() == {"count": 0, "viewers": [], "next": None}
+    assert (await client.get(f"{url}/views")).json() == NONE
 
     for subject in ("ann", "bob", "ann", "café"):
         await client.get(url, headers=token(subject=subject))
@@ -70,6 +78,7 @@ async def test_viewers_are_counted_and_listed_page_by_page(
 
     counts = {each["viewer"]: each["count"] for each in views["viewers"]}
     assert counts == {"ann": 2, "bob": 1, "café": 1, "user-7": 1}
+    assert views["unique"] == 4
     assert all(each["last_viewed_at"].endswith("Z") for each in views["viewers"])
     pages: list[str] = []
     after: dict[str, str] = {}
@@ -95,9 +104,75 @@ async def test_views_outlive_their_product(
     views = (await client.get(f"{url}/views")).json()
     none = (await client.get(f"/v1/products/{unseen['id']}/views")).json()
 
-    assert (views["count"], views["viewers"][0]["viewer"]) == (1, "ann")
-    assert none == {"count": 0, "viewers": [], "next": None}
+    assert (views["count"], views["unique"], views["viewers"][0]["viewer"]) == (1, 1, "ann")
+    assert none == NONE
     is_problem(await client.get(f"{MISSING}/views"), 404)
+
+
+async def viewed(catalog: Catalog, product: dict[str, Any], *viewers: str) -> None:
+    """Record a view of the product by each of these."""
+    views = [
+        contracts.View(product_id=product["id"], viewer=each, viewed_at=datetime.now(UTC))
+        for each in viewers
+    ]
+    async with catalog.database.transaction() as session:
+        await ViewRepository(session).record(views)
+
+
+async def seen(client: httpx2.AsyncClient, product: dict[str, Any]) -> tuple[int, int, list[str]]:
+    """How often, by how many and by whom the product was viewed."""
+    views = (await client.get(f"/v1/products/{product['id']}/views")).json()
+    return views["count"], views["unique"], [each["viewer"] for each in views["viewers"]]
+
+
+async def test_a_viewer_is_unique_however_the_views_arrive(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    lamp, torch = await create(client), await create(client, sku="A-2")
+
+    await viewed(catalog, lamp, "ann", "ann", "bob")
+    await viewed(catalog, torch, "ann")
+    await viewed(catalog, lamp, "bob", "cem", "bob")
+
+    assert await seen(client, lamp) == (6, 3, ["ann", "bob", "cem"])
+    assert await seen(client, torch) == (1, 1, ["ann"])
+
+
+async def test_a_forgotten_viewer_is_gone_everywhere_and_the_counts_stay(
+    client: httpx2.AsyncClient, catalog: Catalog, token: Token
+) -> None:
+    lamp, torch = await create(client), await create(client, sku="A-2")
+    await viewed(catalog, lamp, "ann/a b", "bob")
+    await viewed(catalog, torch, "ann/a b")
+    admin = token("catalog:admin")
+
+    for path in ("ann%2Fa%20b", "ann/a%20b", "nobody", "%00", "%ff", "x" * 1000):
+        answer = await client.delete(f"/v1/viewers/{path}", headers=admin)
+        assert (answer.status_code, answer.content) == (204, b"")
+
+    assert await seen(client, lamp) == (2, 2, ["bob"])
+    assert await seen(client, torch) == (1, 1, [])
+    is_problem(await client.delete("/v1/viewers/bob"), 403)
+
+
+async def test_viewers_are_forgotten_after_the_days_that_are_set(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    product = await create(client)
+    await viewed(catalog, product, "ann", "bob", "cem")
+    async with catalog.database.transaction() as session:
+        for viewer, days in (("ann", 365.1), ("bob", 364.9)):
+            old = database_now(-timedelta(days=days).total_seconds())
+            await session.execute(
+                update(models.Viewer)
+                .where(models.Viewer.viewer == viewer)
+                .values(last_viewed_at=old)
+            )
+
+    assert [await catalog.viewers.prune(limit=1) for _ in range(2)] == [1, 0]
+    assert await seen(client, product) == (3, 3, ["bob", "cem"])
+    await viewed(catalog, product, "ann")
+    assert await seen(client, product) == (4, 4, ["ann", "bob", "cem"])
 
 
 @pytest.mark.parametrize("after", ["x", "WyJcdTAwMDAiXQ", "WzFd", "W10", "ü"])

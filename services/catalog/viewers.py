@@ -1,0 +1,32 @@
+"""Viewers: known for a while, or until they are to be forgotten; counts stay for ever."""
+
+from datetime import timedelta
+
+from services.catalog.repositories.views import ViewRepository
+from shared.database import Database
+
+
+class Viewers:
+    """Those who are known to have viewed products, each for `kept` after the last view.
+
+    Who comes back to a product after that is counted once more among its viewers: to know
+    better would mean not to forget.
+    """
+
+    def __init__(self, database: Database, kept: timedelta) -> None:
+        self._database = database
+        self._kept = kept
+
+    async def forget(self, viewer: str) -> None:
+        """Forget what somebody viewed.
+
+        Views that are still on their way are recorded when they arrive: within seconds, or
+        once a parked event is redriven.
+        """
+        async with self._database.transaction() as session:
+            await ViewRepository(session).forget(viewer)
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` viewers who were kept long enough; return how many."""
+        async with self._database.transaction() as session:
+            return await ViewRepository(session).prune(self._kept, limit)
