@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import sys
 from collections import Counter
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.crash import VARIABLE
-from tests.servers.processes import free_port
+from tests.servers.processes import answers
 
 ROOT = Path(__file__).parent.parent
 RESTART_S = 0.2
@@ -20,6 +21,18 @@ RESTART_S = 0.2
 API, RELAY, WORK = ("serve", "--only", "api"), ("relay",), ("work",)
 CATALOG, NOTIFIER = "services.catalog", "services.notifier"
 KILLED = -int(signal.SIGKILL)
+
+
+# Below those that the system gives to outgoing connections: one of them could take the port
+# while its program starts again.
+PORTS = range(20_000, 32_000)
+
+
+def lasting_port() -> int:
+    """A free port that stays ours over a restart."""
+    while answers(port := random.choice(PORTS)):  # noqa: S311 - no secret
+        pass
+    return port
 
 
 class Nursery:
@@ -84,7 +97,7 @@ class Member:
 
     name: str
     words: tuple[str, ...]
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lasting_port)
     pid: int = 0
     frozen: bool = False
 
