@@ -12,9 +12,9 @@ def test_the_demo_plays_every_step_and_exits_with_0(tmp_path: Path) -> None:
     assert played.stderr == ""
     for said in (
         "catalog.product.pre_save",
-        "email  to bob@example.com: New: Desk lamp",
-        "email  to ann@example.com: Price drop: Desk lamp",
-        "views  3 in all, vera 2",
+        "email  to second@example.com: New: Desk lamp",
+        "email  to first@example.com: Price drop: Desk lamp",
+        "views  3 in all, user-7 2",
         "answer 409 Counterfeits are not sold here.",
         "catalog.product.post_delete",
         "file   - ",
