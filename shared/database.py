@@ -128,10 +128,10 @@ async def unavailable() -> AsyncIterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if is_unavailable(error):
-            raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
         if _sqlstate(error) == _DEADLOCK:
             raise Deadlock("another change of the same things was in the way: try again") from error
+        if is_unavailable(error):
+            raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
         raise
     # The last is asyncpg's when a connection ends while a statement is about to begin.
     except (PoolTimeout, DisconnectionError, asyncpg.InternalClientError) as error:

@@ -10,7 +10,7 @@ HeliographError
  ├─ BusError
  │   └─ BusUnavailable the broker is away, blocked or does not answer in time
  ├─ DatabaseUnavailable the database is away or does not answer in time
- ├─ Deadlock           two transactions waited for each other; the database undid this one
+ │   └─ Deadlock       two transactions waited for each other; the database undid this one
  ├─ SchemaNotCurrent   the database lacks a migration
  └─ InvalidSetting     a setting that is unknown, missing or malformed
 """
@@ -59,7 +59,7 @@ class DatabaseUnavailable(HeliographError):
     """The database is away, restarting, or did not answer within its deadline."""
 
 
-class Deadlock(HeliographError):
+class Deadlock(DatabaseUnavailable):
     """Two transactions waited for each other, and the database undid this one: try again."""
 
 
