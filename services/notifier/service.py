@@ -1,6 +1,7 @@
 """The notifier, wired from its settings."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 from fastapi import APIRouter
@@ -13,6 +14,7 @@ from services.notifier.mailer import MailDeferred, Mailer, mailer
 from services.notifier.repositories.notifications import notified
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.settings import NotifierSettings
+from services.notifier.told import Told
 from shared.bus import Bus
 from shared.database import Session
 from shared.health import Health
@@ -32,6 +34,7 @@ class Notifier(Service):
         super().__init__(settings, bus, models.inbox)
         self.mailer = mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
+        self.pruned.append(Told(self.database, timedelta(days=settings.notifications_kept_days)))
         self.mail_bell = Bell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.database.after_commit(self._ring)

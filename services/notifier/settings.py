@@ -59,3 +59,9 @@ class NotifierSettings(ServiceSettings):
         "Heliograph <heliograph@localhost>",
         description="the sender of every email: an address, or `Name <address>`",
     )
+    notifications_kept_days: int = Field(
+        365,
+        ge=1,
+        le=36_500,
+        description="days after which it is forgotten who was told what",
+    )

@@ -1,11 +1,12 @@
 """Notifications: the ledger of who is told what."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 from services.notifier.repositories.upsert import insert
@@ -84,6 +85,30 @@ class NotificationRepository:
             .on_conflict_do_nothing(index_elements=["event_id", "email"])
         )
         session.info[NotificationRepository] = True
+
+    async def prune(self, kept: timedelta, limit: int) -> int:
+        """Forget what was settled more than `kept` ago, among the `limit` oldest rows.
+
+        Returns how many rows that were. What happened is forgotten with the last of its emails.
+        """
+        session = self._session
+        # Ids ascend in time: the oldest rows are found without an index of their own.
+        oldest = select(Notification.id).order_by(Notification.id).limit(limit)
+        told = (
+            await session.scalars(
+                delete(Notification)
+                .where(
+                    Notification.id.in_(oldest),
+                    Notification.state != "pending",
+                    Notification.created_at < database_now(-kept.total_seconds()),
+                )
+                .returning(Notification.event_id)
+            )
+        ).all()
+        if told:
+            left = exists().where(Notification.event_id == Occasion.event_id)
+            await session.execute(delete(Occasion).where(Occasion.event_id.in_(set(told)), ~left))
+        return len(told)
 
     async def list(
         self,
