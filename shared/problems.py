@@ -20,6 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from shared.errors import DatabaseUnavailable, Deadlock, HeliographError, Refused
 
@@ -200,14 +201,29 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         # FastAPI's word for a body that it cannot parse at all.
         return response("invalid", "The body cannot be read.")
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
     for name, kind in PROBLEMS.items():
         if kind.status == error.status_code:
-            return response(name, headers=error.headers)
+            return response(name, headers=headers)
     status = HTTPStatus(error.status_code)
     if status < HTTPStatus.BAD_REQUEST:
-        return Response(status_code=status, headers=error.headers)
+        return Response(status_code=status, headers=headers)
     problem = Problem(type="about:blank", title=status.phrase, status=status)
-    return _response(problem, error.headers)
+    return _response(problem, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of this path: several routes can have it, and each knows its own alone."""
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import structlog
 
 from tests.servers import Unavailable
 from tests.servers.postgresql import PostgreSQL, postgresql
@@ -98,6 +99,9 @@ def s3_server() -> Iterator[S3]:
 def pytest_configure() -> None:
     # Servers are stopped by fixtures, which a plain SIGTERM would never let finish.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As structlog prints by itself, but for rich's picture of a traceback: it takes seconds.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], console])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

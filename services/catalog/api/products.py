@@ -82,7 +82,12 @@ async def list_products(query: Annotated[ProductQuery, Query()], session: Readin
     "/{id}",
     summary="Read a product",
     response_model=contracts.Product,
-    responses={304: {"description": "The client has this version."}, **problems("not-found")},
+    responses={
+        304: {"description": "The client has this version."},
+        **problems("unauthenticated", "not-found"),
+    },
+    # Without a token too: who reads is then not known.
+    openapi_extra={"security": [{}]},
 )
 async def read_product(
     id: UUID,

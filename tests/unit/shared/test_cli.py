@@ -30,10 +30,11 @@ def command(environment: None) -> Iterator[Run]:
     """Run a command; the logging of the tests is as before afterwards."""
     root = logging.getLogger()
     handlers, level = [*root.handlers], root.level
+    configuration = structlog.get_config()
     yield lambda *words: CliRunner().invoke(app, [str(word) for word in words])
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**configuration)
 
 
 def on_catalog(work: Callable[[Catalog], Coroutine[None, None, None]]) -> None:

@@ -45,6 +45,10 @@ def things() -> APIRouter:
     ) -> str:
         return str(request.state.traceparent)
 
+    @router.delete("/{id}", status_code=204)
+    async def delete_thing(id: int) -> None:
+        pass
+
     @router.post("/{id}/file", max_body_size=4096)
     async def upload(id: int, file: Annotated[UploadFile, File()]) -> int:
         return len(await file.read())
@@ -188,7 +192,7 @@ async def test_what_is_not_there_is_a_problem_too(client: httpx2.AsyncClient) ->
     problem(await client.get("/nowhere"), "not-found")
     answer = await client.put("/v1/things/1")
     problem(answer, "method-not-allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, DELETE"
 
 
 async def test_errors_become_problems_that_tell_nothing_of_the_inside(
