@@ -53,12 +53,15 @@ chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10, SEED=, FAUL
 	@$(PY) -m chaos $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS))
 
-check: $(VENV)/.dev-ready ## check format, lint, types, import rules and locks
+check: $(VENV)/.dev-ready ## check format, lint, types, import rules, locks and generated docs
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PY) -m mypy shared services tools tests chaos
 	$(VENV)/bin/lint-imports
 	$(PY) -m tools.locks --check
+	$(PY) -m tools.schemas --check
+	$(PY) -m tools.settings_table --check
+	$(PY) -m tools.problems_table --check
 
 fmt: $(VENV)/.dev-ready ## format the code and mend what lint can mend
 	$(PY) -m ruff check --fix-only
