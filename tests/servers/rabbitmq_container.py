@@ -46,7 +46,7 @@ class Container:
             .with_bind_ports(MANAGEMENT, management_port)
             .waiting_for(self._answering())
         )
-        host = self._container.get_container_host_ip()
+        host = self._container.get_docker_client().host()
         self.url = f"amqp://{USER}:{USER}@{host}:{port}"
         self.management_url = f"http://{host}:{management_port}"
 
