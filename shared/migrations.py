@@ -1,15 +1,35 @@
 """Schema migrations: one Alembic tree a service, applied and checked by its programs."""
 
 from pathlib import Path
+from typing import Any, Literal
 
-from alembic import command
+from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, MetaData
 
 from shared.database import Database, unavailable
 from shared.errors import SchemaNotCurrent
+from shared.types import UtcDateTime
+
+
+def run_migrations(metadata: MetaData, **options: Any) -> None:
+    """Do what the calling `env.py` is for; `options` go to Alembic's `context.configure`."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=metadata,
+        render_as_batch=True,
+        render_item=_render_item,
+        **options,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _render_item(_kind: str, item: object, _context: object) -> str | Literal[False]:
+    # A revision outlives the code: it names no type of ours.
+    return "sa.DateTime(timezone=True)" if isinstance(item, UtcDateTime) else False
 
 
 class Migrations:
@@ -36,6 +56,22 @@ class Migrations:
     def _upgrade(self, connection: Connection) -> None:
         self._config.attributes["connection"] = connection
         command.upgrade(self._config, "head")
+
+    async def draft(self, database: Database, message: str) -> Path:
+        """Write a revision that brings the database, which is current, to the models.
+
+        It is a draft: read it before it is committed. Returns its file.
+        """
+        async with database.engine.begin() as connection:
+            return await connection.run_sync(self._revise, message)
+
+    def _revise(self, connection: Connection, message: str) -> Path:
+        self._config.attributes["connection"] = connection
+        number = len(list(ScriptDirectory.from_config(self._config).walk_revisions())) + 1
+        script = command.revision(self._config, message, autogenerate=True, rev_id=f"{number:04d}")
+        if not isinstance(script, Script):
+            raise TypeError("Alembic wrote no revision, or several")
+        return Path(script.path)
 
     async def check(self, database: Database) -> None:
         """Raise `SchemaNotCurrent` unless the database is at the newest revision."""
