@@ -85,7 +85,10 @@ def test_a_new_service_is_what_its_page_says(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code)
-    shutil.copy(ROOT / "services/notifier/migrations/script.py.mako", path.parent)
+    shutil.copy(
+        ROOT / "services/notifier/migrations/script.py.mako",
+        tmp_path / "services/census/migrations",
+    )
     settings = {"PYTHONPATH": str(tmp_path)}
     [revision] = re.findall(r'-m (tools\.revision) (census) "(.*?)"', page)
     drafted = command(tmp_path, *revision, settings=settings)
