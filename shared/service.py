@@ -143,6 +143,7 @@ class Service(ABC):
 
     def parts(self, roles: Collection[Role]) -> list[Part]:
         """What runs in a process with these roles, besides its HTTP server."""
+        self.bus.expect(self.topology)
         parts: list[Part] = [Telegraph(self.database, tuple(self.bells))]
         if "work" in roles:
             parts += [self.consumer, self.worker, Pruner(*self.pruned)]

@@ -100,6 +100,9 @@ class Bus(Publisher, Protocol):
     async def declare(self, topology: Topology) -> None:
         """Create what is missing; raise `BusError` if something exists otherwise."""
 
+    def expect(self, topology: Topology) -> None:
+        """Create again whatever of this turns out to be missing, once we publish or consume."""
+
     def subscribe(
         self, queue: str, *, prefetch: int = 200
     ) -> AbstractAsyncContextManager[Subscription]:

@@ -32,7 +32,7 @@ class RabbitBus:
         self._consuming = Link(url, f"{name} consuming")
         self._publisher = Publisher(self._publishing, self._restore, deadline=deadline)
         self._subscriptions: set[RabbitSubscription] = set()
-        self._declared: list[Topology] = []
+        self._expected: list[Topology] = []
 
     @property
     def unrouted(self) -> int:
@@ -45,8 +45,11 @@ class RabbitBus:
             await declare(channel, topology)
         finally:
             await end_channel(channel)
-        if topology not in self._declared:
-            self._declared.append(topology)
+        self.expect(topology)
+
+    def expect(self, topology: Topology) -> None:
+        if topology not in self._expected:
+            self._expected.append(topology)
 
     async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
         return await self._publisher.publish(messages)
@@ -73,6 +76,6 @@ class RabbitBus:
         await asyncio.gather(self._publishing.close(), self._consuming.close())
 
     async def _restore(self) -> None:
-        """Declare again what this process declared, on a broker that has lost it."""
-        for topology in self._declared:
+        """Declare what this process expects, on a broker that has lost it."""
+        for topology in tuple(self._expected):
             await self.declare(topology)

@@ -6,16 +6,17 @@ that is down, blocked or frozen answers nothing.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from aiormq import Channel, Connection
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
+from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPChannelError, AMQPError
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
+from shared.bus.rabbitmq.deliveries import Arrived, Sieve
 from shared.errors import BusUnavailable
 
 T = TypeVar("T")
@@ -80,6 +81,20 @@ class Link:
         except AMQPChannelError as error:
             raise BusUnavailable(f"the broker opened no channel: {error!r}") from error
 
+    def take_deliveries(self, channel: Channel, arrived: Callable[[Arrived], None]) -> None:
+        """Hand the channel's deliveries to `arrived`, and no longer to aiormq, until it closes."""
+        sieve = self._transport.sieve
+        if sieve is None or channel.connection is not self._connection:
+            raise BusUnavailable("the connection to the broker was lost")
+        sinks, number = sieve.sinks, channel.number
+        sinks[number] = arrived
+
+        def forget(_: object) -> None:
+            if sinks.get(number) is arrived:
+                del sinks[number]
+
+        channel.closing.add_done_callback(forget)
+
     async def blocked(self) -> bool:
         """Tell whether the broker, by a memory or disk alarm, reads nothing we publish."""
         if self._connection is None:
@@ -129,13 +144,20 @@ class _Transport(TransportFactory):
     """Opens the socket and keeps hold of it, for aiormq cannot cut a connection."""
 
     def __init__(self, url: URL) -> None:
-        self._factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+        self._tls = url.scheme == "amqps"
         self._writer: asyncio.StreamWriter | None = None
+        self.sieve: Sieve | None = None
 
     async def create(
         self, url: URL, **kwargs: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, self._writer = await self._factory.create(url, **kwargs)
+        # As `asyncio.open_connection` does, with a reader of our own.
+        loop = asyncio.get_running_loop()
+        tls = await kwargs["ssl_context_provider"].get_context() if self._tls else None
+        self.sieve = reader = Sieve()
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=tls)
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return reader, self._writer
 
     def abort(self) -> None:

@@ -11,6 +11,7 @@ from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
 
 from shared.bus import Delivery
 from shared.bus.rabbitmq.connection import CALL_DEADLINE, CLOSE_DEADLINE, Link, end_channel, within
+from shared.bus.rabbitmq.deliveries import Arrived
 from shared.errors import BusError, BusUnavailable
 
 log = logging.getLogger(__name__)
@@ -107,33 +108,33 @@ class RabbitSubscription:
         lost = asyncio.Event()
         channel = self._channel = await self._link.channel()
 
-        async def arrived(message: DeliveredMessage) -> None:
+        def arrived(delivery: Arrived) -> None:
             if channel is self._channel:
-                self._arrive(message)
+                self._arrive(delivery)
 
+        self._link.take_deliveries(channel, arrived)
         channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
         channel.closing.add_done_callback(lambda _: lost.set())
         await within(CALL_DEADLINE, channel.basic_qos(prefetch_count=self._prefetch))
-        await within(CALL_DEADLINE, channel.basic_consume(self._queue, arrived))
+        await within(CALL_DEADLINE, channel.basic_consume(self._queue, _taken_elsewhere))
         self._consuming = True
         if self._complaint:
             self._complaint = ""
             log.info("consuming %s again", self._queue)
         return lost
 
-    def _arrive(self, message: DeliveredMessage) -> None:
-        properties = message.header.properties
-        self._last = self._past + (message.delivery_tag or 0)
+    def _arrive(self, arrived: Arrived) -> None:
+        self._last = self._past + arrived.tag
         self._unacked[self._last] = None
         self._arrived.append(
             Delivery(
                 queue=self._queue,
-                routing_key=message.routing_key or "",
-                headers=properties.headers or {},
-                body=message.body,
-                message_id=properties.message_id,
-                content_type=properties.content_type,
-                redelivered=bool(message.redelivered),
+                routing_key=arrived.routing_key,
+                headers=arrived.headers,
+                body=arrived.body,
+                message_id=arrived.message_id,
+                content_type=arrived.content_type,
+                redelivered=arrived.redelivered,
                 tag=self._last,
             )
         )
@@ -166,6 +167,10 @@ class RabbitSubscription:
         if reason != self._complaint:
             self._complaint = reason
             log.warning("not consuming %s: %s", self._queue, reason)
+
+
+async def _taken_elsewhere(_message: DeliveredMessage) -> None:
+    """Stand where aiormq wants a callback: `Link.take_deliveries` takes them before it."""
 
 
 async def _ack(channel: Channel, tag: int, *, multiple: bool) -> None:

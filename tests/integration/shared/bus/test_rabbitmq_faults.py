@@ -79,6 +79,25 @@ async def test_a_deleted_queue_is_declared_and_consumed_again(rabbit: Bus, amqp_
     assert ids(found) == ["e1"]
 
 
+async def test_a_queue_deleted_under_a_process_that_only_works_is_back_within_5_seconds(
+    rabbit: Bus, amqp_url: str
+) -> None:
+    """What the queue held is gone: the broker keeps nothing of a deleted queue."""
+    other = RabbitBus(amqp_url)
+    await other.declare(topology(EMAILS))
+    rabbit.expect(topology(EMAILS))
+    async with rabbit.subscribe(EMAILS.name) as subscription:
+        await until(lambda: subscription.ready)
+        async with aiormq.connect(amqp_url) as connection:
+            channel = await connection.channel()
+            await channel.queue_delete(EMAILS.name)
+        await until(lambda: not subscription.ready)
+        await until(lambda: subscription.ready, within=5)
+        _, found = await asyncio.gather(other.publish([message(1)]), receive(subscription, 1))
+    await other.close()
+    assert ids(found) == ["e1"]
+
+
 async def test_a_process_that_declared_nothing_waits_for_a_missing_queue(
     rabbit: Bus, amqp_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
