@@ -13,7 +13,7 @@ from chaos.verdict import Verdict, verdict
 EVERY_S = 2.2
 """Mean time between two faults."""
 CLIENTS = 10
-PACE_S = 0.25
+PACE_S = 0.2
 DRAINS_WITHIN_S = 60.0
 TOLD_EVERY_S = 15.0
 PARTED = ("crash PostgreSQL", "PostgreSQL link: cut after a byte", "PostgreSQL link: reset",

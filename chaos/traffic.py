@@ -52,7 +52,7 @@ class Client:
             await self.create()
             return
         deeds = [self.create, self.reprice, self.view, self.picture, self.delete, self.batch]
-        weights = [4 if len(self._mine) < MOST_PRODUCTS else 0, 10, 6, 2, 3, 2]
+        weights = [4 if len(self._mine) < MOST_PRODUCTS else 0, 10, 6, 2, 3, 4]
         await self._rng.choices(deeds, weights)[0]()
 
     async def create(self) -> str | None:
@@ -97,7 +97,7 @@ class Client:
 
     async def batch(self) -> None:
         """Delete one, update some and create some, in one transaction."""
-        updated = self._rng.sample([*self._mine], k=min(4, len(self._mine)))
+        updated = self._rng.sample([*self._mine], k=min(8, len(self._mine)))
         deleted = [updated.pop()] if self._rng.random() < 0.3 and len(updated) > 1 else []  # noqa: PLR2004
         room = self._rng.randrange(1, 4)
         entries: list[Entry] = []

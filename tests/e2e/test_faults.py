@@ -1,0 +1,120 @@
+"""Single faults, watched closely, on real servers and real programs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pika
+import pytest
+
+from chaos.verdict import verdict
+from chaos.world import Addresses, World, world
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.smtp import SMTPServer
+
+GOOD = "catalog.product.post_save"
+LEASES_END_WITHIN = 30.0
+
+
+@pytest.fixture
+async def here(
+    tmp_path: Path, postgres_server: PostgreSQL, amqp_url: str, smtp_server: SMTPServer
+) -> AsyncIterator[World]:
+    async with (
+        postgres_server.database() as catalog,
+        postgres_server.database() as notifier,
+        world(
+            tmp_path,
+            direct=Addresses(catalog, notifier, amqp_url, smtp_server.url),
+            smtp=smtp_server,
+            images=tmp_path / "images",
+            each=2,
+        ) as made,
+    ):
+        yield made
+
+
+async def until(condition: Callable[[], Any], within: float = 20.0) -> Any:
+    async with asyncio.timeout(within):
+        while True:
+            found = condition()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(0.05)
+
+
+def publish(here: World, body: bytes, headers: dict[str, str], routing_key: str = GOOD) -> None:
+    with closing(pika.BlockingConnection(pika.URLParameters(here.direct.bus))) as connection:
+        properties = pika.BasicProperties(headers=headers, delivery_mode=2)
+        connection.channel().basic_publish("catalog.events", routing_key, body, properties)
+
+
+async def test_poison_is_parked_with_its_reason_and_given_up_by_rest(here: World) -> None:
+    here.listener.end()
+    await asyncio.to_thread(publish, here, b"{not json", {})
+    await asyncio.to_thread(publish, here, b"{}", {"ce-type": "catalog.product.eaten.v9"})
+    [api] = here.fleet.of("notifier api")
+    async with httpx2.AsyncClient(base_url=api.url, headers=here.headers) as client:
+
+        async def parked() -> list[dict[str, Any]] | None:
+            items: list[dict[str, Any]] = (await client.get("/v1/inbox/parked")).json()["items"]
+            return items if len(items) == 2 else None
+
+        for each in await until(parked):
+            assert each["receiver"] == "email_new_product"
+            assert each["reason"].startswith("malformed: ")
+        crowd = await here.crowd.client(0, [])
+        assert await crowd.create() is not None
+        await until(lambda: here.smtp.messages)
+        answer = await client.post("/v1/inbox/discard", json={"all": True})
+        assert answer.is_success
+        assert (await client.get("/v1/inbox/parked")).json()["items"] == []
+
+
+async def test_stopped_relays_and_workers_lose_their_work_to_others(here: World) -> None:
+    crowd = await here.crowd.client(0, [])
+    stopped = [here.fleet.of(role)[0] for role in ("catalog relay", "notifier work")]
+    busy = asyncio.create_task(_create(crowd.create))
+    await until(lambda: here.listener.heard)
+    for member in stopped:
+        here.fleet.freeze(member)
+    await asyncio.sleep(0.5)
+    busy.cancel()
+    await asyncio.wait({busy})
+    created = sum(each.outcome == "ok" for each in here.ledger.entries)
+    await until(lambda: len(here.smtp.messages) >= created, LEASES_END_WITHIN)
+    for member in stopped:
+        here.fleet.thaw(member)
+    found = await verdict(here, {}, within=60, uncertain_emails=1)
+    assert found.findings.all() == []
+
+
+async def _create(create: Callable[[], Any]) -> None:
+    while True:
+        await create()
+
+
+async def test_a_deleted_queue_is_back_within_5_seconds(here: World) -> None:
+    def delete() -> None:
+        with closing(pika.BlockingConnection(pika.URLParameters(here.direct.bus))) as connection:
+            connection.channel().queue_delete("notifier.email_new_product")
+
+    async def ready() -> bool:
+        async with httpx2.AsyncClient() as client:
+            answers = [
+                await client.get(f"{each.url}/health/ready")
+                for each in here.fleet.of("notifier work")
+            ]
+        return all(answer.is_success for answer in answers)
+
+    await until(ready)
+    await asyncio.to_thread(delete)
+    await until(ready, within=5)
+    crowd = await here.crowd.client(0, [])
+    assert await crowd.create() is not None
+    await until(lambda: here.smtp.messages)
