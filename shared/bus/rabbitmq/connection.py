@@ -156,7 +156,8 @@ class _Transport(TransportFactory):
         tls = await kwargs["ssl_context_provider"].get_context() if self._tls else None
         self.sieve = reader = Sieve()
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=tls)
+        host, port = url.host or "", url.port or 0
+        transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=tls)
         self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return reader, self._writer
 

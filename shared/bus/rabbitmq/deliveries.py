@@ -6,9 +6,10 @@ Layout: AMQP 0-9-1 specification, sections 2.3.5 and 4.2.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from struct import Struct
+from typing import SupportsIndex
 
 from pamqp.header import ContentHeader
 
@@ -54,11 +55,11 @@ class Sieve(asyncio.StreamReader):
         self._open: dict[int, Arrived] = {}
         self._in_step = True
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
         if not self._in_step:
             super().feed_data(data)
             return
-        data = self._rest + data if self._rest else bytes(data)
+        data = self._rest + bytes(data)
         start = passed = 0
         others = []
         while len(data) - start >= _FRAME_OVERHEAD:
