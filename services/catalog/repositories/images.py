@@ -129,7 +129,8 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
 
     async def intend(self, keys: list[str]) -> ImageIntent:
         """Write down which files an upload is about to make."""
-        intent = ImageIntent(id=new_id(), keys=keys, created_at=now())
+        # By the clock that tells its age later.
+        intent = ImageIntent(id=new_id(), keys=keys, created_at=database_now())
         self.session.add(intent)
         await self.session.flush()
         return intent
