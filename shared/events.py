@@ -192,7 +192,11 @@ def open_envelope(headers: Mapping[str, object]) -> Envelope:
 
 def decode(headers: Mapping[str, object], body: bytes, contract: type[C]) -> Event[C]:
     """Read an event whose instances are `contract`s; raise `Malformed` with what is wrong."""
-    envelope = open_envelope(headers)
+    return decode_body(open_envelope(headers), body, contract)
+
+
+def decode_body(envelope: Envelope, body: bytes, contract: type[C]) -> Event[C]:
+    """Read an event whose envelope is open, as `decode` does."""
     if envelope.sender_name != contract.sender_name:
         raise Malformed(f"the sender is {envelope.sender_name}, not {contract.sender_name}")
     if len(body) > MAX_BODY_BYTES:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    Update,
     and_,
     bindparam,
     case,
@@ -33,14 +34,14 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from shared.bus import Delivery
 from shared.contracts import Contract
 from shared.crash import crash_point
 from shared.database import Database, Session
 from shared.errors import HeliographError, Malformed
-from shared.events import Event, decode, headers_to_json, open_envelope
+from shared.events import Event, decode_body, headers_to_json, open_envelope
 from shared.inbox_claims import Claimed, heads, in_order, is_open, lease
 from shared.remote import RemoteReceiver
 from shared.types import BigId, UtcDateTime, database_now
@@ -48,6 +49,18 @@ from shared.wakeup import Bell
 
 KEEP_DAYS = 7
 """For this long a second copy of an event is known and refused."""
+
+
+_ACCEPTED = (
+    *("receiver", "event_id", "subject", "routing_key", "headers", "body", "state", "reason"),
+)
+_UNNEST = f"""
+INSERT INTO inbox ({", ".join(_ACCEPTED)}, due_at, received_at)
+SELECT {", ".join(_ACCEPTED)}, clock_timestamp(), clock_timestamp() FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[]
+) WITH ORDINALITY AS rows ({", ".join(_ACCEPTED)}, place) ORDER BY place
+ON CONFLICT (receiver, event_id) DO NOTHING
+"""  # noqa: S608 - names of ours only
 
 
 class LeaseLost(HeliographError):
@@ -113,7 +126,15 @@ class Inbox:
         self.bell = bell
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
-        self._insert = (sqlite.insert if database.is_sqlite else postgresql.insert)(table)
+        self._insert = (
+            sqlite.insert(table)
+            .values(
+                due_at=database_now(),
+                received_at=database_now(),
+                **{name: bindparam(name) for name in _ACCEPTED},
+            )
+            .on_conflict_do_nothing(index_elements=["receiver", "event_id"])
+        )
 
     async def accept(
         self, receiver: RemoteReceiver, deliveries: Sequence[Delivery], gave_up: str | None = None
@@ -125,42 +146,45 @@ class Inbox:
         """
         rows = [self._accepted(receiver, each, gave_up) for each in deliveries]
         async with self.database.transaction() as session:
-            await session.execute(
-                self._insert.values(
-                    due_at=database_now(),
-                    received_at=database_now(),
-                    **{name: bindparam(name) for name in rows[0]},
-                ).on_conflict_do_nothing(index_elements=["receiver", "event_id"]),
-                rows,
-                execution_options={"insertmanyvalues_page_size": 500},
-            )
+            connection = await session.connection()
+            if self.database.is_sqlite:
+                await connection.execute(
+                    self._insert, [dict(zip(_ACCEPTED, row, strict=True)) for row in rows]
+                )
+            else:
+                # One cached statement, as the outbox has: see `outbox._UNNEST`.
+                await connection.exec_driver_sql(
+                    _UNNEST, tuple(list(column) for column in zip(*rows, strict=True))
+                )
             crash_point("consumer.after_insert")
         self.bell.ring()
 
     @staticmethod
     def _accepted(
         receiver: RemoteReceiver, delivery: Delivery, gave_up: str | None
-    ) -> dict[str, object]:
+    ) -> tuple[str, str, str | None, str, bytes, bytes, str, str | None]:
+        """The values of `_ACCEPTED`."""
+        headers = headers_to_json(delivery.headers).encode()
         try:
             event = read(receiver, delivery.headers, delivery.body)
         except Malformed as error:
             # Its claims about itself are not believed: it can neither pass for another event
             # nor hold a subject up.
-            raw = headers_to_json(delivery.headers).encode() + b"\n" + delivery.body
+            raw = headers + b"\n" + delivery.body
             event_id, subject = "malformed:" + hashlib.sha256(raw).hexdigest(), None
             reason: str | None = f"malformed: {error}"
         else:
             event_id, subject, reason = str(event.id), str(event.instance.subject), gave_up
-        return {
-            "receiver": receiver.name,
-            "event_id": event_id,
-            "subject": subject,
-            "routing_key": printable(delivery.routing_key),
-            "headers": headers_to_json(delivery.headers).encode(),
-            "body": delivery.body,
-            "state": "pending" if reason is None else "parked",
-            "reason": None if reason is None else printable(reason),
-        }
+        return (
+            receiver.name,
+            event_id,
+            subject,
+            printable(delivery.routing_key),
+            headers,
+            delivery.body,
+            "pending" if reason is None else "parked",
+            None if reason is None else printable(reason),
+        )
 
     async def claim(self, receiver: RemoteReceiver, limit: int, *, attempts: int) -> list[Claimed]:
         """Lease up to `limit` rows that may run now, and count the attempt.
@@ -196,15 +220,13 @@ class Inbox:
 
     async def finish(self, session: Session, rows: Sequence[Claimed]) -> None:
         """Mark rows done in the receiver's transaction; raise `LeaseLost` if one is not ours."""
-        await self._settle(
-            session,
-            rows,
-            state="done",
-            reason=None,
-            headers=b"{}",
-            body=b"",
-            finished_at=database_now(),
-        )
+        await self._settle(session, rows, **_done())
+
+    async def finish_all(self, rows: Sequence[Claimed]) -> frozenset[int]:
+        """Mark rows done in a transaction of their own; returns the ids of those that were ours."""
+        async with self.database.transaction() as session:
+            found = await session.execute(self._mine(rows, _done()).returning(self.table.c.id))
+            return frozenset(found.scalars())
 
     async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
         """Let rows run again `delay` seconds from now."""
@@ -226,13 +248,15 @@ class Inbox:
             )
 
     async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:
-        table = self.table
-        mine = tuple_(table.c.id, table.c.token).in_([(row.id, row.token) for row in rows])
-        settled = await session.execute(
-            update(table).where(mine, table.c.state == "pending").values(**values)
-        )
+        settled = await session.execute(self._mine(rows, values))
         if settled.rowcount != len(rows):  # type: ignore[attr-defined]  # a DML's cursor result
             raise LeaseLost("another worker has taken the event over")
+
+    def _mine(self, rows: Sequence[Claimed], values: Mapping[str, object]) -> Update:
+        """Update those of the rows that are still ours."""
+        table = self.table
+        mine = tuple_(table.c.id, table.c.token).in_([(row.id, row.token) for row in rows])
+        return update(table).where(mine, table.c.state == "pending").values(**values)
 
     async def redrive(self, ids: Collection[int] | None) -> int:
         """Let parked events run again from the first attempt, all of them if `ids` is None.
@@ -315,10 +339,21 @@ def read(receiver: RemoteReceiver, headers: Mapping[str, object], body: bytes) -
         raise Malformed(
             f"{receiver.name} does not listen to {envelope.sender_name}.{envelope.signal}"
         )
-    event = decode(headers, body, contract)
+    event = decode_body(envelope, body, contract)
     if str(event.instance.subject) != envelope.subject:
         raise Malformed("ce-subject is not the instance's")
     return event
+
+
+def _done() -> dict[str, object]:
+    """Done rows stay to know a second copy by; their payload need not."""
+    return {
+        "state": "done",
+        "reason": None,
+        "headers": b"{}",
+        "body": b"",
+        "finished_at": database_now(),
+    }
 
 
 def printable(value: str, limit: int = 2000) -> str:

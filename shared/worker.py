@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.bus import Bus, Delivery
+from shared.collaborators import Collaborators
 from shared.contracts import Contract
 from shared.crash import crash_point
+from shared.database import Session
 from shared.errors import DatabaseUnavailable, Malformed, Park
 from shared.events import Event
+from shared.finisher import Finisher
 from shared.inbox import Inbox, LeaseLost, read
 from shared.inbox_claims import LEASE_S, Claimed
 from shared.remote import RemoteReceiver
@@ -28,6 +32,9 @@ POLL_S = 0.5
 
 CONCURRENCY = 8
 """Events that one worker runs side by side for each receiver."""
+
+WITHOUT_SESSION = 8
+"""So many times as many, if the receiver asks for no session: then it holds no connection."""
 
 HOLD_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses while the database is away; the last repeats."""
@@ -151,6 +158,7 @@ class Worker:
         self._inbox = inbox
         self._retries = retries
         self._concurrency = concurrency
+        self._finisher = Finisher(inbox)
         self.trouble: str | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -164,11 +172,12 @@ class Worker:
         waiter = self._inbox.bell.waiter()
         room = asyncio.Semaphore(self._concurrency)
         running: set[asyncio.Task[None]] = set()
+        most = self._concurrency * (1 if _asks_for_session(receiver) else WITHOUT_SESSION)
         failures = 0
         try:
             while not stopping.is_set():
                 try:
-                    claimed = await self._claim(receiver, self._concurrency - len(running))
+                    claimed = await self._claim(receiver, most - len(running))
                 except DatabaseUnavailable as error:
                     self.trouble = str(error)
                     await _stopped(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)])
@@ -185,7 +194,7 @@ class Worker:
                     await waiter.wait(POLL_S)
                 elif any(row.suspect for row in claimed):
                     await asyncio.wait(running)
-                elif len(running) >= self._concurrency:
+                elif len(running) >= most:
                     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if running:
@@ -220,13 +229,16 @@ class Worker:
     async def _run(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
         events: list[Event[Contract]] = [read(receiver, row.headers, row.body) for row in rows]
         inbox = self._inbox
+        if not _asks_for_session(receiver):
+            async with asyncio.timeout(LEASE_S - 5.0):
+                await _call(receiver, events, inbox.database.within)
+            crash_point("worker.in_receiver")
+            await self._finisher.finish(rows)
+            return
         # The transaction may not outlive the lease: after it another worker does the same.
         async with asyncio.timeout(LEASE_S - 5.0), inbox.database.transaction() as session:
             session.traceparent = events[0].traceparent
-            handed = [session.within[kind] for kind in receiver.needs]
-            answer = receiver.function(events if receiver.batch else events[0], *handed)
-            if asyncio.iscoroutine(answer):
-                await answer
+            await _call(receiver, events, session.within)
             await session.flush()
             crash_point("worker.in_receiver")
             await inbox.finish(session, rows)
@@ -252,6 +264,20 @@ class Worker:
             await settling
         except (LeaseLost, DatabaseUnavailable) as error:
             log.warning("outcome not recorded", reason=str(error))
+
+
+def _asks_for_session(receiver: RemoteReceiver) -> bool:
+    """Whether what it does is part of a transaction, the one that marks its event done."""
+    return AsyncSession in receiver.needs or Session in receiver.needs
+
+
+async def _call(
+    receiver: RemoteReceiver, events: Sequence[Event[Contract]], within: Collaborators
+) -> None:
+    handed = [within[kind] for kind in receiver.needs]
+    answer = receiver.function(events if receiver.batch else events[0], *handed)
+    if asyncio.iscoroutine(answer):
+        await answer
 
 
 def _groups(receiver: RemoteReceiver, claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
