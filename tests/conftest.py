@@ -100,7 +100,9 @@ def pytest_configure() -> None:
     # Servers are stopped by fixtures, which a plain SIGTERM would never let finish.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # As structlog prints by itself, but for rich's picture of a traceback: it takes seconds.
-    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    console = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], console])
 
 

@@ -1,0 +1,105 @@
+"""Requests made up from the OpenAPI documents, in all phases of schemathesis.
+
+Nothing that a client sends gets a 5xx, every answer is documented, and what fits the
+description is accepted as far as a schema can say; `schemathesis.toml` says how far.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from services.catalog.service import Catalog
+from services.catalog.settings import CatalogSettings
+from services.notifier.service import Notifier
+from services.notifier.settings import NotifierSettings
+from shared.bus.memory import MemoryBus
+from shared.service import Service
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+KEY = "a key of the tests, long enough for HS256"
+STARTS_WITHIN_S = 30
+ENDS_WITHIN_S = 300
+
+_POSTGRESQL = pytest.mark.postgresql
+
+
+def catalog(database_url: str, folder: Path) -> Service:
+    settings = CatalogSettings(
+        database_url=database_url, secret_key=KEY, image_store_url=(folder / "images").as_uri()
+    )
+    return Catalog(settings, MemoryBus())
+
+
+def notifier(database_url: str, folder: Path) -> Service:
+    settings = NotifierSettings(
+        database_url=database_url,
+        secret_key=KEY,
+        image_store_url=(folder / "images").as_uri(),
+        smtp_url=(folder / "mail").as_uri(),
+    )
+    return Notifier(settings, MemoryBus())
+
+
+# The notifier meets the stricter one only, for the time that it takes.
+@pytest.fixture(
+    params=[
+        pytest.param((catalog, "sqlite_url"), id="catalog-sqlite"),
+        pytest.param((catalog, "postgres_url"), id="catalog-postgresql", marks=_POSTGRESQL),
+        pytest.param((notifier, "postgres_url"), id="notifier-postgresql", marks=_POSTGRESQL),
+    ]
+)
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Service:
+    make, database_url = request.param
+    service: Service = make(request.getfixturevalue(database_url), tmp_path)
+    return service
+
+
+@pytest.fixture
+def url(service: Service) -> Iterator[str]:
+    """Where the service answers, behind a real server in a thread of its own."""
+    server = uvicorn.Server(uvicorn.Config(service.app({"api"}), log_level="warning"))
+
+    async def serve(listener: socket.socket) -> None:
+        await service.migrate()
+        await server.serve([listener])
+        await service.close()
+
+    # The listener queues the first request until the database is migrated.
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=lambda: asyncio.run(serve(listener)))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(timeout=STARTS_WITHIN_S)
+    assert not thread.is_alive()
+
+
+def test_every_answer_to_made_up_requests_is_as_described(
+    service: Service, url: str, tmp_path: Path
+) -> None:
+    scopes = [f"{service.name}:{each}" for each in ("read", "write", "admin")]
+    token = service.tokens.issue("somebody", scopes)
+
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION),
+            *("run", f"{url}/openapi.json", "--wait-for-schema", str(STARTS_WITHIN_S)),
+            *("--phases", "examples,coverage,fuzzing,stateful"),
+            *("--header", f"Authorization: Bearer {token}"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=ENDS_WITHIN_S,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
