@@ -1,17 +1,18 @@
-"""Kills at every crash point: one program at a time dies exactly there and starts again."""
+"""Kills at every crash point: a program dies exactly there and starts again."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from chaos.fleet import Member
 from chaos.traffic import Client
 from chaos.verdict import Verdict, verdict
 from chaos.world import World
 from shared.crash import POINTS
 
-DIES_WITHIN_S = 20.0
+DIES_WITHIN_S = 40.0
 DRAINS_WITHIN_S = 60.0
+CLIENTS = 2
+PAUSE_S = 0.2
 
 PROGRAMS = {
     "catalog": "catalog api",
@@ -31,32 +32,50 @@ class NotKilled(Exception):
 async def kill_at_each(
     world: World, times: int = 1, *, told: Callable[[str], None] = lambda _line: None
 ) -> Verdict:
-    """Kill at each crash point so many times, drain, and check everything."""
-    client = await world.crowd.client(0, [])
+    """Kill at each crash point so many times, drain, and check everything.
+
+    Programs of different kinds die side by side, each of one point after the other.
+    """
     hits: Counter[str] = Counter()
-    for round_ in range(1, times + 1):
-        for point in POINTS:
-            await _kill_at(world, point, client)
-            hits[point] += 1
-        told(f"round {round_} of {times}: {len(POINTS)} kills, {len(world.listener.heard)} events")
-    return await verdict(world, dict(hits), within=DRAINS_WITHIN_S)
-
-
-async def _kill_at(world: World, point: str, client: Client) -> None:
-    [member] = world.fleet.of(PROGRAMS[point.partition(".")[0]])
-    former = member.pid
-    await world.fleet.kill(member, then_crash_at=point)
-    await world.fleet.started(member, former)
-    doomed = member.pid
-    story = asyncio.create_task(_stories(client))
+    clients = [await world.crowd.client(number, []) for number in range(CLIENTS)]
+    stories = [asyncio.create_task(_stories(client)) for client in clients]
     try:
-        if not await world.fleet.killed(member, doomed, within=DIES_WITHIN_S):
-            raise NotKilled(f"{member.name} did not pass {point}")
-        await world.fleet.started(member, doomed)
+        async with asyncio.TaskGroup() as tasks:
+            for role in sorted({*PROGRAMS.values()}):
+                points = [each for each in POINTS if PROGRAMS[each.partition(".")[0]] == role]
+                tasks.create_task(_kill(world, role, points, times, hits, told))
     finally:
-        story.cancel()
-        await asyncio.wait({story})
-    await _answers(world, member)
+        for story in stories:
+            story.cancel()
+        await asyncio.wait(stories)
+    return await verdict(world, {each: hits[each] for each in POINTS}, within=DRAINS_WITHIN_S)
+
+
+async def _kill(
+    world: World,
+    role: str,
+    points: Sequence[str],
+    times: int,
+    hits: Counter[str],
+    told: Callable[[str], None],
+) -> None:
+    for round_ in range(1, times + 1):
+        for point in points:
+            await _kill_at(world, role, point)
+            hits[point] += 1
+        told(f"{role}: round {round_} of {times}, {len(world.listener.heard)} copies heard")
+
+
+async def _kill_at(world: World, role: str, point: str) -> None:
+    fleet = world.fleet
+    [member] = fleet.of(role)
+    former = member.pid
+    await fleet.kill(member, then_crash_at=point)
+    await fleet.started(member, former)
+    doomed = member.pid
+    if not await fleet.killed(member, doomed, within=DIES_WITHIN_S):
+        raise NotKilled(f"{member.name} did not pass {point}")
+    await fleet.started(member, doomed)
 
 
 async def _stories(client: Client) -> None:
@@ -68,9 +87,4 @@ async def _stories(client: Client) -> None:
             await client.reprice(product, 4000)
             await client.view(product)
             await client.delete(product)
-        await asyncio.sleep(0.3)
-
-
-async def _answers(world: World, member: Member) -> None:
-    if member.role.endswith("api"):
-        await world.answering()
+        await asyncio.sleep(PAUSE_S)
