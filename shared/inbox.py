@@ -42,7 +42,7 @@ from shared.crash import crash_point
 from shared.database import Database, Session
 from shared.errors import HeliographError, Malformed
 from shared.events import Event, decode_body, headers_to_json, open_envelope
-from shared.inbox_claims import Claimed, heads, in_order, is_open, lease
+from shared.inbox_claims import Claimed, Leases, is_open
 from shared.remote import RemoteReceiver
 from shared.types import BigId, UtcDateTime, database_now
 from shared.wakeup import Bell
@@ -126,6 +126,7 @@ class Inbox:
         self.bell = bell
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
+        self._leases = Leases(table)
         self._insert = (
             sqlite.insert(table)
             .values(
@@ -193,21 +194,14 @@ class Inbox:
         time, so that one that kills takes no other with it; they are parked once they have
         had `attempts`.
         """
-        table, turn = self.table, self._turns.get(receiver.name, "")
+        turn, leases = self._turns.get(receiver.name, ""), self._leases
         async with self.database.transaction() as session:
-
-            async def lease_some(candidates: Any, limit: int) -> list[Row[Any]]:
-                leased = await session.execute(lease(table, candidates, limit, attempts=attempts))
-                return sorted(leased, key=lambda row: row.subject or "")
-
+            found = await leases.take(session, receiver, turn, limit, attempts)
             if receiver.ordered:
-                found = await lease_some(heads(table, receiver, turn, limit), limit)
                 room = limit - len(found)
                 if turn and room and not any(row.reason for row in found):
-                    found += await lease_some(heads(table, receiver, "", room), room)
+                    found += await leases.take(session, receiver, "", room, attempts)
                 self._turns[receiver.name] = found[-1].subject or "" if found else ""
-            else:
-                found = await lease_some(in_order(table, receiver, limit), limit)
         claimed = [
             Claimed(
                 row.id, row.token, row.attempts, json.loads(row.headers), row.body,

@@ -12,11 +12,14 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     FromClause,
+    Integer,
+    Row,
     ScalarSelect,
     Select,
     Table,
-    Update,
+    Text,
     and_,
+    bindparam,
     case,
     func,
     literal_column,
@@ -24,6 +27,8 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.remote import RemoteReceiver
 from shared.types import database_now
@@ -61,30 +66,66 @@ def _due(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.state == "pending", table.c.due_at <= database_now())
 
 
-def in_order(table: Table, receiver: RemoteReceiver, limit: int) -> Select[Any]:
+_RECEIVER = bindparam("for_receiver", type_=Text())
+_BEHIND = bindparam("behind", type_=Text())
+_LIMIT = bindparam("at_most", type_=Integer())
+_ATTEMPTS = bindparam("most_attempts", type_=Integer())
+_REASON = bindparam("no_report", type_=Text())
+
+
+class Leases:
+    """The statements that lease rows of one table, built once: that costs more than to run them."""
+
+    def __init__(self, table: Table) -> None:
+        self._in_order = _lease(table, _in_order(table))
+        self._heads = _lease(table, _heads(table))
+
+    async def take(
+        self,
+        session: AsyncSession,
+        receiver: RemoteReceiver,
+        behind: str,
+        limit: int,
+        attempts: int,
+    ) -> list[Row[Any]]:
+        """Lease up to `limit` due rows, at most one suspect among them; subjects in order.
+
+        Of a receiver that keeps the order, only rows that are the first unfinished ones of
+        subjects behind `behind`, and rows without a subject, which nothing holds up. A suspect
+        that has had `attempts` is parked.
+        """
+        leased = await session.execute(
+            self._heads if receiver.ordered else self._in_order,
+            {
+                _RECEIVER.key: receiver.name,
+                _BEHIND.key: behind,
+                _LIMIT.key: limit,
+                _ATTEMPTS.key: attempts,
+                _REASON.key: f"{_NO_REPORT}{attempts}: its process or its lease ended",
+            },
+        )
+        return sorted(leased, key=lambda row: row.subject or "")
+
+
+def _in_order(table: Table) -> Select[Any]:
     """Ids of due rows, the oldest first, whatever their subjects."""
     return (
         select(table.c.id)
-        .where(table.c.receiver == receiver.name, is_open(table), _due(table))
+        .where(table.c.receiver == _RECEIVER, is_open(table), _due(table))
         .order_by(table.c.id)
-        .limit(limit)
+        .limit(_LIMIT)
     )
 
 
-def heads(
-    table: Table, receiver: RemoteReceiver, behind: str, limit: int
-) -> Select[Any] | CompoundSelect[Any]:
-    """Ids of due rows that are the first unfinished ones of subjects behind `behind`.
-
-    Rows without a subject, which nothing holds up, are among them.
-    """
+def _heads(table: Table) -> CompoundSelect[Any]:
+    """Ids of due rows that are the first unfinished ones of their subjects."""
     first, following = table.alias("first"), table.alias("following")
 
     def next_head(subject: Any, *outer: FromClause) -> ScalarSelect[Any]:
         each = table.alias("each")
         return (
             select(each.c.id)
-            .where(each.c.receiver == receiver.name, is_open(each), each.c.subject > subject)
+            .where(each.c.receiver == _RECEIVER, is_open(each), each.c.subject > subject)
             .order_by(each.c.subject, each.c.id)
             .limit(1)
             .correlate(*outer)
@@ -94,21 +135,16 @@ def heads(
     def columns(alias: FromClause) -> Select[Any]:
         return select(alias.c.id, alias.c.subject, alias.c.state, alias.c.due_at)
 
-    walk = columns(first).where(first.c.id == next_head(behind)).cte("walk", recursive=True)
+    walk = columns(first).where(first.c.id == next_head(_BEHIND)).cte("walk", recursive=True)
     step = following.c.id == next_head(walk.c.subject, walk)
     walk = walk.union_all(columns(following).select_from(walk.join(following, step)))
-    found = select(walk.c.id).where(_due(walk)).limit(limit).subquery()
-    loose = in_order(table, receiver, limit).where(table.c.subject.is_(None)).subquery()
+    found = select(walk.c.id).where(_due(walk)).limit(_LIMIT).subquery()
+    loose = _in_order(table).where(table.c.subject.is_(None)).subquery()
     return select(found.c.id).union_all(select(loose.c.id))
 
 
-def lease(
-    table: Table, candidates: Select[Any] | CompoundSelect[Any], limit: int, *, attempts: int
-) -> Update:
-    """Lease the candidates that are still due, at most one suspect among them.
-
-    A suspect that has had `attempts` is parked.
-    """
+def _lease(table: Table, candidates: Select[Any] | CompoundSelect[Any]) -> ReturningUpdate[Any]:
+    """Lease the candidates that are still due."""
     suspect = and_(
         table.c.attempts > 0,
         or_(table.c.reason.is_(None), table.c.reason.startswith(_NO_REPORT)),
@@ -117,14 +153,13 @@ def lease(
         select(table.c.id, suspect.label("suspect"))
         .where(table.c.id.in_(candidates), _due(table))
         .order_by(table.c.id)
-        .limit(limit)
+        .limit(_LIMIT)
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
     first_suspect = select(func.min(chosen.c.id)).where(chosen.c.suspect).scalar_subquery()
     taken = select(chosen.c.id).where(or_(~chosen.c.suspect, chosen.c.id == first_suspect))
-    exhausted = table.c.attempts >= attempts
-    no_report = f"{_NO_REPORT}{attempts}: its process or its lease ended"
+    exhausted = table.c.attempts >= _ATTEMPTS
     return (
         update(table)
         .where(table.c.id.in_(taken))
@@ -132,7 +167,7 @@ def lease(
             attempts=case((exhausted, table.c.attempts), else_=table.c.attempts + 1),
             token=table.c.token + 1,
             state=case((exhausted, "parked"), else_="pending"),
-            reason=case((suspect, no_report), (exhausted, table.c.reason), else_=None),
+            reason=case((suspect, _REASON), (exhausted, table.c.reason), else_=None),
             due_at=database_now(LEASE_S),
         )
         .returning(

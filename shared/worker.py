@@ -170,9 +170,9 @@ class Worker:
 
     async def _work(self, receiver: RemoteReceiver, stopping: asyncio.Event) -> None:
         waiter = self._inbox.bell.waiter()
-        room = asyncio.Semaphore(self._concurrency)
-        running: set[asyncio.Task[None]] = set()
         most = self._concurrency * (1 if _asks_for_session(receiver) else WITHOUT_SESSION)
+        room = asyncio.Semaphore(most)
+        running: set[asyncio.Task[None]] = set()
         failures = 0
         try:
             while not stopping.is_set():
