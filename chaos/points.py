@@ -68,7 +68,7 @@ async def _kill(
 
 async def _kill_at(world: World, role: str, point: str) -> None:
     fleet = world.fleet
-    [member] = fleet.of(role)
+    member = fleet.of(role)[0]
     former = member.pid
     await fleet.kill(member, then_crash_at=point)
     await fleet.started(member, former)

@@ -109,7 +109,7 @@ async def world(
     each: int = 1,
     seed: int = 0,
 ) -> AsyncIterator[World]:
-    """Migrate, listen, start `each` programs of every kind, and subscribe.
+    """Migrate, listen, start `each` programs of every kind and two APIs at least, and subscribe.
 
     `direct` is where the servers are, `reached` how our programs reach them.
     """
@@ -122,7 +122,8 @@ async def world(
         home = await stack.enter_async_context(nursery())
         fleet = Fleet(home, folder, settings(reached or direct, images))
         stack.push_async_callback(fleet.close)
-        await fleet.add(CATALOG, API, each)
+        # Two at least, so that clients get on while one of them is killed again and again.
+        await fleet.add(CATALOG, API, max(each, 2))
         await fleet.add(CATALOG, RELAY, each)
         await fleet.add(CATALOG, WORK, each)
         await fleet.add(NOTIFIER, WORK, each)
