@@ -31,7 +31,8 @@ from shared.migrations import Migrations
 from shared.programs import Part
 from shared.remote import remote_receivers
 from shared.settings import ServiceSettings
-from shared.storage import ImageStore, image_store
+from shared.storage import ImageStore
+from shared.storage.connect import image_store
 from shared.wakeup import Bell, Telegraph
 from shared.web import create_app
 from shared.worker import Consumer, Worker

@@ -10,19 +10,19 @@ from typing import Any
 import boto3
 import pytest
 
-from shared import storage_obstore
 from shared.storage import (
     ImageStore,
     InvalidKey,
     InvalidStoreURL,
     KeyTaken,
-    MemoryImageStore,
     StorageError,
     StoreUnavailable,
-    image_store,
     is_key,
     new_key,
+    objects,
 )
+from shared.storage.connect import image_store
+from shared.storage.memory import MemoryImageStore
 from tests.servers.s3 import S3
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[3]
 # A disk of 64 KiB: beyond it the kernel refuses to write on, as a full one does.
 WRITE_TO_A_FULL_DISK = """
 import asyncio, resource, signal, sys
-from shared.storage import StoreUnavailable, image_store, new_key
+from shared.storage import StoreUnavailable, new_key
+from shared.storage.connect import image_store
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
@@ -271,7 +272,7 @@ async def test_a_server_that_is_away_is_told_in_time(
 async def test_a_server_that_never_answers_is_given_up(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_obstore, "CALL_TIMEOUT", timedelta(milliseconds=200))
+    monkeypatch.setattr(objects, "CALL_TIMEOUT", timedelta(milliseconds=200))
     callers: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1")
     async with server:

@@ -1,5 +1,7 @@
 """Where the files of images live: a directory, an S3 bucket, or memory in tests.
 
+One protocol; `shared.storage.connect` picks the store that a setting names.
+
 HeliographError
 └── StorageError
     ├── InvalidStoreURL    the URL does not name a store
@@ -11,9 +13,8 @@ HeliographError
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from shared.errors import HeliographError
@@ -21,8 +22,6 @@ from shared.errors import HeliographError
 #: The types of file that are stored: extension to content type.
 CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _KEY = re.compile(r"[0-9a-f]{32}\.(?:jpg|png|webp)")
 
 
@@ -113,35 +112,6 @@ class ImageStore(Protocol):
         ...
 
 
-def image_store(url: str) -> ImageStore:
-    """The store that a `*_IMAGE_STORE_URL` names.
-
-    The directory of `file:///directory` is created if it is missing. The bucket of
-    `s3://bucket` must exist; endpoint, region and credentials come from the usual `AWS_*`
-    variables. Raises `InvalidStoreURL`, or `StoreUnavailable` when a directory cannot be
-    made; a bucket is first met by `check`.
-    """
-    # Imported here, as it builds on the rest of this module.
-    from shared.storage_obstore import ObstoreImageStore  # noqa: PLC0415
-
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise InvalidStoreURL("The URL of the image store cannot be read.") from error
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise InvalidStoreURL("The URL of an image store takes no user, query or fragment.")
-    if parts.scheme == "file":
-        path = unquote(parts.path)
-        if parts.netloc or not path.startswith("/") or not path.strip("/") or "\0" in path:
-            raise InvalidStoreURL("A directory of images is written file:///absolute/path.")
-        return ObstoreImageStore.directory(path)
-    if parts.scheme == "s3":
-        if parts.path.strip("/") or not _BUCKET.fullmatch(parts.netloc):
-            raise InvalidStoreURL("A bucket of images is written s3://bucket, without a path.")
-        return ObstoreImageStore.bucket(parts.netloc)
-    raise InvalidStoreURL("An image store is either file:///directory or s3://bucket.")
-
-
 def new_key(extension: str) -> str:
     """A key that was never used: a random UUID and `jpg`, `png` or `webp`.
 
@@ -162,36 +132,3 @@ def checked_key(key: str) -> str:
     if not is_key(key):
         raise InvalidKey(key)
     return key
-
-
-class MemoryImageStore:
-    """The store of tests: as strict about keys as the others, gone with the process."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, tuple[bytes, datetime]] = {}
-
-    async def put(self, key: str, data: bytes, content_type: str) -> None:
-        if checked_key(key) in self._files:
-            raise KeyTaken(key)
-        self._files[key] = (bytes(data), datetime.now(UTC))
-
-    async def get(self, key: str) -> StoredImage | None:
-        found = self._files.get(checked_key(key))
-        if found is None:
-            return None
-        data, last_modified = found
-
-        async def chunks() -> AsyncIterator[bytes]:
-            yield data
-
-        return StoredImage(key, len(data), last_modified, chunks)
-
-    async def delete(self, key: str) -> bool:
-        return self._files.pop(checked_key(key), None) is not None
-
-    async def keys(self) -> AsyncIterator[StoredKey]:
-        for key, (data, last_modified) in list(self._files.items()):
-            yield StoredKey(key, len(data), last_modified)
-
-    async def check(self) -> None:
-        return None
