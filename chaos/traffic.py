@@ -16,6 +16,8 @@ TRIES = 5
 MOST_PRODUCTS = 12
 """How many products one client keeps."""
 OVERLOADED = 500
+FIRST_PRICE = 5_000
+"""Cents."""
 MISSING, GONE = 404, 410
 
 
@@ -64,14 +66,14 @@ class Client:
         if answer is None or entry.outcome != "ok":
             return None
         entry.product = str(answer.json()["id"])
-        self._mine[entry.product] = 5000
+        self._mine[entry.product] = FIRST_PRICE
         if len(self._shared) < MOST_PRODUCTS:
             self._shared.append(entry.product)
         return entry.product
 
     async def reprice(self, product: str | None = None, cents: int | None = None) -> None:
         product = product or self._any(foreign=True)
-        cents = cents or self._rng.randrange(100, 9_900)
+        cents = cents or self._price(product)
         with self._ledger.entry("update", product) as entry:
             change = {"price": f"{cents / 100:.2f}", "description": entry.marker}
             await self._send(entry, "PATCH", f"/v1/products/{product}", json=change)
@@ -99,7 +101,7 @@ class Client:
         """Delete one, update some and create some, in one transaction."""
         updated = self._rng.sample([*self._mine], k=min(8, len(self._mine)))
         deleted = [updated.pop()] if self._rng.random() < 0.3 and len(updated) > 1 else []  # noqa: PLR2004
-        room = self._rng.randrange(1, 4)
+        room = self._rng.randrange(1, 3)
         entries: list[Entry] = []
         for kind, product in (
             *(("delete", each) for each in deleted),
@@ -127,9 +129,18 @@ class Client:
         created = [each for each in answer.json()["results"] if each["op"] == "create"]
         for entry, result in zip(entries[-room:], created, strict=True):
             entry.product = str(result["id"])
-            self._mine[entry.product] = 5000
+            self._mine[entry.product] = FIRST_PRICE
         for product in deleted:
             self._forget(product)
+
+    def _price(self, product: str) -> int:
+        # Mostly up: only a lower price is worth an email, and those are the slowest to be sent.
+        before = self._mine.get(product, FIRST_PRICE)
+        step = self._rng.randrange(1, 100)
+        after = before + step if self._rng.random() < 0.75 else max(before - 10 * step, 1)  # noqa: PLR2004
+        if product in self._mine:
+            self._mine[product] = after
+        return after
 
     def _new(self, entry: Entry) -> dict[str, Any]:
         self._made += 1
@@ -137,7 +148,7 @@ class Client:
             "sku": entry.marker,
             "name": f"Lamp {self._number}.{self._made}",
             "description": entry.marker,
-            "price": "50.00",
+            "price": f"{FIRST_PRICE / 100:.2f}",
             "currency": "EUR",
         }
 
