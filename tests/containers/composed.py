@@ -76,6 +76,14 @@ class Composed(Stack):
         """Run so many containers of each part of ours; those that run stay."""
         self.up(dict.fromkeys(OURS, count), keep=True)
 
+    def replace(self, service: str, container: str) -> None:
+        """Put a new container where one was stopped, and wait until it is well."""
+        docker("rm", "--volumes", container)
+        self.compose(
+            "up", "--detach", "--no-deps", "--no-recreate", f"--scale={service}=2", service
+        )
+        self.wait()
+
     def metric(self, url: str, name: str, **labels: str) -> float:
         """The sum of a metric's samples that carry these labels."""
         answer = httpx2.get(f"{url}/metrics", timeout=10).raise_for_status()
@@ -89,7 +97,7 @@ class Composed(Stack):
         )
         return sum_of(docker("exec", container, "python", "-c", program), name)
 
-    def wait_until_drained(self, within: float = 180.0) -> float:
+    def wait_until_drained(self, within: float = 300.0) -> float:
         """Wait until nothing waits in outbox, inboxes and ledger; return the seconds it took."""
         began = time.monotonic()
         eventually("nothing waits any longer", self._drained, within)

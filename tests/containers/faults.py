@@ -71,10 +71,6 @@ def stop(container: str) -> float:
     return seconds
 
 
-def remove(container: str) -> None:
-    docker("rm", "--volumes", container)
-
-
 @contextmanager
 def away(stack: Composed, service: str, seconds: float) -> Iterator[None]:
     """Stop a server, run the block, and start it once that many seconds have passed."""

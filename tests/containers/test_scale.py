@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.containers.composed import OURS, Composed
-from tests.containers.faults import Run, remove, stop
+from tests.containers.faults import Run, stop
 
 ENOUGH = 200
 
@@ -37,6 +37,5 @@ def test_both_services_are_replaced_one_container_after_the_other(run: Run) -> N
         for service in OURS:
             for container in run.stack.ids(service):
                 stop(container)
-                remove(container)
-                run.stack.scale(2)
+                run.stack.replace(service, container)
     run.reckon(traffic)

@@ -13,7 +13,7 @@ from tests.containers.balanced import Balanced, Refused
 
 PRICES = ("100.00", "99.00", "98.00", "97.00")
 """A product is created at the first, and becomes cheaper."""
-PAUSE_S = 0.1
+PAUSE_S = 0.25
 """Between two changes of a writer, so that a run stays small."""
 MOST = 250
 """Changes of a writer."""
