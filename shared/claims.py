@@ -6,7 +6,6 @@ stopped one loses them to `idle_in_transaction_session_timeout`. On SQLite a cla
 lease on the whole outbox, for the one writer must not be held while publishing.
 """
 
-import json
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import asyncpg
+from pydantic_core import from_json
 from sqlalchemy import Column, MetaData, Table, Text, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
@@ -254,5 +254,5 @@ def _row(
     headers: bytes,
     body: bytes,
 ) -> Row:
-    message = Message(event_id, exchange, routing_key, json.loads(headers), body)
+    message = Message(event_id, exchange, routing_key, from_json(headers), body)
     return Row(id, subject, attempts, message)

@@ -94,17 +94,64 @@ def exchange(sender_name: str) -> str:
     return f"{sender_name.partition('.')[0]}.events"
 
 
+class Encoder:
+    """Writes events as the messages that leave on the bus, from their `snapshot`s.
+
+    The events of one change differ in their signal only: what else they say is written
+    once for the encoder's life, that of a transaction.
+    """
+
+    def __init__(self) -> None:
+        self._contents: dict[UUID, tuple[dict[str, Any], bytes]] = {}
+
+    def encode(self, event: Event[Any]) -> Message:
+        """Write one event; raise `TypeError` if it has no snapshot."""
+        snapshot = event.snapshot
+        if snapshot is None:
+            raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
+        name = snapshot.sender_name
+        headers = {
+            "ce-specversion": "1.0",
+            "ce-id": str(event.id),
+            "ce-source": "/" + name.partition(".")[0],
+            "ce-type": event_type(name, event.signal),
+            "ce-subject": str(snapshot.subject),
+            "ce-time": rfc3339(event.time),
+        }
+        if event.sequence is not None:
+            headers["ce-subjectsequence"] = event.sequence
+        if event.traceparent is not None:
+            headers["traceparent"] = event.traceparent
+        start = to_json({"sender": name, "signal": event.signal})
+        return Message(
+            id=headers["ce-id"],
+            exchange=exchange(name),
+            routing_key=routing_key(name, event.signal),
+            headers=headers,
+            body=start[:-1] + b"," + self._content(event, snapshot)[1:],
+        )
+
+    def _content(self, event: Event[Any], snapshot: Contract) -> bytes:
+        content = _content(event, snapshot)
+        known = self._contents.get(snapshot.subject)
+        if known is not None and known[0] == content:
+            return known[1]
+        written = to_json(content)
+        self._contents[snapshot.subject] = content, written
+        return written
+
+
 def encode(event: Event[Any]) -> Message:
-    """Write the event as the message that leaves on the bus, from its `snapshot`."""
-    snapshot = event.snapshot
-    if snapshot is None:
-        raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
-    name = snapshot.sender_name
-    body: dict[str, Any] = {"sender": name, "signal": event.signal}
+    """Write a single event as the message that leaves on the bus."""
+    return Encoder().encode(event)
+
+
+def _content(event: Event[Any], snapshot: Contract) -> dict[str, Any]:
+    """What the body says besides the sender and the signal."""
     if snapshot.flat:
-        body |= snapshot.model_dump(mode="json")
+        body = snapshot.model_dump(mode="json")
     else:
-        body |= {
+        body = {
             "created": event.created,
             "instance": snapshot,
             "original": event.original,
@@ -120,25 +167,7 @@ def encode(event: Event[Any]) -> Message:
                 "pk_set": None if pk_set is None else sorted(pk_set),
             }
     body["actor"] = event.actor
-    headers = {
-        "ce-specversion": "1.0",
-        "ce-id": str(event.id),
-        "ce-source": "/" + name.partition(".")[0],
-        "ce-type": event_type(name, event.signal),
-        "ce-subject": str(snapshot.subject),
-        "ce-time": rfc3339(event.time),
-    }
-    if event.sequence is not None:
-        headers["ce-subjectsequence"] = event.sequence
-    if event.traceparent is not None:
-        headers["traceparent"] = event.traceparent
-    return Message(
-        id=headers["ce-id"],
-        exchange=exchange(name),
-        routing_key=routing_key(name, event.signal),
-        headers=headers,
-        body=to_json(body),
-    )
+    return body
 
 
 _TYPE = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)\.v([0-9]+)")

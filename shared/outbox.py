@@ -4,12 +4,12 @@ An event is in the outbox if and only if its change committed. The relay takes i
 again once the bus has it.
 """
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import (
     Column,
     Index,
@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from shared.crash import crash_point
 from shared.database import Database, Session
-from shared.events import Event, encode, sequence
+from shared.events import Encoder, Event, sequence
 from shared.signals import Signal
 from shared.types import BigId, UtcDateTime, database_now
 from shared.wakeup import Bell
@@ -145,6 +145,7 @@ def encode_all(
 ) -> list[tuple[int, str, str, str, str, bytes, bytes]]:
     """Encode a transaction's events as outbox rows; a save that changed nothing has none."""
     places: Counter[tuple[object, int]] = Counter()
+    encoder = Encoder()
     rows = []
     for event in events:
         if event.changes is not None and not event.changes:
@@ -155,7 +156,7 @@ def encode_all(
             event.sequence = sequence(event.version, places[change])
             places[change] += 1
         event.traceparent = event.traceparent or traceparent
-        message = encode(event)
+        message = encoder.encode(event)
         subject = message.headers["ce-subject"]
         rows.append(
             (
@@ -164,7 +165,7 @@ def encode_all(
                 subject,
                 message.exchange,
                 message.routing_key,
-                json.dumps(dict(message.headers)).encode(),
+                to_json(message.headers),
                 message.body,
             )
         )

@@ -125,11 +125,13 @@ class Signal:
         self._by_sender.clear()
         return found
 
-    def has_listeners(self, sender: type | None = None) -> bool:
-        """True if an event of `sender` would reach anyone in this process."""
-        if sender is None:
-            return bool(self._connections)
-        return bool(self._listeners(sender))
+    def has_listeners(self, sender: type | None = None, *, last: bool = True) -> bool:
+        """True if an event of `sender` would reach anyone in this process.
+
+        With `last=False` those connected last do not count: they look and alter nothing.
+        """
+        found = self._connections if sender is None else self._listeners(sender)
+        return any(last or not each.last for each in found)
 
     async def send(
         self, event: Event[T], within: Collaborators = NOBODY

@@ -85,11 +85,13 @@ class AnnouncingRepository(Generic[M, C]):
         if original is not None:
             event.changes = original.changes_to(event.snapshot)  # type: ignore[arg-type]
         await pre_save.send(event, self.session.within)
-        # What receivers made of it counts.
-        snapshot = self.snapshot(instance)
-        event.snapshot = snapshot
-        if original is not None:
-            event.changes = original.changes_to(snapshot)
+        if pre_save.has_listeners(self.model, last=False):
+            # What they made of it counts.
+            snapshot = self.snapshot(instance)
+            event.snapshot = snapshot
+            if original is not None:
+                event.changes = original.changes_to(snapshot)
+        if event.changes is not None:
             event.update_fields = tuple(event.changes)
         return event
 

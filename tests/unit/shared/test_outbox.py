@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from uuid import UUID
 
@@ -23,7 +24,7 @@ def test_events_of_one_change_are_numbered_in_their_order() -> None:
             event(lamp, version=5, signal="pre_delete"),
         ]
     )
-    sequences = [row[5].decode().partition('subjectsequence": "')[2][:17] for row in rows]
+    sequences = [json.loads(row[5])["ce-subjectsequence"] for row in rows]
     assert sequences == [
         "000000000004.0000", "000000000001.0000", "000000000004.0001", "000000000005.0000",
     ]  # fmt: skip
