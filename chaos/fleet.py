@@ -3,13 +3,13 @@
 import asyncio
 import json
 import os
-import random
 import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from shared.crash import VARIABLE
@@ -23,16 +23,15 @@ CATALOG, NOTIFIER = "services.catalog", "services.notifier"
 KILLED = -int(signal.SIGKILL)
 
 
-# Below those that the system gives to outgoing connections: one of them could take the port
-# while its program starts again.
-PORTS = range(20_000, 32_000)
+# Below those that the system gives to outgoing connections, and a block of its own for each
+# run: a program that is just starting again must find its port free.
+BLOCK = 20
+_ports = cycle(range(first := 20_000 + os.getpid() % 600 * BLOCK, first + BLOCK))
 
 
 def lasting_port() -> int:
     """A free port that stays ours over a restart."""
-    while answers(port := random.choice(PORTS)):  # noqa: S311 - no secret
-        pass
-    return port
+    return next(port for port in _ports if not answers(port))
 
 
 class Nursery:
