@@ -41,7 +41,7 @@ logs: ## follow what the stack says
 
 ## Tests and checks
 
-.PHONY: test chaos test-containers check fmt lock
+.PHONY: test chaos test-containers bench check fmt lock
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
 	@$(PY) -m pytest $(ARGS)
@@ -53,10 +53,13 @@ chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10, SEED=, FAUL
 	@$(PY) -m chaos $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS))
 
+bench: $(VENV)/.bench-ready ## measure Heliograph beside its peers (QUICK=1, ARGS="--only publish")
+	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
 check: $(VENV)/.dev-ready ## check format, lint, types, import rules, locks and generated docs
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
-	$(PY) -m mypy shared services tools tests chaos
+	$(PY) -m mypy shared services tools tests chaos benchmarks
 	$(VENV)/bin/lint-imports
 	$(PY) -m tools.locks --check
 	$(PY) -m tools.schemas --check
@@ -94,5 +97,10 @@ $(VENV)/.run-ready: requirements/run.txt $(VENV)/.uv-ready
 
 $(VENV)/.dev-ready: requirements/dev.txt $(VENV)/.uv-ready
 	@echo "Installing what tests and checks need."
+	@$(INSTALL_LOCKED) --requirements $<
+	@touch $@
+
+$(VENV)/.bench-ready: requirements/bench.txt $(VENV)/.uv-ready
+	@echo "Installing the peers that are measured beside us."
 	@$(INSTALL_LOCKED) --requirements $<
 	@touch $@

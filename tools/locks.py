@@ -15,7 +15,7 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
 RESOLVED_FIRST = "run"
-CONSTRAINED = ("catalog", "notifier", "dev")
+CONSTRAINED = ("catalog", "notifier", "dev", "bench")
 ALONE = ("uv",)
 OLDEST_PYTHON = "3.11"
 

@@ -1,0 +1,1 @@
+"""Heliograph and its peers, measured side by side: `make bench`."""

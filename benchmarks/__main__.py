@@ -1,0 +1,67 @@
+"""`python -m benchmarks`: measure everything and write `benchmarks/RESULTS.md`."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+import traceback
+from importlib import import_module
+
+import structlog
+import uvloop
+
+from benchmarks import plots, report
+from benchmarks.measure import Outcome, Row
+from benchmarks.runner import run
+from benchmarks.world import World, world
+
+ROWS = (
+    *("publish", "accept", "consume", "post", "bulk", "read", "latency", "signals", "mail"),
+    *("backlog", "embedded"),
+)
+QUICK_S, FULL_S = 150, 1_080
+"""Seconds for all rows together; starting the servers comes on top."""
+
+QUICK_ROUNDS, FULL_ROUNDS = 2, 5
+
+
+def main() -> int:
+    """Run the rows that were asked for, all by default."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three minutes instead of twenty")
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=ROWS, metavar="ROW")
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    rows: list[Row] = [import_module(f"benchmarks.rows.{name}").ROW for name in options.only]
+    began = time.monotonic()
+    with world(quick=options.quick) as place:
+        if place.compiler is None:
+            print("LEFT OUT: what is compared with the C client: no cc, gcc or clang here.")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            outcomes = runner.run(_run_all(rows, place))
+    minutes = (time.monotonic() - began) / 60
+    report.write(outcomes, quick=options.quick, minutes=minutes, compiler=place.compiler)
+    plots.write(outcomes)
+    if len(outcomes) < len(rows):
+        print(f"FAILED: {len(rows) - len(outcomes)} rows, see above", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run_all(rows: list[Row], place: World) -> list[Outcome]:
+    rounds, left = (QUICK_ROUNDS, QUICK_S) if place.quick else (FULL_ROUNDS, FULL_S)
+    ends = time.monotonic() + left
+    outcomes = []
+    for number, row in enumerate(rows):
+        share = (ends - time.monotonic()) / (len(rows) - number)
+        try:
+            outcomes.append(await run(row, place, rounds=rounds, seconds=share))
+        # Whatever a row stumbles over, the others are worth measuring; it is told at the end.
+        except Exception:  # noqa: BLE001
+            traceback.print_exc()
+    return outcomes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

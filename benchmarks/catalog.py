@@ -1,0 +1,91 @@
+"""The catalog in one of the states in which it is measured.
+
+    python -m benchmarks.catalog STATE PORT
+
+`announcing` is the catalog as it is, its API alone; `relaying` has its relay too. In
+`disconnected` the outbox hears no signal; in `unseen` nobody hears `viewed`, and in
+`counting` a view is counted in its request.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from typing import get_args
+
+import structlog
+import uvloop
+
+from services.catalog.api.dependencies import OwnDatabase, Reading
+from services.catalog.models import Product
+from services.catalog.repositories.views import ViewRepository
+from services.catalog.service import SENDERS, Catalog
+from services.catalog.settings import CatalogSettings
+from services.catalog.signals import viewed
+from shared.bus.connect import bus_from_url
+from shared.bus.memory import MemoryBus
+from shared.contracts import View
+from shared.database import Session
+from shared.events import Event
+from shared.programs import HttpServer, bind, run_parts
+from shared.service import Role
+from shared.signals import MODEL_SIGNALS
+
+KEY = "a key of the benchmarks, long enough for HS256"
+
+
+def catalog(database_url: str, bus_url: str | None = None) -> Catalog:
+    """Wire a catalog; without a bus it announces into its outbox only."""
+    settings = CatalogSettings(
+        database_url=database_url,
+        secret_key=KEY,
+        image_store_url="file:///nonexistent",
+        public_url="https://catalog.example",
+    )
+    return Catalog(settings, bus_from_url(bus_url) if bus_url else MemoryBus())
+
+
+def _put(service: Catalog, state: str) -> None:
+    """Bring the service into that state."""
+    if state == "disconnected":
+        service.outbox.disconnect(MODEL_SIGNALS, SENDERS)
+    if state in ("unseen", "counting"):
+        viewed.disconnect(service.views.record, Product)
+    if state == "counting":
+        viewed.connect(_count, Product)
+
+
+async def _count(event: Event[Product], session: Session) -> None:
+    if isinstance(event.snapshot, View):
+        await ViewRepository(session).record([event.snapshot])
+
+
+async def _committing(database: OwnDatabase) -> AsyncIterator[Session]:
+    """Stand for the session of a read where reading writes."""
+    async with database.transaction() as session:
+        yield session
+
+
+async def _serve(state: str, port: int, database_url: str, bus_url: str | None) -> None:
+    service = catalog(database_url, bus_url)
+    _put(service, state)
+    roles: set[Role] = {"api", "relay"} if state == "relaying" else {"api"}
+    app = service.app(roles)
+    if state == "counting":
+        [reading] = get_args(Reading)[1:]
+        app.dependency_overrides[reading.dependency] = _committing
+    http = HttpServer(app, bind("127.0.0.1", port))
+    await run_parts([http, *service.parts(roles)])
+
+
+if __name__ == "__main__":
+    # No line a request: the peers write none either.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    uvloop.run(
+        _serve(
+            sys.argv[1],
+            int(sys.argv[2]),
+            os.environ["BENCH_DATABASE_URL"],
+            os.environ.get("BENCH_BUS_URL"),
+        )
+    )

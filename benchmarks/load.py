@@ -1,0 +1,46 @@
+"""HTTP load over kept connections, cheap enough not to be what is measured."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+
+class Refused(Exception):
+    """The server answered with another status than wanted."""
+
+
+async def load(port: int, requests: Iterable[bytes], *, connections: int, status: int) -> None:
+    """Send raw HTTP/1.1 requests, one at a time on each connection."""
+    waiting = iter(requests)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(connections):
+            tasks.create_task(_client(port, waiting, b"HTTP/1.1 %d" % status))
+
+
+async def _client(port: int, waiting: Iterator[bytes], wanted: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for request in waiting:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(_length(head))
+            if not head.startswith(wanted):
+                raise Refused(f"{head.decode()}{body.decode(errors='replace')}")
+    finally:
+        writer.close()
+
+
+def _length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line[15:])
+    raise Refused(f"no content-length: {head!r}")
+
+
+def request(method: str, path: str, body: bytes = b"", token: str | None = None) -> bytes:
+    """Write a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
+    if body:
+        lines.append("Content-Type: application/json")
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,0 +1,1 @@
+"""What Heliograph is measured against, each tuned as its own documentation advises."""

@@ -1,0 +1,108 @@
+"""`RESULTS.md`: what was measured, on what, and which goals are met."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measure import Goal, Outcome, Reading
+from tests.servers.postgresql import describe as describe_postgresql
+from tests.servers.rabbitmq import describe as describe_rabbitmq
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PACKAGES = (
+    *("aio-pika", "aiormq", "asyncpg", "fastapi", "sqlalchemy", "uvloop", "celery", "django"),
+    *("djangorestframework", "faststream", "gunicorn", "psycopg"),
+)
+
+
+_READING = (
+    "A ratio is the median over rounds in which the sides took turns, with the least and the"
+    " greatest; more than 1 means faster. CPU is that of the measured processes alone, in"
+    " microseconds a thing; on a shared machine it is steadier than rates are."
+)
+
+
+def write(
+    outcomes: Sequence[Outcome], *, quick: bool, minutes: float, compiler: str | None
+) -> None:
+    """Write the whole page anew."""
+    kind = "quick run: few rounds, small counts" if quick else "full run"
+    parts = [
+        "# Results",
+        "Written by `make bench`; do not edit.",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, a {kind} of {minutes:.0f} minutes. {_READING}",
+        _machine(),
+        "## Goals",
+        _goals(outcomes),
+    ]
+    if compiler is None:
+        parts.append("Without a C compiler the broker's ceiling was not measured.")
+    for outcome in outcomes:
+        parts += [f"## {outcome.row.title}", _table(outcome)]
+        if outcome.row.notes:
+            parts.append(outcome.row.notes)
+    RESULTS.write_text("\n\n".join(parts) + "\n")
+
+
+def _machine() -> str:
+    load = os.getloadavg()[0]
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    postgresql, rabbitmq = _kind(describe_postgresql()), _kind(describe_rabbitmq())
+    return f"""\
+- {os.cpu_count()} cores ({_processor()}), load {load:.1f} at the end; {platform.system()}
+  {platform.release()}; Python {platform.python_version()}
+- PostgreSQL: {postgresql}, fsync off, as in the tests; RabbitMQ: {rabbitmq}; all servers and
+  clients on one machine
+- {packages}"""
+
+
+def _kind(description: str) -> str:
+    """Leave out where on this machine the programs are."""
+    return description.partition(", ")[0]
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _goals(outcomes: Sequence[Outcome]) -> str:
+    lines = ["| side | against | ratio | least to greatest | goal | |", "|---|---|--:|--:|--:|---|"]
+    lines += [_goal(outcome, goal) for outcome in outcomes for goal in outcome.row.goals]
+    return "\n".join(lines)
+
+
+def _goal(outcome: Outcome, goal: Goal) -> str:
+    if goal.side not in outcome.readings or goal.against not in outcome.readings:
+        return f"| {goal.side} | {goal.against} | | | ≥ {goal.at_least:.3g} | not measured |"
+    ratios = outcome.ratios(goal)
+    verdict = "met" if outcome.met(goal) else "**missed**"
+    return (
+        f"| {goal.side} | {goal.against} | {median(ratios):.2f} |"
+        f" {min(ratios):.2f} to {max(ratios):.2f} | ≥ {goal.at_least:.3g} | {verdict} |"
+    )
+
+
+def _table(outcome: Outcome) -> str:
+    unit = outcome.row.unit
+    lines = [
+        f"| | {unit}/s | least to greatest | CPU µs | least to greatest | rounds |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    lines += [_side(name, readings) for name, readings in outcome.readings.items()]
+    return "\n".join(lines)
+
+
+def _side(name: str, readings: Sequence[Reading]) -> str:
+    rates = [each.rate for each in readings]
+    cpu = [each.cpu_us for each in readings]
+    return (
+        f"| {name} | {median(rates):,.0f} | {min(rates):,.0f} to {max(rates):,.0f} |"
+        f" {median(cpu):,.1f} | {min(cpu):,.1f} to {max(cpu):,.1f} | {len(readings)} |"
+    )

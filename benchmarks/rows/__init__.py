@@ -1,0 +1,1 @@
+"""What is measured: one module a row of the table in `RESULTS.md`."""

@@ -1,0 +1,46 @@
+"""Rounds: the sides of a row in turns, so that what disturbs the machine disturbs all."""
+
+import asyncio
+import gc
+import time
+from statistics import median
+
+from benchmarks.measure import Outcome, Row
+from benchmarks.world import World
+
+DEADLINE_S = 60
+"""Longest that one side may take for one reading."""
+
+
+async def run(row: Row, world: World, *, rounds: int, seconds: float) -> Outcome:
+    """Measure all sides `rounds` times, fewer if `seconds` run out, but at least once.
+
+    A first round warms up and is not counted, unless it took all the time there was.
+    """
+    began = time.monotonic()
+    outcome = Outcome(row)
+    print(f"\n{row.title}", flush=True)
+    async with row.sides(world) as sides:
+        for number in range(rounds + 1):
+            if number > 1 and time.monotonic() - began > seconds * number / (number + 1):
+                break
+            names = list(sides) if number % 2 else list(sides)[::-1]
+            for name in names:
+                gc.collect()
+                async with asyncio.timeout(DEADLINE_S):
+                    reading = await sides[name]()
+                label = f"round {number}" if number else "warm-up"
+                print(
+                    f"  {label:8} {name:32} {reading.rate:12,.0f} {row.unit}/s"
+                    f" {reading.cpu_us:9,.1f} µs CPU",
+                    flush=True,
+                )
+                if number:
+                    outcome.readings.setdefault(name, []).append(reading)
+    for goal in row.goals:
+        if goal.side in outcome.readings and goal.against in outcome.readings:
+            ratio = median(outcome.ratios(goal))
+            verdict = "met" if outcome.met(goal) else "MISSED"
+            goal_ratio = f"{ratio:.2f} (goal {goal.at_least:.3g})"
+            print(f"  {goal.side} : {goal.against} = {goal_ratio} {verdict}", flush=True)
+    return outcome

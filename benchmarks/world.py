@@ -1,0 +1,198 @@
+"""The servers that all sides share, private to one run and on the loopback interface."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiormq
+from sqlalchemy import MetaData, Table, text
+
+from shared import contracts
+from shared.bus import Bus, Message, Topology
+from shared.bus.connect import bus_from_url
+from shared.claims import Claims, claims, relay_lease_table
+from shared.database import Database
+from shared.events import Event, encode, new_id
+from shared.inbox import Inbox, inbox_table
+from shared.outbox import Outbox, encode_all, outbox_table
+from shared.programs import Part
+from shared.remote import RemoteReceiver
+from shared.wakeup import Bell
+from tests.servers.postgresql import PostgreSQL, postgresql
+from tests.servers.rabbitmq import RabbitMQ, rabbitmq
+
+metadata = MetaData()
+OUTBOX = outbox_table(metadata)
+LEASE = relay_lease_table(metadata)
+INBOX = inbox_table(metadata)
+
+
+async def receive(_event: Event[contracts.Product]) -> None:
+    """Do nothing: an empty receiver."""
+
+
+RECEIVER = RemoteReceiver(receive, (("post_save", contracts.Product),), needs=())
+QUEUE = RECEIVER.queue("bench")
+TOPOLOGY = Topology(("catalog.events",), (QUEUE,))
+
+IN_FLIGHT = 1000
+"""Unconfirmed messages that every publisher may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where a row finds its servers, and how much it may do."""
+
+    postgres: PostgreSQL
+    broker: RabbitMQ
+    folder: Path
+    quick: bool
+    compiler: str | None
+    """The C compiler; None if there is none, and then the ceiling is not measured."""
+
+    def count(self, full: int) -> int:
+        """So many of `full` as this run has time for."""
+        return max(full // 5, 1) if self.quick else full
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """Yield the URL of an empty PostgreSQL database."""
+        async with self.postgres.database() as url:
+            yield url
+
+    @contextmanager
+    def vhost(self) -> Iterator[str]:
+        """Yield the URL of an empty virtual host."""
+        with self.broker.vhost() as url:
+            yield url
+
+
+@contextmanager
+def world(*, quick: bool) -> Iterator[World]:
+    """Start the servers; they are gone when the block ends."""
+    with TemporaryDirectory() as folder, postgresql() as postgres, rabbitmq() as broker:
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        yield World(postgres, broker, Path(folder), quick, compiler)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A service's parts without a service around them."""
+
+    database: Database
+    outbox: Outbox
+    inbox: Inbox
+    bus: Bus
+    outbox_bell: Bell
+    inbox_bell: Bell
+
+    def claims(self) -> Claims:
+        """A relay's view of the outbox."""
+        return claims(self.database, OUTBOX, LEASE)
+
+    async def count(self, table: Table, where: str = "true") -> int:
+        """Count rows."""
+        async with self.database.reading() as session:
+            query = text(f"SELECT count(*) FROM {table.name} WHERE {where}")  # noqa: S608 - ours
+            return await session.scalar(query) or 0
+
+    async def is_empty(self, table: Table, where: str = "true") -> bool:
+        """Whether there is no such row."""
+        return not await self.count(table, where)
+
+    async def clear(self) -> None:
+        """Empty all tables, and leave no work to the server's vacuum."""
+        truncate = "DELETE FROM {}" if self.database.is_sqlite else "TRUNCATE {}"
+        async with self.database.engine.begin() as connection:
+            for table in (OUTBOX, INBOX):
+                await connection.execute(text(truncate.format(table.name)))
+
+
+@asynccontextmanager
+async def house(database_url: str, bus_url: str) -> AsyncIterator[House]:
+    """Make the tables, declare the queue and close everything in the end."""
+    database = Database(database_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    bus = bus_from_url(bus_url)
+    await bus.declare(TOPOLOGY)
+    bells = Bell("outbox"), Bell("inbox")
+    try:
+        yield House(
+            database,
+            Outbox(database, OUTBOX, bells[0]),
+            Inbox(database, INBOX, bells[1]),
+            bus,
+            *bells,
+        )
+    finally:
+        await bus.close()
+        await database.close()
+
+
+def events(count: int) -> list[Event[Any]]:
+    """Make events of 1 KB, each about another product, as a repository would send them."""
+    return [_event(number) for number in range(count)]
+
+
+def _event(number: int) -> Event[Any]:
+    id_, moment = new_id(), datetime.now(UTC)
+    product = contracts.Product(
+        id=id_,
+        url=f"https://catalog.example/v1/products/{id_}",
+        sku=f"SKU-{number:09d}",
+        name="Lamp",
+        description="Gives light. " * 35,
+        price=Decimal("19.99"),
+        currency="EUR",
+        version=1,
+        created_at=moment,
+        updated_at=moment,
+    )
+    return Event(
+        sender=contracts.Product,
+        instance=product,
+        snapshot=product,
+        signal="post_save",
+        created=True,
+        version=1,
+    )
+
+
+def messages(count: int) -> list[Message]:
+    """Make the same events as they leave on the bus."""
+    made = events(count)
+    encode_all(made)
+    return [encode(each) for each in made]
+
+
+def batches(items: Sequence[Message], size: int) -> list[Sequence[Message]]:
+    """Cut into pieces of `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+async def purge(bus_url: str) -> None:
+    """Empty the queue."""
+    async with aiormq.connect(bus_url) as connection:
+        channel = await connection.channel()
+        await channel.queue_purge(QUEUE.name)
+
+
+@asynccontextmanager
+async def working(*parts: Part) -> AsyncIterator[None]:
+    """Run parts of a program until the block ends, then let them finish."""
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for part in parts:
+            tasks.create_task(part.run(stopping))
+        try:
+            yield
+        finally:
+            stopping.set()
