@@ -30,7 +30,14 @@ def main() -> int:
     """Run the rows that were asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three minutes instead of twenty")
-    parser.add_argument("--only", nargs="+", choices=ROWS, default=ROWS, metavar="ROW")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=ROWS,
+        default=ROWS,
+        metavar="ROW",
+        help=f"measure these and write nothing: {', '.join(ROWS)}",
+    )
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     rows: list[Row] = [import_module(f"benchmarks.rows.{name}").ROW for name in options.only]
@@ -41,8 +48,9 @@ def main() -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             outcomes = runner.run(_run_all(rows, place))
     minutes = (time.monotonic() - began) / 60
-    report.write(outcomes, quick=options.quick, minutes=minutes, compiler=place.compiler)
-    plots.write(outcomes)
+    if options.only == ROWS:
+        report.write(outcomes, quick=options.quick, minutes=minutes, compiler=place.compiler)
+        plots.write(outcomes)
     if len(outcomes) < len(rows):
         print(f"FAILED: {len(rows) - len(outcomes)} rows, see above", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """HTTP load over kept connections, cheap enough not to be what is measured."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 
 
@@ -8,12 +9,26 @@ class Refused(Exception):
     """The server answered with another status than wanted."""
 
 
-async def load(port: int, requests: Iterable[bytes], *, connections: int, status: int) -> None:
-    """Send raw HTTP/1.1 requests, one at a time on each connection."""
-    waiting = iter(requests)
+async def load(
+    port: int, requests: Iterable[bytes], *, seconds: float, connections: int, status: int
+) -> int:
+    """Send raw HTTP/1.1 requests, one at a time on each connection; returns how many."""
+    sent = 0
+    ends = time.monotonic() + seconds
+
+    def until_it_ends() -> Iterator[bytes]:
+        nonlocal sent
+        for request in requests:
+            if time.monotonic() > ends:
+                return
+            sent += 1
+            yield request
+
+    waiting = until_it_ends()
     async with asyncio.TaskGroup() as tasks:
         for _ in range(connections):
             tasks.create_task(_client(port, waiting, b"HTTP/1.1 %d" % status))
+    return sent
 
 
 async def _client(port: int, waiting: Iterator[bytes], wanted: bytes) -> None:

@@ -16,7 +16,7 @@ from shared.outbox import encode_all
 from shared.relay import Relay
 from shared.worker import Consumer, Worker
 
-RATES = {50: 200, 200: 600}
+RATES = {50: 500, 200: 2_000}
 """Events a second, and how many of them in a full run."""
 
 

@@ -20,7 +20,6 @@ _numbers = counter()
 @asynccontextmanager
 async def sides(world: World) -> Sides:
     """One server process a side, each with a database of its own."""
-    count = world.count(3_000)
     async with AsyncExitStack() as stack:
         bus_url = stack.enter_context(world.vhost())
         found: dict[str, Measure] = {}
@@ -34,23 +33,26 @@ async def sides(world: World) -> Sides:
             pid, port = await stack.enter_async_context(
                 server("benchmarks.catalog", state, env=env)
             )
-            found[f"catalog, {state}"] = partial(_post, pid, port, "/v1/products", token, count)
+            found[f"catalog, {state}"] = partial(
+                _post, pid, port, "/v1/products", token, world.seconds
+            )
         url = await stack.enter_async_context(world.database())
         pid, port = await stack.enter_async_context(django_server.server(url, bus_url))
-        found["Django"] = partial(_post, pid, port, "/products/", None, count)
+        found["Django"] = partial(_post, pid, port, "/products/", None, world.seconds)
         yield found
 
 
-async def _post(pid: int, port: int, path: str, token: str | None, count: int) -> Reading:
+async def _post(pid: int, port: int, path: str, token: str | None, seconds: float) -> Reading:
+    requests = _products(path, token)
     watch = Stopwatch(*django_server.processes(pid))
-    await load(port, _products(path, token, count), connections=CONNECTIONS, status=201)
+    count = await load(port, requests, seconds=seconds, connections=CONNECTIONS, status=201)
     return watch.read(count)
 
 
-def _products(path: str, token: str | None, count: int) -> Iterator[bytes]:
-    for _ in range(count):
+def _products(path: str, token: str | None) -> Iterator[bytes]:
+    for number in _numbers:
         product = {
-            "sku": f"SKU-{next(_numbers)}",
+            "sku": f"SKU-{number}",
             "name": "Lamp",
             "description": "Gives light. " * 10,
             "price": "19.99",

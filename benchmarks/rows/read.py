@@ -1,8 +1,8 @@
 """GET of a product with `viewed`, against none, and against counting in the request."""
 
-from collections.abc import Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from itertools import cycle
 
 from benchmarks import catalog
 from benchmarks.load import load, request
@@ -20,7 +20,6 @@ PRODUCTS = 100
 @asynccontextmanager
 async def sides(world: World) -> Sides:
     """The same products, one server process a side."""
-    count = world.count(5_000)
     async with AsyncExitStack() as stack:
         found: dict[str, Measure] = {}
         for state in ("announcing", "unseen", "counting"):
@@ -30,7 +29,7 @@ async def sides(world: World) -> Sides:
             pid, port = await stack.enter_async_context(
                 server("benchmarks.catalog", state, env=env)
             )
-            found[state] = partial(_read, pid, port, paths, count)
+            found[state] = partial(_read, pid, port, paths, world.seconds)
         yield found
 
 
@@ -58,16 +57,11 @@ def product(number: int) -> Product:
     )
 
 
-async def _read(pid: int, port: int, paths: list[str], count: int) -> Reading:
+async def _read(pid: int, port: int, paths: list[str], seconds: float) -> Reading:
+    requests = cycle([request("GET", path) for path in paths])
     watch = Stopwatch(pid)
-    await load(port, _requests(paths, count), connections=CONNECTIONS, status=200)
+    count = await load(port, requests, seconds=seconds, connections=CONNECTIONS, status=200)
     return watch.read(count)
-
-
-def _requests(paths: list[str], count: int) -> Iterator[bytes]:
-    made = [request("GET", path) for path in paths]
-    for number in range(count):
-        yield made[number % len(made)]
 
 
 ROW = Row(
