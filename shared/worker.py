@@ -171,13 +171,15 @@ class Worker:
     async def _work(self, receiver: RemoteReceiver, stopping: asyncio.Event) -> None:
         waiter = self._inbox.bell.waiter()
         most = self._concurrency * (1 if _asks_for_session(receiver) else WITHOUT_SESSION)
+        # Half at a time, so that one half is claimed while the other runs.
+        at_once = most if _asks_for_session(receiver) else most // 2
         room = asyncio.Semaphore(most)
         running: set[asyncio.Task[None]] = set()
         failures = 0
         try:
             while not stopping.is_set():
                 try:
-                    claimed = await self._claim(receiver, most - len(running))
+                    claimed = await self._claim(receiver, min(most - len(running), at_once))
                 except DatabaseUnavailable as error:
                     self.trouble = str(error)
                     await _stopped(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)])
