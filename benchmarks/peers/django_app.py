@@ -20,7 +20,8 @@ settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF="benchmarks.peers.django_app",
     INSTALLED_APPS=["rest_framework"],
-    MIDDLEWARE=[],
+    # It says how long an answer is; without it gunicorn sends chunks.
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     USE_TZ=True,
     DATABASES={
         "default": {

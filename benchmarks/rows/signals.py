@@ -21,7 +21,7 @@ Receiver = Callable[[Event[object]], Awaitable[None]]
 @asynccontextmanager
 async def sides(world: World) -> Sides:
     """Each side lets the same receivers answer the same event."""
-    count = world.count(200_000)
+    count = 200_000  # so short a call needs many, and they take no time
     found: dict[str, Measure] = {}
     for many in (1, 5):
         receivers = [_receiver() for _ in range(many)]
