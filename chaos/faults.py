@@ -63,7 +63,8 @@ async def kill_at_a_crash_point(targets: Targets, rng: random.Random) -> None:
     fleet = targets.world.fleet
     member = rng.choice(fleet.of(role))
     if not member.frozen:
-        await fleet.kill(member, then_crash_at=f"{point}:{rng.randrange(1, 6)}")
+        fleet.arm(member, f"{point}:{rng.randrange(1, 6)}")
+        await fleet.kill(member)
 
 
 async def freeze_a_program(targets: Targets, rng: random.Random) -> None:

@@ -45,16 +45,22 @@ class Nursery:
 
     async def spawn(self, words: Sequence[str], env: Mapping[str, str], log: Path) -> int:
         """Start a program; return its process id."""
-        order = {"words": [*words], "env": {**env}, "log": str(log)}
         async with self._one:
-            if self._process.stdin is None:
-                raise RuntimeError("the nursery takes no orders")
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._order(words=[*words], env={**env}, log=str(log))
             return await self._born.get()
+
+    def send(self, pid: int, number: signal.Signals) -> None:
+        """Signal a program; nothing happens when it has ended."""
+        self._order(pid=pid, signal=int(number))
+
+    def _order(self, **order: object) -> None:
+        if self._process.stdin is None:
+            raise RuntimeError("the nursery takes no orders")
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
 
     def end_of(self, pid: int) -> "asyncio.Future[int]":
         """The exit code of a program once it has ended, negative for a signal."""
-        return self._ended.setdefault(pid, asyncio.get_running_loop().create_future())
+        return self._ended[pid]
 
     async def hear(self) -> None:
         """Note what the nursery says, until it ends."""
@@ -63,7 +69,8 @@ class Nursery:
         async for line in self._process.stdout:
             fact: dict[str, int] = json.loads(line)
             if "pid" in fact:
-                self.end_of(fact["pid"])
+                # Anew, for the system uses ids again.
+                self._ended[fact["pid"]] = asyncio.get_running_loop().create_future()
                 self._born.put_nowait(fact["pid"])
             else:
                 self.end_of(fact["ended"]).set_result(fact["code"])
@@ -142,13 +149,15 @@ class Fleet:
         """The members that do this, such as `catalog relay`."""
         return [each for each in self.members if each.role == role]
 
-    async def kill(self, member: Member, *, then_crash_at: str | None = None) -> None:
-        """SIGKILL a member; it starts again, with a crash point armed if one is named."""
-        pid = member.pid
-        if then_crash_at is not None:
-            self._wishes[member] = then_crash_at
+    def arm(self, member: Member, point: str) -> None:
+        """Let a member start with this crash point when it starts the next time."""
+        self._wishes[member] = point
+
+    async def kill(self, member: Member) -> None:
+        """SIGKILL a member; it starts again."""
+        end = self._home.end_of(member.pid)
         self._send(member, signal.SIGKILL)
-        await self._home.end_of(pid)
+        await asyncio.shield(end)
 
     async def killed(self, member: Member, pid: int, within: float) -> bool:
         """Wait until that process of the member was ended by SIGKILL; False if not in time."""
@@ -171,10 +180,8 @@ class Fleet:
         async with asyncio.timeout(within), self._changed:
             await self._changed.wait_for(lambda: member.pid != former)
 
-    @staticmethod
-    def _send(member: Member, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(member.pid, number)
+    def _send(self, member: Member, number: signal.Signals) -> None:
+        self._home.send(member.pid, number)
 
     async def _start(self, member: Member) -> None:
         env = dict(self._env)

@@ -3,7 +3,8 @@
 A program that has to import everything first takes two seconds of a processor to start,
 a forked one a tenth: what makes hundreds of kills affordable. It reads one JSON object a
 line, `{"words": […], "env": {…}, "log": "…"}`, and writes `{"pid": …}` for each, in order,
-and `{"ended": pid, "code": …}` when a child has ended.
+and `{"ended": pid, "code": …}` when a child has ended. `{"signal": …, "pid": …}` sends a
+signal to a child; only its parent knows that the id is still that child's.
 """
 
 import json
@@ -43,11 +44,18 @@ def main() -> None:
                 break
             *lines, buffer = (buffer + received).split(b"\n")
             for line in lines:
-                pid = _fork(json.loads(line), reader, writer)
-                children.add(pid)
-                _say(pid=pid)
+                _obey(json.loads(line), children, reader, writer)
     for pid in children:
         os.kill(pid, signal.SIGKILL)
+
+
+def _obey(order: dict[str, Any], children: set[int], *descriptors: int) -> None:
+    if "signal" not in order:
+        pid = _fork(order, *descriptors)
+        children.add(pid)
+        _say(pid=pid)
+    elif order["pid"] in children:
+        os.kill(order["pid"], order["signal"])
 
 
 def _reap(children: set[int]) -> None:

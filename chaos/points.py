@@ -59,23 +59,24 @@ async def _kill(
     hits: Counter[str],
     told: Callable[[str], None],
 ) -> None:
-    for round_ in range(1, times + 1):
-        for point in points:
-            await _kill_at(world, role, point)
-            hits[point] += 1
-        told(f"{role}: round {round_} of {times}, {len(world.listener.heard)} copies heard")
-
-
-async def _kill_at(world: World, role: str, point: str) -> None:
-    fleet = world.fleet
-    member = fleet.of(role)[0]
-    former = member.pid
-    await fleet.kill(member, then_crash_at=point)
-    await fleet.started(member, former)
-    doomed = member.pid
-    if not await fleet.killed(member, doomed, within=DIES_WITHIN_S):
-        raise NotKilled(f"{member.name} did not pass {point}")
-    await fleet.started(member, doomed)
+    """Let the program start with one point armed after the other, and wait for each death."""
+    fleet, member = world.fleet, world.fleet.of(role)[0]
+    schedule = [*points] * times
+    first = member.pid
+    fleet.arm(member, schedule[0])
+    await fleet.kill(member)
+    await fleet.started(member, first)
+    for place, point in enumerate(schedule, start=1):
+        doomed = member.pid
+        if place < len(schedule):
+            fleet.arm(member, schedule[place])
+        if not await fleet.killed(member, doomed, within=DIES_WITHIN_S):
+            raise NotKilled(f"{member.name} did not pass {point}")
+        hits[point] += 1
+        await fleet.started(member, doomed)
+        if place % len(points) == 0:
+            heard = len(world.listener.heard)
+            told(f"{role}: round {place // len(points)} of {times}, {heard} copies heard")
 
 
 async def _stories(client: Client) -> None:
