@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 FOR_READING = {
     "shared/auth.py",
     "shared/events.py",
-    "shared/storage.py",
+    "shared/storage/memory.py",
     "services/catalog/api/products.py",
     "services/catalog/audit.py",
     "services/catalog/repositories/announcing.py",
