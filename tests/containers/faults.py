@@ -1,10 +1,12 @@
 """What a test does to the stack in the middle of traffic."""
 
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tests.containers.balanced import Balanced
 from tests.containers.composed import Composed
@@ -62,12 +64,16 @@ class Run:
 
 
 def stop(container: str) -> float:
-    """Stop by SIGTERM a container of ours, which must end by itself; return the seconds."""
-    began = time.monotonic()
-    docker("stop", "--time=30", container)
-    seconds = time.monotonic() - began
-    assert docker("inspect", "--format={{.State.ExitCode}}", container).strip() == "0"
-    assert seconds < DRAIN_S
+    """Stop a container of ours, which must end by itself; return the seconds that it took.
+
+    They are the engine's, from the signal on: a busy machine is slow to tell of the end.
+    """
+    docker("kill", "--signal=TERM", container)
+    asked = datetime.now(UTC)
+    docker("wait", container)
+    state = json.loads(docker("inspect", "--format={{json .State}}", container))
+    seconds = (datetime.fromisoformat(state["FinishedAt"]) - asked).total_seconds()
+    assert (state["ExitCode"], seconds < DRAIN_S) == (0, True), seconds
     return seconds
 
 
