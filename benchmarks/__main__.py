@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import sys
 import time
 import traceback
@@ -20,7 +21,7 @@ ROWS = (
     *("publish", "accept", "consume", "post", "bulk", "read", "latency", "signals", "mail"),
     *("backlog", "embedded"),
 )
-QUICK_S, FULL_S = 150, 1_080
+QUICK_S, FULL_S = 130, 1_080
 """Seconds for all rows together; starting the servers comes on top."""
 
 QUICK_ROUNDS, FULL_ROUNDS = 2, 5
@@ -41,7 +42,7 @@ def main() -> int:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     rows: list[Row] = [import_module(f"benchmarks.rows.{name}").ROW for name in options.only]
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     with world(quick=options.quick) as place:
         if place.compiler is None:
             print("LEFT OUT: what is compared with the C client: no cc, gcc or clang here.")
@@ -49,7 +50,13 @@ def main() -> int:
             outcomes = runner.run(_run_all(rows, place))
     minutes = (time.monotonic() - began) / 60
     if options.only == ROWS:
-        report.write(outcomes, quick=options.quick, minutes=minutes, compiler=place.compiler)
+        report.write(
+            outcomes,
+            quick=options.quick,
+            minutes=minutes,
+            load=load,
+            compiler=place.compiler,
+        )
         plots.write(outcomes)
     if len(outcomes) < len(rows):
         print(f"FAILED: {len(rows) - len(outcomes)} rows, see above", file=sys.stderr)

@@ -19,6 +19,11 @@ PACKAGES = (
 )
 
 
+_IDLE = 0.5
+_BUSY = (
+    "**The machine was busy with other things: its rates, and ratios of them, mean little."
+    " Go by the CPU.**"
+)
 _READING = (
     "A ratio is the median over rounds in which the sides took turns, with the least and the"
     " greatest; more than 1 means faster. CPU is that of the measured processes alone, in"
@@ -27,15 +32,16 @@ _READING = (
 
 
 def write(
-    outcomes: Sequence[Outcome], *, quick: bool, minutes: float, compiler: str | None
+    outcomes: Sequence[Outcome], *, quick: bool, minutes: float, load: float, compiler: str | None
 ) -> None:
-    """Write the whole page anew."""
-    kind = "quick run: few rounds, small counts" if quick else "full run"
+    """Write the whole page anew; `load` is what the machine did besides, before the run."""
+    kind = "quick run (few rounds, small counts)" if quick else "full run"
     parts = [
         "# Results",
         "Written by `make bench`; do not edit.",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, a {kind} of {minutes:.0f} minutes. {_READING}",
-        _machine(),
+        _machine(load),
+        *([_BUSY] if load > _IDLE else []),
         "## Goals",
         _goals(outcomes),
     ]
@@ -48,12 +54,11 @@ def write(
     RESULTS.write_text("\n\n".join(parts) + "\n")
 
 
-def _machine() -> str:
-    load = os.getloadavg()[0]
+def _machine(load: float) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     postgresql, rabbitmq = _kind(describe_postgresql()), _kind(describe_rabbitmq())
     return f"""\
-- {os.cpu_count()} cores ({_processor()}), load {load:.1f} at the end; {platform.system()}
+- {os.cpu_count()} cores ({_processor()}), load {load:.1f} before the run; {platform.system()}
   {platform.release()}; Python {platform.python_version()}
 - PostgreSQL: {postgresql}, fsync off, as in the tests; RabbitMQ: {rabbitmq}; all servers and
   clients on one machine
