@@ -19,7 +19,8 @@ DEBOUNCE_S = 0.005
 
 RECONNECT_S = 1.0
 
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last is what asyncpg says when the connection ends as a statement begins."""
 
 
 class Bell:
