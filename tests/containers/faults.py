@@ -13,7 +13,7 @@ from tests.containers.composed import Composed
 from tests.containers.mailbox import mails
 from tests.containers.reckoning import Reckoning, reckon
 from tests.containers.stranger import Stranger
-from tests.containers.traffic import Traffic
+from tests.containers.traffic import PAUSE_S, Traffic
 from tests.programs import eventually
 from tools.stack import docker
 
@@ -37,9 +37,9 @@ class Run:
     tell: Callable[[str], None]
 
     @contextmanager
-    def traffic(self) -> Iterator[Traffic]:
+    def traffic(self, pause: float = PAUSE_S) -> Iterator[Traffic]:
         """Keep changes coming around the block: some before it, some after all is well again."""
-        with Traffic(self.catalog, uuid.uuid4().hex[:8]) as traffic:
+        with Traffic(self.catalog, uuid.uuid4().hex[:8], pause=pause) as traffic:
             self.more(traffic)
             yield traffic
             began = time.monotonic()

@@ -8,6 +8,8 @@ from tests.containers.composed import OURS, Composed
 from tests.containers.faults import Run, stop
 
 ENOUGH = 200
+SLOW_S = 1.0
+"""Ten replacements take minutes."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,7 +35,7 @@ def test_two_of_each_share_the_load_and_keep_the_order(run: Run) -> None:
 
 
 def test_both_services_are_replaced_one_container_after_the_other(run: Run) -> None:
-    with run.traffic() as traffic:
+    with run.traffic(SLOW_S) as traffic:
         for service in OURS:
             for container in run.stack.ids(service):
                 stop(container)

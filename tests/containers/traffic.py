@@ -14,9 +14,7 @@ from tests.containers.balanced import Balanced, Refused
 PRICES = ("100.00", "99.00", "98.00", "97.00")
 """A product is created at the first, and becomes cheaper."""
 PAUSE_S = 0.25
-"""Between two changes of a writer, so that a run stays small."""
-MOST = 250
-"""Changes of a writer."""
+"""Between two changes of a writer, in seconds, so that a run stays small."""
 
 What = Literal["create", "reprice", "delete"]
 Outcome = Literal["ok", "refused", "unknown"]
@@ -41,11 +39,14 @@ class Traffic:
     The products' names begin with `label`, by which they are found again.
     """
 
-    def __init__(self, catalog: Balanced, label: str, *, writers: int = 4) -> None:
+    def __init__(
+        self, catalog: Balanced, label: str, *, writers: int = 4, pause: float = PAUSE_S
+    ) -> None:
         self.label = label
         self.ledger: list[Change] = []
         self._catalog = catalog
         self._writers = writers
+        self._pause = pause
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(writers)
         self._running: list[Future[None]] = []
@@ -64,13 +65,11 @@ class Traffic:
         return [change for change in self.ledger if change.outcome == outcome]
 
     def _write(self, writer: int) -> None:
-        done = 0
         for number in itertools.count():
             name = f"{self.label}-{writer}-{number}"
             for change in self._life(name, delete=number % 3 == 2):
                 self.ledger.append(change)
-                done += 1
-                if self._stopping.wait(PAUSE_S) or done >= MOST:
+                if self._stopping.wait(self._pause):
                     return
 
     def _life(self, name: str, *, delete: bool) -> Iterator[Change]:
