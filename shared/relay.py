@@ -15,6 +15,7 @@ from shared.bus import Publisher
 from shared.claims import Claims, Row
 from shared.crash import crash_point
 from shared.errors import BusUnavailable, DatabaseUnavailable
+from shared.stopping import stopped_within
 from shared.wakeup import Bell
 
 log = structlog.get_logger(__name__)
@@ -91,7 +92,8 @@ class Relay:
                 failures = 0
             else:
                 failures += 1
-                await _pause(stopping, RETRY_S[min(failures, len(RETRY_S)) - 1])
+                # A ring does not cut it short: new events mend nothing.
+                await stopped_within(stopping, RETRY_S[min(failures, len(RETRY_S)) - 1])
 
     async def relay_once(self, limit: int = BATCH) -> bool | None:
         """Relay one batch; True if the bus took any of it, None if there was nothing to do."""
@@ -110,12 +112,3 @@ class Relay:
         if failed:
             log.warning("the bus did not confirm", events=len(failed), confirmed=len(published))
         return bool(published)
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait out a failure; a ring does not cut it short, for new events mend nothing."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return

@@ -31,6 +31,7 @@ from shared.migrations import Migrations
 from shared.programs import Part
 from shared.remote import remote_receivers
 from shared.settings import ServiceSettings
+from shared.stopping import stopped_within
 from shared.storage import ImageStore
 from shared.storage.connect import image_store
 from shared.wakeup import Bell, Telegraph
@@ -68,11 +69,7 @@ class Pruner:
                         pass
             except DatabaseUnavailable as error:
                 log.warning("cannot prune now", reason=str(error))
-            try:
-                async with asyncio.timeout(PRUNE_EVERY.total_seconds()):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+            await stopped_within(stopping, PRUNE_EVERY.total_seconds())
 
 
 class Service(ABC):

@@ -24,6 +24,7 @@ from shared.finisher import Finisher
 from shared.inbox import Inbox, LeaseLost, read
 from shared.inbox_claims import LEASE_S, Claimed
 from shared.remote import RemoteReceiver
+from shared.stopping import stopped_within
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +135,7 @@ class Consumer:
             except DatabaseUnavailable as error:
                 if failures == 0:
                     log.warning("cannot accept, holding the batch", reason=str(error))
-                if await _stopped(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)]):
+                if await stopped_within(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)]):
                     return False
                 failures += 1
             else:
@@ -182,7 +183,7 @@ class Worker:
                     claimed = await self._claim(receiver, min(most - len(running), at_once))
                 except DatabaseUnavailable as error:
                     self.trouble = str(error)
-                    await _stopped(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)])
+                    await stopped_within(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)])
                     failures += 1
                     continue
                 self.trouble, failures = None, 0
@@ -288,13 +289,3 @@ def _groups(receiver: RemoteReceiver, claimed: Sequence[Claimed]) -> list[Sequen
         return [[row] for row in claimed]
     fresh = [row for row in claimed if row.attempts == 1]
     return [*([fresh] if fresh else []), *[[row] for row in claimed if row.attempts > 1]]
-
-
-async def _stopped(stopping: asyncio.Event, at_most: float) -> bool:
-    """Wait `at_most` seconds; True at once when we are to stop."""
-    try:
-        async with asyncio.timeout(at_most):
-            await stopping.wait()
-    except TimeoutError:
-        return False
-    return True

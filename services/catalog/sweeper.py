@@ -7,6 +7,7 @@ import structlog
 from services.catalog.repositories.images import ImageRepository
 from shared.database import Database
 from shared.errors import DatabaseUnavailable
+from shared.stopping import stopped_within
 from shared.storage import ImageStore, StorageError
 
 log = structlog.get_logger(__name__)
@@ -30,11 +31,7 @@ class Sweeper:
                     pass
             except (DatabaseUnavailable, StorageError) as error:
                 log.warning("cannot sweep now", reason=str(error))
-            try:
-                async with asyncio.timeout(SWEEP_EVERY_S):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+            await stopped_within(stopping, SWEEP_EVERY_S)
 
     async def sweep_one(self) -> bool:
         """Purge one stale upload's files; False if there is none.

@@ -1,7 +1,6 @@
 """The mail worker: sends the emails that are due and records what became of them."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from email.message import EmailMessage
 
@@ -13,6 +12,7 @@ from services.notifier.mailer import MailDeferred, Mailer, MailRefused
 from services.notifier.models import State
 from services.notifier.repositories.outgoing import Due, Outgoing
 from shared.errors import DatabaseUnavailable
+from shared.stopping import stopped_within
 from shared.wakeup import Bell
 from shared.worker import Retries
 
@@ -69,9 +69,7 @@ class MailWorker:
                 self._troubled(str(error))
                 pause = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
                 failures += 1
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await stopping.wait()
+                await stopped_within(stopping, pause)
                 continue
             self.trouble, failures = None, 0
             if idle:
