@@ -1,13 +1,16 @@
 """What tests say to a bus and hear from it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from shared.bus import Binding, Bus, Delivery, Message, Queue, Subscription, Topology
 from shared.errors import BusUnavailable
+from tests import polling
 
 WITHIN = 15.0
+
+until = partial(polling.until, within=WITHIN)
 
 EMAILS = Queue("notifier.emails", (Binding("catalog.events", "catalog.product.*"),))
 AUDIT = Queue("notifier.audit", (Binding("catalog.events", "catalog.#"),))
@@ -61,13 +64,3 @@ async def publish_until_taken(bus: Bus, wanted: list[Message], *, within: float 
                 taken = await bus.publish(left)
                 left = [each for each in left if each.id not in taken]
             await asyncio.sleep(0.05 if left else 0)
-
-
-async def until(met: Callable[[], bool | Awaitable[bool]], *, within: float = WITHIN) -> None:
-    """Wait until a condition holds; fail if it does not within so many seconds."""
-    async with asyncio.timeout(within):
-        while True:
-            holds = met()
-            if holds if isinstance(holds, bool) else await holds:
-                return
-            await asyncio.sleep(0.02)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from chaos.verdict import verdict
 from chaos.world import Addresses, World, world
+from tests import polling
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.smtp import SMTPServer
 
@@ -37,15 +39,7 @@ async def here(
         yield made
 
 
-async def until(condition: Callable[[], Any], within: float = 20.0) -> Any:
-    async with asyncio.timeout(within):
-        while True:
-            found = condition()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return found
-            await asyncio.sleep(0.05)
+until = partial(polling.until, within=20.0)
 
 
 def publish(here: World, body: bytes, headers: dict[str, str], routing_key: str = GOOD) -> None:
@@ -88,7 +82,7 @@ async def test_stopped_relays_and_workers_lose_their_work_to_others(here: World)
     busy.cancel()
     await asyncio.wait({busy})
     created = sum(each.outcome == "ok" for each in here.ledger.entries)
-    await until(lambda: len(here.smtp.messages) >= created, LEASES_END_WITHIN)
+    await until(lambda: len(here.smtp.messages) >= created, within=LEASES_END_WITHIN)
     for member in stopped:
         here.fleet.thaw(member)
     found = await verdict(here, {}, within=60, uncertain_emails=1)

@@ -1,7 +1,7 @@
 """A small service of the tests' own: a database with an outbox and an inbox."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -77,15 +77,3 @@ async def running(*parts: Part) -> AsyncIterator[None]:
         stopping.set()
         async with asyncio.timeout(10):
             await asyncio.gather(*tasks)
-
-
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Poll until the condition holds; fail when it does not in time."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = condition()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return found
-            await asyncio.sleep(0.01)

@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from shared.bus import Message
 from shared.errors import BusUnavailable
 from shared.relay import Relay
-from tests.integration.shared.conftest import House, open_house, running, until
+from tests.integration.shared.conftest import House, open_house, running
+from tests.polling import until
 from tests.samples import event, product
 
 
@@ -75,7 +76,7 @@ async def test_a_commit_wakes_the_relay(house: House) -> None:
     broker = Broker()
     async with running(Relay(house.claims(), broker, house.outbox.bell)):
         await house.announce(event())
-        await until(lambda: broker.sent, seconds=0.45)
+        await until(lambda: broker.sent, within=0.45)
 
 
 async def test_events_wait_while_the_broker_is_away(house: House) -> None:
@@ -87,7 +88,7 @@ async def test_events_wait_while_the_broker_is_away(house: House) -> None:
         await until(lambda: relay.trouble)
         assert await rows(house) == 1
         broker.away = False
-        await until(lambda: broker.sent, seconds=5)
+        await until(lambda: broker.sent, within=5)
         await until(lambda: relay.trouble is None)
 
 

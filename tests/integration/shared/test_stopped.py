@@ -5,8 +5,9 @@ import pytest
 from shared import database
 from shared.errors import DatabaseUnavailable
 from shared.relay import Relay
-from tests.integration.shared.conftest import open_house, until
+from tests.integration.shared.conftest import open_house
 from tests.integration.shared.test_relay import Broker
+from tests.polling import until
 from tests.samples import event, product
 
 

@@ -16,7 +16,8 @@ from shared.inbox import LeaseLost
 from shared.remote import RemoteReceiver
 from shared.types import database_now
 from shared.worker import Consumer, Retries, Worker
-from tests.integration.shared.conftest import House, inbox_rows, running, until
+from tests.integration.shared.conftest import House, inbox_rows, running
+from tests.polling import until
 from tests.samples import event, product
 
 QUICK = Retries(attempts=3, first=0.01, longest=0.02)

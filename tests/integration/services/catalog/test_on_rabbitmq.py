@@ -16,7 +16,8 @@ from services.catalog.settings import CatalogSettings
 from services.catalog.transfer.importer import Importer
 from shared.bus.connect import bus_from_url
 from tests.integration.services.catalog.conftest import KEY, PRODUCT
-from tests.integration.shared.conftest import running, until
+from tests.integration.shared.conftest import running
+from tests.polling import until
 
 pytestmark = pytest.mark.postgresql
 
@@ -97,7 +98,7 @@ async def test_relations_batches_and_imports_arrive_in_order_per_product(
         }
         assert (await client.post("/v1/products/batch", json=batch)).status_code == 200
         wanted = 3 * 2 + 30 * 2 + 10 * (2 + 4 + 2) + 40 * 2 + 5 * 2 + 10 * 2
-        await until(lambda: audit.take() >= wanted, seconds=30)
+        await until(lambda: audit.take() >= wanted, within=30)
 
     assert len({headers["ce-id"] for headers, _ in audit.heard}) == wanted
     last: dict[str, str] = {}

@@ -18,7 +18,8 @@ from tests.integration.services.catalog.conftest import (
     create,
     is_problem,
 )
-from tests.integration.shared.conftest import running, until
+from tests.integration.shared.conftest import running
+from tests.polling import until
 
 NONE = {"count": 0, "unique": 0, "viewers": [], "next": None}
 

@@ -16,7 +16,8 @@ from services.notifier.settings import NotifierSettings
 from shared import contracts
 from shared.bus.memory import MemoryBus
 from shared.events import Event, encode
-from tests.integration.shared.conftest import running, until
+from tests.integration.shared.conftest import running
+from tests.polling import until
 from tests.samples import event
 
 KEY = "a key of the tests, long enough for HS256"

@@ -17,7 +17,8 @@ from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.service import Notifier
 from shared.types import database_now
 from tests.integration.services.notifier.conftest import ledger, repriced, subscribe, tell
-from tests.integration.shared.conftest import running, until
+from tests.integration.shared.conftest import running
+from tests.polling import until
 from tests.samples import event, product
 from tests.servers.smtp import SMTPServer
 
