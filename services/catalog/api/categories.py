@@ -10,7 +10,7 @@ from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
 from services.catalog.api.idempotency import Creating, IdempotentRoute
-from services.catalog.api.payloads import Name, absent
+from services.catalog.api.payloads import Name, absent, merge_patch
 from services.catalog.errors import InvalidCursor
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.cursors import LONGEST, read_cursor, write_cursor
@@ -115,15 +115,7 @@ async def read_category(
     "/{id}",
     summary="Change a category",
     responses=_writes | problems("not-found", "conflict", "refused", "precondition-failed"),
-    openapi_extra={
-        "requestBody": {
-            "content": {
-                "application/merge-patch+json": {
-                    "schema": {"$ref": "#/components/schemas/CategoryPatch"}
-                }
-            }
-        }
-    },
+    openapi_extra=merge_patch(CategoryPatch),
 )
 async def patch_category(
     id: UUID,

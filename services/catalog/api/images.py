@@ -25,7 +25,7 @@ from services.catalog.api.idempotency import (
     claim_key,
     held_key,
 )
-from services.catalog.api.payloads import Alt, ImagePatch
+from services.catalog.api.payloads import Alt, ImagePatch, merge_patch
 from services.catalog.errors import NotFound
 from services.catalog.pictures import MAX_BYTES
 from services.catalog.repositories.images import ImageRepository
@@ -181,15 +181,7 @@ async def read_image(id: UUID, image_id: UUID, session: Reading) -> contracts.Im
     "/{image_id}",
     summary="Change an image's text or place; at position 0 it is the main one",
     responses=_writes | problems("not-found", "refused"),
-    openapi_extra={
-        "requestBody": {
-            "content": {
-                "application/merge-patch+json": {
-                    "schema": {"$ref": "#/components/schemas/ImagePatch"}
-                }
-            }
-        }
-    },
+    openapi_extra=merge_patch(ImagePatch),
 )
 async def patch_image(
     id: UUID, image_id: UUID, patch: ImagePatch, session: Writing

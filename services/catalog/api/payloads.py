@@ -79,6 +79,12 @@ class NewProduct(BaseModel):
         product.price_minor = _minor(self.price, self.currency, "price")
 
 
+def merge_patch(patch: type[BaseModel]) -> dict[str, Any]:
+    """Document that a route takes the patch as `application/merge-patch+json`, too."""
+    schema = {"$ref": f"#/components/schemas/{patch.__name__}"}
+    return {"requestBody": {"content": {"application/merge-patch+json": {"schema": schema}}}}
+
+
 def absent() -> Any:
     """The default of a field that may be absent but not null: never read, nor in the schema."""
 

@@ -11,7 +11,7 @@ from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
 from services.catalog.api.idempotency import Creating, IdempotentRoute
-from services.catalog.api.payloads import Amount, NewProduct, ProductPatch
+from services.catalog.api.payloads import Amount, NewProduct, ProductPatch, merge_patch
 from services.catalog.api.product_categories import set_categories
 from services.catalog.repositories.listing import Listing, Sort
 from services.catalog.repositories.products import ProductRepository
@@ -128,15 +128,7 @@ async def _announce_view(
     "/{id}",
     summary="Change a product",
     responses=_writes | problems("not-found", "conflict", "refused", "precondition-failed"),
-    openapi_extra={
-        "requestBody": {
-            "content": {
-                "application/merge-patch+json": {
-                    "schema": {"$ref": "#/components/schemas/ProductPatch"}
-                }
-            }
-        }
-    },
+    openapi_extra=merge_patch(ProductPatch),
 )
 async def patch_product(
     id: UUID,
