@@ -15,7 +15,7 @@ from shared.bus import Publisher
 from shared.claims import Claims, Row
 from shared.crash import crash_point
 from shared.errors import BusUnavailable, DatabaseUnavailable
-from shared.stopping import stopped_within
+from shared.stopping import pause_after, stopped_within
 from shared.wakeup import Bell
 
 log = structlog.get_logger(__name__)
@@ -23,10 +23,6 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 POLL_S = 0.5
 """Longest wait for a ring; the net under wake-ups that were missed."""
-
-RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Pauses after consecutive failures; the last repeats, so a broker that is back is used
-within five seconds."""
 
 
 def sendable(rows: Iterable[Row]) -> Iterator[Row]:
@@ -93,7 +89,7 @@ class Relay:
             else:
                 failures += 1
                 # A ring does not cut it short: new events mend nothing.
-                await stopped_within(stopping, RETRY_S[min(failures, len(RETRY_S)) - 1])
+                await stopped_within(stopping, pause_after(failures - 1))
 
     async def relay_once(self, limit: int = BATCH) -> bool | None:
         """Relay one batch; True if the bus took any of it, None if there was nothing to do."""

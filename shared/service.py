@@ -21,6 +21,7 @@ from shared import VERSION
 from shared.auth import Tokens
 from shared.bus import Bus, Topology
 from shared.collaborators import Collaborators
+from shared.consumer import Consumer
 from shared.database import Database, Session
 from shared.errors import BusUnavailable, DatabaseUnavailable, MissingCollaborator
 from shared.health import Health
@@ -36,7 +37,7 @@ from shared.storage import ImageStore
 from shared.storage.connect import image_store
 from shared.wakeup import Bell, Telegraph
 from shared.web import create_app
-from shared.worker import Consumer, Worker
+from shared.worker import Worker
 
 log = structlog.get_logger(__name__)
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from shared.consumer import Consumer
 from shared.programs import HttpServer, Part
-from shared.worker import Consumer
 
 
 def in_stages(*stages: Sequence[Part]) -> list[Part]:

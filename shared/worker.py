@@ -1,7 +1,6 @@
-"""From the bus to the receivers: consumers that accept, workers that run.
+"""Workers: they run the receivers on what is in the inbox, and settle what became of it.
 
-A `Consumer` moves deliveries into the inbox and does nothing else. A `Worker` runs the
-receivers on what is in the inbox. They are parts of a program; any number may run.
+A worker is a part of a program; any number may run.
 """
 
 import asyncio
@@ -13,7 +12,6 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.bus import Bus, Delivery
 from shared.collaborators import Collaborators
 from shared.contracts import Contract
 from shared.crash import crash_point
@@ -24,7 +22,7 @@ from shared.finisher import Finisher
 from shared.inbox import Inbox, LeaseLost, read
 from shared.inbox_claims import LEASE_S, Claimed
 from shared.remote import RemoteReceiver
-from shared.stopping import stopped_within
+from shared.stopping import pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +34,6 @@ CONCURRENCY = 8
 
 WITHOUT_SESSION = 8
 """So many times as many, if the receiver asks for no session: then it holds no connection."""
-
-HOLD_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Pauses while the database is away; the last repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,89 +52,6 @@ class Retries:
         """Seconds to wait after that attempt, counted from 1."""
         pause = min(self.first * 2.0 ** (attempt - 1), self.longest)
         return pause * random.uniform(0.75, 1.0)  # noqa: S311 - a jitter, not a secret
-
-
-class Consumer:
-    """Accepts what arrives for the service's receivers."""
-
-    name = "consumer"
-
-    def __init__(
-        self, service: str, receivers: Sequence[RemoteReceiver], inbox: Inbox, bus: Bus
-    ) -> None:
-        self._service = service
-        self._receivers = receivers
-        self._inbox = inbox
-        self._bus = bus
-        self._subscribed: dict[str, object] = {}
-
-    @property
-    def trouble(self) -> str | None:
-        """Why some queue is not consumed right now; None if all are."""
-        for receiver in self._receivers:
-            queue = receiver.queue(self._service).name
-            subscription = self._subscribed.get(queue)
-            if not getattr(subscription, "ready", False):
-                return f"the queue {queue} is not consumed"
-        return None
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for receiver in self._receivers:
-                queue = receiver.queue(self._service)
-                tasks.create_task(self._consume(receiver, queue.name, None, stopping))
-                gave_up = "the broker gave up: delivered again and again, never accepted"
-                tasks.create_task(self._consume(receiver, queue.dead, gave_up, stopping))
-
-    async def _consume(
-        self,
-        receiver: RemoteReceiver,
-        queue: str,
-        gave_up: str | None,
-        stopping: asyncio.Event,
-    ) -> None:
-        ended = asyncio.create_task(stopping.wait())
-        try:
-            async with self._bus.subscribe(queue) as subscription:
-                self._subscribed[queue] = subscription
-                batches = aiter(subscription)
-                while True:
-                    arrival = asyncio.ensure_future(anext(batches))
-                    await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if ended.done() and not arrival.done():
-                        arrival.cancel()
-                        await asyncio.gather(arrival, return_exceptions=True)
-                        return
-                    batch = await arrival
-                    crash_point("consumer.after_receipt")
-                    if not await self._accept(receiver, batch, gave_up, stopping):
-                        return
-                    crash_point("consumer.after_commit")
-                    await subscription.ack(batch)
-        finally:
-            self._subscribed.pop(queue, None)
-            ended.cancel()
-
-    async def _accept(
-        self,
-        receiver: RemoteReceiver,
-        batch: Sequence[Delivery],
-        gave_up: str | None,
-        stopping: asyncio.Event,
-    ) -> bool:
-        """Hold the batch until the database takes it; False if we were stopped before."""
-        failures = 0
-        while True:
-            try:
-                await self._inbox.accept(receiver, batch, gave_up)
-            except DatabaseUnavailable as error:
-                if failures == 0:
-                    log.warning("cannot accept, holding the batch", reason=str(error))
-                if await stopped_within(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)]):
-                    return False
-                failures += 1
-            else:
-                return True
 
 
 class Worker:
@@ -183,7 +95,7 @@ class Worker:
                     claimed = await self._claim(receiver, min(most - len(running), at_once))
                 except DatabaseUnavailable as error:
                     self.trouble = str(error)
-                    await stopped_within(stopping, HOLD_S[min(failures, len(HOLD_S) - 1)])
+                    await stopped_within(stopping, pause_after(failures))
                     failures += 1
                     continue
                 self.trouble, failures = None, 0

@@ -8,9 +8,9 @@ from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import faststream_app
 from benchmarks.world import INBOX, RECEIVER, House, World, batches, house, messages, purge, working
 from shared.bus import Delivery
+from shared.consumer import Consumer
 from shared.inbox import Inbox
 from shared.remote import RemoteReceiver
-from shared.worker import Consumer
 
 PREFETCH = 200
 

@@ -11,10 +11,11 @@ from statistics import median
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.world import RECEIVER, House, World, events, house, purge, working
 from shared import contracts
+from shared.consumer import Consumer
 from shared.events import Event, encode
 from shared.outbox import encode_all
 from shared.relay import Relay
-from shared.worker import Consumer, Worker
+from shared.worker import Worker
 
 RATES = {50: 500, 200: 2_000}
 """Events a second, and how many of them in a full run."""

@@ -9,13 +9,14 @@ from sqlalchemy import select, text, update
 from shared import contracts
 from shared.bus import Delivery, Topology
 from shared.bus.memory import MemoryBus
+from shared.consumer import Consumer
 from shared.database import Session
 from shared.errors import Park
 from shared.events import Event, encode
 from shared.inbox import LeaseLost
 from shared.remote import RemoteReceiver
 from shared.types import database_now
-from shared.worker import Consumer, Retries, Worker
+from shared.worker import Retries, Worker
 from tests.integration.shared.conftest import House, inbox_rows, running
 from tests.polling import until
 from tests.samples import event, product
