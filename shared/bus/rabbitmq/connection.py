@@ -16,6 +16,7 @@ from aiormq.exceptions import AMQPChannelError, AMQPError
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
+from shared.bus.rabbitmq.confirms import Confirms
 from shared.bus.rabbitmq.deliveries import Arrived, Sieve
 from shared.errors import BusUnavailable
 
@@ -72,28 +73,27 @@ class Link:
         self._transport = _Transport(self._url)
         self.closed = False
 
-    async def channel(self, *, on_return_raises: bool = True) -> Channel:
+    async def channel(self) -> Channel:
         """Open a channel; raise `BusUnavailable` if the broker cannot be reached."""
         connection = await self._open()
-        opening = connection.channel(on_return_raises=on_return_raises)
         try:
-            return cast("Channel", await within(CALL_DEADLINE, opening))
+            return cast("Channel", await within(CALL_DEADLINE, connection.channel()))
         except AMQPChannelError as error:
             raise BusUnavailable(f"the broker opened no channel: {error!r}") from error
 
     def take_deliveries(self, channel: Channel, arrived: Callable[[Arrived], None]) -> None:
         """Hand the channel's deliveries to `arrived`, and no longer to aiormq, until it closes."""
+        _until_closed(channel, self._sieve(channel).sinks, arrived)
+
+    def take_confirms(self, channel: Channel, confirms: Confirms) -> None:
+        """Note answers to what the channel publishes there, and no longer in aiormq."""
+        _until_closed(channel, self._sieve(channel).confirms, confirms)
+
+    def _sieve(self, channel: Channel) -> Sieve:
         sieve = self._transport.sieve
         if sieve is None or channel.connection is not self._connection:
             raise BusUnavailable("the connection to the broker was lost")
-        sinks, number = sieve.sinks, channel.number
-        sinks[number] = arrived
-
-        def forget(_: object) -> None:
-            if sinks.get(number) is arrived:
-                del sinks[number]
-
-        channel.closing.add_done_callback(forget)
+        return sieve
 
     async def blocked(self) -> bool:
         """Tell whether the broker, by a memory or disk alarm, reads nothing we publish."""
@@ -165,6 +165,17 @@ class _Transport(TransportFactory):
         if self._writer is not None:
             self._writer.transport.abort()
             self._writer = None
+
+
+def _until_closed(channel: Channel, takers: dict[int, T], taker: T) -> None:
+    number = channel.number
+    takers[number] = taker
+
+    def forget(_: object) -> None:
+        if takers.get(number) is taker:
+            del takers[number]
+
+    channel.closing.add_done_callback(forget)
 
 
 async def _end(connection: Connection | None) -> None:

@@ -1,17 +1,21 @@
-"""Deliveries, taken out of the stream of frames before aiormq reads it.
+"""Deliveries and confirms, taken out of the stream of frames before aiormq reads it.
 
-aiormq takes four awaits and a general decoder for each frame, and a delivery has three.
-`docs/decisions/0006-deliveries-past-aiormq.md` says why, and what of aiormq this relies on.
+aiormq takes four awaits and a general decoder for each frame, a delivery has three, and a
+confirm may come for each message. `docs/decisions/0006-deliveries-past-aiormq.md` says why,
+and what of aiormq this relies on.
 Layout: AMQP 0-9-1 specification, sections 2.3.5 and 4.2.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import SupportsIndex
 
 from pamqp.header import ContentHeader
+
+from shared.bus.rabbitmq.confirms import Confirms
 
 _FRAME = Struct(">BHL")
 _LONG = Struct(">L")
@@ -20,9 +24,11 @@ _SIZE = Struct(">QH")
 
 _FRAME_HEADER, _FRAME_OVERHEAD = 7, 8
 _METHOD, _HEADER, _KINDS = 1, 2, (1, 2, 3, 8)
-_DELIVER = b"\x00\x3c\x00\x3c"
+_DELIVER, _RETURN = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32"
+_ACK, _NACK = b"\x00\x3c\x00\x50", b"\x00\x3c\x00\x78"
 _END = 0xCE
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+_HEARTBEAT_S = 1.0
 
 # content-type, headers, delivery-mode and message-id: what our own messages have.
 _OUR_PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7
@@ -45,15 +51,18 @@ class Arrived:
 
 
 class Sieve(asyncio.StreamReader):
-    """The bytes that the broker sends, without the deliveries of the channels in `sinks`."""
+    """The bytes that the broker sends, less what it sends in bulk to the channels below."""
 
     def __init__(self) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self.sinks: dict[int, Callable[[Arrived], None]] = {}
         """What is called with each delivery, by the number of its channel."""
+        self.confirms: dict[int, Confirms] = {}
+        """Where answers to publishes are noted, by the number of their channel."""
         self._rest = b""
         self._open: dict[int, Arrived] = {}
         self._in_step = True
+        self._heartbeat_due = 0.0
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
         if not self._in_step:
@@ -61,7 +70,7 @@ class Sieve(asyncio.StreamReader):
             return
         data = self._rest + bytes(data)
         start = passed = 0
-        others = []
+        others: list[bytes] = []
         while len(data) - start >= _FRAME_OVERHEAD:
             kind, channel, length = _FRAME.unpack_from(data, start)
             end = start + length + _FRAME_OVERHEAD
@@ -76,21 +85,22 @@ class Sieve(asyncio.StreamReader):
                 others.append(data[passed:start])
                 passed = end
             start = end
-        if others:
+        if others and time.monotonic() >= self._heartbeat_due:
             # aiormq, which counts what it reads, would take a busy connection for a dead one.
             others.append(_HEARTBEAT)
+            self._heartbeat_due = time.monotonic() + _HEARTBEAT_S
         others.append(data[passed:start])
         self._rest = data[start:]
         if found := b"".join(others):
             super().feed_data(found)
 
     def _takes(self, kind: int, channel: int, payload: bytes) -> bool:
-        """Take a frame that belongs to a delivery; False if it is another's."""
+        """Take a frame of a delivery or a confirm; False if it is another's."""
         if kind == _METHOD:
-            if channel not in self.sinks or not payload.startswith(_DELIVER):
-                return False
-            self._open[channel] = _delivery(payload)
-            return True
+            if channel in self.sinks and payload.startswith(_DELIVER):
+                self._open[channel] = _delivery(payload)
+                return True
+            return channel in self.confirms and self._answers(channel, payload)
         arrived = self._open.get(channel)
         if arrived is None:
             return False
@@ -104,6 +114,20 @@ class Sieve(asyncio.StreamReader):
             # Without a sink its channel is about to close: the broker delivers it again.
             if sink := self.sinks.get(channel):
                 sink(arrived)
+        return True
+
+    def _answers(self, channel: int, payload: bytes) -> bool:
+        """Take the broker's word on what we published; False if it says something else."""
+        confirms, method = self.confirms[channel], payload[:4]
+        if method in (_ACK, _NACK):
+            tag, flags = _TAG.unpack_from(payload, 4)
+            confirms.answer(tag, multiple=bool(flags & 1), taken=method == _ACK)
+        elif method == _RETURN:
+            confirms.unrouted += 1
+            # Its content follows, for nobody.
+            self._open[channel] = Arrived(0, redelivered=False, routing_key="", headers={})
+        else:
+            return False
         return True
 
 

@@ -32,53 +32,48 @@ def publish_frames(message: Message, channel: int, max_body: int) -> bytes:
     Raises `ValueError` for an exchange, routing key, header name or id of more than 255
     bytes.
     """
-    body = message.body
-    fields: list[bytes] = []
-    for name, value in message.headers.items():
+    body, headers = message.body, message.headers
+    values: list[bytes] = []
+    for value in headers.values():
         raw = value.encode()
-        fields += (_text_field(name), _LONG.pack(len(raw)), raw)
-    table = b"".join(fields)
-    header = b"".join(
-        (
-            _HEADER.pack(_BASIC, 0, len(body), _PROPERTIES),
-            _CONTENT_TYPE,
-            _LONG.pack(len(table)),
-            table,
-            _PERSISTENT,
-            _short(message.id),
-        )
-    )
+        values += (_LONG.pack(len(raw)), raw)
+    table = _table_of(tuple(headers)) % tuple(values)
+    id_ = _short(message.id)
+    size = _HEADER.size + len(_CONTENT_TYPE) + _LONG.size + len(table) + len(_PERSISTENT) + len(id_)
     parts = [
         _publish_frame(message.exchange, message.routing_key, channel),
-        _frame(_HEADER_FRAME, channel, header),
+        _FRAME.pack(_HEADER_FRAME, channel, size),
+        _HEADER.pack(_BASIC, 0, len(body), _PROPERTIES),
+        _CONTENT_TYPE,
+        _LONG.pack(len(table)),
+        table,
+        _PERSISTENT,
+        id_,
+        _FRAME_END,
     ]
-    parts += (
-        _frame(_BODY_FRAME, channel, body[start : start + max_body])
-        for start in range(0, len(body), max_body)
-    )
+    for start in range(0, len(body), max_body):
+        piece = body[start : start + max_body]
+        parts += (_FRAME.pack(_BODY_FRAME, channel, len(piece)), piece, _FRAME_END)
     return b"".join(parts)
 
 
 @lru_cache(maxsize=1024)
 def _publish_frame(exchange: str, routing_key: str, channel: int) -> bytes:
-    return _frame(
-        _METHOD_FRAME,
-        channel,
-        _PUBLISH.pack(_BASIC, _BASIC_PUBLISH, 0)
-        + _short(exchange)
-        + _short(routing_key)
-        + _MANDATORY,
+    payload = b"".join(
+        (
+            _PUBLISH.pack(_BASIC, _BASIC_PUBLISH, 0),
+            _short(exchange),
+            _short(routing_key),
+            _MANDATORY,
+        )
     )
+    return _FRAME.pack(_METHOD_FRAME, channel, len(payload)) + payload + _FRAME_END
 
 
 @lru_cache(maxsize=1024)
-def _text_field(name: str) -> bytes:
-    """Encode a header's name and the type of its value, a text of up to 4 GiB."""
-    return _short(name) + b"S"
-
-
-def _frame(kind: int, channel: int, payload: bytes) -> bytes:
-    return b"".join((_FRAME.pack(kind, channel, len(payload)), payload, _FRAME_END))
+def _table_of(names: tuple[str, ...]) -> bytes:
+    """Prepare the table of headers with these names: a place for each length and text."""
+    return b"".join(_short(name).replace(b"%", b"%%") + b"S%b%b" for name in names)
 
 
 def _short(text: str) -> bytes:

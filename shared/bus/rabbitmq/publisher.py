@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiormq import Channel
+from aiormq.abc import ChannelFrame
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from shared.bus import Message
-from shared.bus.rabbitmq.batch import Batch, send
+from shared.bus.rabbitmq.confirms import Batch, Confirms
 from shared.bus.rabbitmq.connection import Link, end_channel, within
+from shared.bus.rabbitmq.frames import publish_frames
 from shared.crash import crash_point
 from shared.errors import BusUnavailable
 
@@ -29,18 +31,23 @@ class Publisher:
         self._restore = restore
         self._deadline = deadline
         self._channel: Channel | None = None
+        self._confirms = Confirms()
         self._opening = asyncio.Lock()
-        self.unrouted = 0
+        self._unrouted_before = 0
+
+    @property
+    def unrouted(self) -> int:
+        """As `Bus.unrouted`."""
+        return self._unrouted_before + self._confirms.unrouted
 
     async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
         """As `Bus.publish`."""
         if not messages:
             return frozenset()
-        channel = await self._open_channel()
-        batch = await within(self._deadline, send(channel, messages))
+        channel, confirms = await self._open_channel()
+        batch = await within(self._deadline, send(channel, confirms, messages))
         crash_point("relay.after_write")
         await asyncio.wait({batch.settled}, timeout=self._deadline)
-        self.unrouted += batch.unrouted
         if not batch.settled.done():
             await self._doubt(channel)
         elif isinstance(batch.settled.exception(), ChannelNotFoundEntity):
@@ -54,14 +61,15 @@ class Publisher:
         await self._open_channel()
         await end_channel(await self._link.channel())
 
-    async def _open_channel(self) -> Channel:
+    async def _open_channel(self) -> tuple[Channel, Confirms]:
         async with self._opening:
             if await self._link.blocked():
                 raise BusUnavailable("the broker blocks publishers: its memory or disk alarm is on")
             if self._channel is None or self._channel.is_closed:
-                # A message without a queue comes back and is counted; it is not an error.
-                self._channel = await self._link.channel(on_return_raises=False)
-            return self._channel
+                self._channel = await self._link.channel()
+                self._unrouted_before, self._confirms = self.unrouted, Confirms()
+                self._link.take_confirms(self._channel, self._confirms)
+            return self._channel, self._confirms
 
     async def _doubt(self, channel: Channel) -> None:
         """Drop a connection that owes us answers, unless it is blocked.
@@ -81,3 +89,15 @@ class Publisher:
         if isinstance(error, ChannelNotFoundEntity):
             return f"{error}; `migrate` declares what a service announces on"
         return f"the connection to the broker was lost before it confirmed: {error!r}"
+
+
+async def send(channel: Channel, confirms: Confirms, messages: Sequence[Message]) -> Batch:
+    """Write all messages to the channel at once; the batch tells what becomes of them."""
+    payload = b"".join(
+        publish_frames(message, channel.number, channel.max_content_size) for message in messages
+    )
+    async with channel.lock:
+        await channel.write_queue.put(ChannelFrame(payload, should_close=False))
+        # Nothing awaits from here on: no answer can come before it is expected, and a caller
+        # cancelled above has sent nothing and used no delivery tag.
+        return confirms.expect([message.id for message in messages], channel.create_future())

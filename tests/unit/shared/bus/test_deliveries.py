@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
+from shared.bus.rabbitmq.confirms import Confirms
 from shared.bus.rabbitmq.deliveries import Arrived, Sieve
 
 CHANNEL, OTHER = 3, 4
@@ -119,6 +121,34 @@ async def test_a_busy_connection_is_seen_alive_by_what_reads_the_rest() -> None:
     listening.sieve.feed_data(ours(1, b"body"))
     listening.sieve.feed_eof()
     assert await listening.sieve.read() == HEARTBEAT
+
+
+@given(cuts=st.lists(st.integers(1, 30), min_size=1, max_size=20))
+async def test_answers_to_publishes_come_out_and_other_frames_pass(cuts: list[int]) -> None:
+    listening = Listening()
+    confirms = listening.sieve.confirms[OTHER] = Confirms()
+    settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    batch = confirms.expect(["e1", "e2", "e3", "e4"], settled)
+    flow = frame.marshal(commands.Channel.Flow(active=True), OTHER)
+    stream = b"".join(
+        (
+            frame.marshal(commands.Basic.Return(312, "NO_ROUTE", "catalog.events", "key"), OTHER),
+            frame.marshal(ContentHeader(0, 4), OTHER),
+            frame.marshal(ContentBody(b"body"), OTHER),
+            frame.marshal(commands.Basic.Ack(2, multiple=True), OTHER),
+            flow,
+            frame.marshal(commands.Basic.Nack(3), OTHER),
+            frame.marshal(commands.Basic.Ack(4), OTHER),
+            frame.marshal(commands.Basic.Ack(9), CHANNEL),
+        )
+    )
+    for cut in cuts * (len(stream) // sum(cuts) + 1):
+        listening.sieve.feed_data(stream[:cut])
+        stream = stream[cut:]
+    assert settled.done()
+    assert batch.taken == {"e1", "e2", "e4"}
+    assert confirms.unrouted == 1
+    assert await listening.passed() == flow + frame.marshal(commands.Basic.Ack(9), CHANNEL)
 
 
 async def test_what_is_delivered_behind_the_back_of_a_closed_channel_is_dropped() -> None:
