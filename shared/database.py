@@ -1,8 +1,11 @@
 """The database: engines, sessions, and the one place that commits.
 
-PostgreSQL gets a pool of connections. A SQLite file gets one writer connection, for
-which tasks queue in order, and a pool of read-only ones; a write transaction begins
-`IMMEDIATE`, so that it never fails halfway for a lock that it could have waited for.
+Each database has connections to write with and others that can only read. On PostgreSQL
+both are pools, and a statement that reads has no transaction around it: nobody needs its
+BEGIN and ROLLBACK, two round trips, for each statement sees what is committed as it
+begins anyway. A SQLite file gets one writer connection, for which tasks queue in order;
+a write transaction begins `IMMEDIATE`, so that it never fails halfway for a lock that it
+could have waited for.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -73,7 +76,8 @@ class Database:
             self.engine = _sqlite(url, writes=True, pool_size=1)
             self.read_engine = _sqlite(url, writes=False, pool_size=pool_size)
         else:
-            self.engine = self.read_engine = _postgresql(url, pool_size=pool_size)
+            self.engine = _postgresql(url, writes=True, pool_size=pool_size)
+            self.read_engine = _postgresql(url, writes=False, pool_size=pool_size)
 
     def before_commit(self, hook: Hook) -> None:
         """Run `hook` as the last thing before every commit, in its transaction."""
@@ -102,7 +106,11 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:
-        """Give a session to read with; what is written in it is rolled back."""
+        """Give a session to read with, that can write nothing.
+
+        Its statements are no snapshot of one moment: on PostgreSQL each sees what is
+        committed as it begins.
+        """
         async with unavailable(), self._session(self.read_engine) as session:
             yield session
 
@@ -170,17 +178,19 @@ def is_unavailable(error: DBAPIError) -> bool:
     return isinstance(error, InterfaceError) and "connection is closed" in said
 
 
-def _postgresql(url: str, *, pool_size: int) -> AsyncEngine:
+def _postgresql(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        **({} if writes else {"isolation_level": "AUTOCOMMIT"}),
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=pool_size if writes else 0,
         pool_timeout=POOL_TIMEOUT_S,
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": STATEMENT_TIMEOUT_S,
             "server_settings": {
                 "application_name": "heliograph",
+                "default_transaction_read_only": "off" if writes else "on",
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
             },
         },

@@ -116,11 +116,13 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
 
     async def files(self) -> AsyncIterator[NamedFile]:
         """Read which files all images have."""
-        query = select(Image.product_id, Image.id, Image.key, Image.variants)
-        rows = await self.session.stream(query.execution_options(yield_per=STEP))
-        async for product_id, image_id, key, variants in rows:
-            for each in (key, *(variant["key"] for variant in variants)):
-                yield NamedFile(product_id, image_id, each)
+        query = select(Image.id, Image.product_id, Image.key, Image.variants)
+        query, last = query.order_by(Image.id).limit(STEP), UUID(int=0)
+        while rows := (await self.session.execute(query.where(Image.id > last))).all():
+            for image_id, product_id, key, variants in rows:
+                for each in (key, *(variant["key"] for variant in variants)):
+                    yield NamedFile(product_id, image_id, each)
+            last = rows[-1].id
 
     async def intended_keys(self) -> set[str]:
         """Read which files uploads under way have made, or are about to make."""

@@ -136,9 +136,9 @@ async def test_a_page_begins_where_an_index_says(
 async def explained(catalog: Catalog, query: Select[Any]) -> str:
     """How the database answers the query; PostgreSQL as if the table were too long to scan."""
     sqlite = catalog.database.is_sqlite
-    engine = catalog.database.read_engine.sync_engine
+    engine = catalog.database.engine.sync_engine
     statement = query.compile(engine, compile_kwargs={"literal_binds": True})
-    async with catalog.database.reading() as session:
+    async with catalog.database.transaction() as session:
         if not sqlite:
             for way in ("seqscan", "sort"):
                 await session.execute(text(f"SET LOCAL enable_{way} = off"))
