@@ -6,7 +6,7 @@ HeliographError
 └── StorageError
     ├── InvalidStoreURL    the URL does not name a store
     ├── InvalidKey         not a key of ours: nothing was touched
-    ├── KeyTaken           a file of that key exists already
+    ├── KeyTaken           another file of that key exists already
     └── StoreUnavailable   the store is away, full, or refuses us
 """
 
@@ -92,7 +92,10 @@ class ImageStore(Protocol):
     """
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Create a file; it is visible whole or not at all. Raises `KeyTaken`."""
+        """Create a file; it is visible whole or not at all.
+
+        Raises `KeyTaken` if there is one of other bytes; the same bytes change nothing.
+        """
         ...
 
     async def get(self, key: str) -> StoredImage | None:

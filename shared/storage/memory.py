@@ -13,9 +13,9 @@ class MemoryImageStore:
         self._files: dict[str, tuple[bytes, datetime]] = {}
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        if checked_key(key) in self._files:
+        found, _ = self._files.setdefault(checked_key(key), (bytes(data), datetime.now(UTC)))
+        if found != data:
             raise KeyTaken(key)
-        self._files[key] = (bytes(data), datetime.now(UTC))
 
     async def get(self, key: str) -> StoredImage | None:
         found = self._files.get(checked_key(key))

@@ -122,7 +122,9 @@ class ObstoreImageStore:
         try:
             self._store.put(key, data, attributes=attributes, mode="create")
         except AlreadyExistsError as error:
-            raise KeyTaken(key) from error
+            # S3 may have kept what it answered with an error, and obstore asked again.
+            if bytes(self._store.get(key).bytes()) != data:
+                raise KeyTaken(key) from error
 
     def _get(self, key: str) -> "GetResult | None":
         try:

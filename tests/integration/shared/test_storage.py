@@ -130,6 +130,15 @@ async def test_a_taken_key_is_refused_and_keeps_its_bytes(store: ImageStore) -> 
     assert await image.read() == b"first"
 
 
+async def test_storing_the_same_bytes_again_changes_nothing(store: ImageStore) -> None:
+    key = new_key("jpg")
+    await store.put(key, b"same", "image/jpeg")
+
+    await store.put(key, b"same", "image/jpeg")
+
+    assert await listed(store) == {key: 4}
+
+
 async def test_all_keys_are_listed_across_pages(store: ImageStore) -> None:
     expected = {new_key("jpg"): size for size in range(1, 121)}
     for key, size in expected.items():
