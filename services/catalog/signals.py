@@ -3,4 +3,5 @@
 from shared.signals import Signal
 
 viewed = Signal("viewed")
-"""Somebody read a product. `instance` is the product, `snapshot` a `contracts.View`."""
+"""Somebody read a product. `instance` is the product, without its categories; `snapshot` is a
+`contracts.View`."""

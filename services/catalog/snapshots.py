@@ -1,5 +1,6 @@
 """Public snapshots of rows: the contracts, filled from the models."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,15 @@ class Snapshots:
 
     # `model_construct` skips the validation of values that come from typed columns.
 
-    def product(self, product: models.Product) -> contracts.Product:
-        """Copy a product with its images and categories, which must be loaded."""
+    def product(
+        self, product: models.Product, categories: Iterable[UUID] | None = None
+    ) -> contracts.Product:
+        """Copy a product with its images and categories, which must be loaded.
+
+        Or the ids of its categories are given.
+        """
+        if categories is None:
+            categories = (category.id for category in product.categories)
         return contracts.Product.model_construct(
             id=product.id,
             url=self.product_url(product.id),
@@ -25,7 +33,7 @@ class Snapshots:
             description=product.description,
             price=product.price,
             currency=product.currency,
-            categories=tuple(category.id for category in product.categories),
+            categories=tuple(categories),
             images=tuple(
                 contracts.Picture.model_construct(**self._fields(image)) for image in product.images
             ),

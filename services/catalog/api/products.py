@@ -13,6 +13,7 @@ from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, 
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import Amount, NewProduct, ProductPatch, merge_patch
 from services.catalog.api.product_categories import set_categories
+from services.catalog.repositories import reading
 from services.catalog.repositories.listing import Listing, Sort
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.signals import viewed
@@ -97,8 +98,7 @@ async def read_product(
     caller: OptionalCaller,
     if_none_match: IfNoneMatch = None,
 ) -> contracts.Product | Response:
-    products = ProductRepository(session)
-    product = await products.get(id)
+    product, snapshot = await reading.product(session, id)
     if request.method == "GET":
         viewer = caller.subject if caller else None
         await _announce_view(product, viewer, session, request.state.traceparent)
@@ -106,7 +106,7 @@ async def read_product(
     if is_known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return products.snapshot(product)
+    return snapshot
 
 
 async def _announce_view(
