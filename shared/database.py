@@ -19,7 +19,12 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    create_async_engine,
+)
 
 from shared.collaborators import NOBODY, Collaborators
 from shared.errors import DatabaseUnavailable, Deadlock
@@ -78,6 +83,9 @@ class Database:
         else:
             self.engine = _postgresql(url, writes=True, pool_size=pool_size)
             self.read_engine = _postgresql(url, writes=False, pool_size=pool_size)
+        # SQLite's writer begins every transaction by itself, for a single statement too.
+        alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._alone = self.engine.execution_options(**alone)
 
     def before_commit(self, hook: Hook) -> None:
         """Run `hook` as the last thing before every commit, in its transaction."""
@@ -103,6 +111,16 @@ class Database:
             await session.commit()
         for after in self._after_commit:
             after(session)
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for one statement that is a transaction by itself.
+
+        On PostgreSQL that is one round trip instead of three. It runs no hooks. Raises what
+        `transaction` raises.
+        """
+        async with unavailable(), self._alone.begin() as connection:
+            yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:

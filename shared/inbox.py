@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,6 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    Update,
     and_,
     bindparam,
     case,
@@ -31,7 +31,6 @@ from sqlalchemy import (
     exists,
     func,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects import sqlite
@@ -40,7 +39,7 @@ from shared.bus import Delivery
 from shared.contracts import Contract
 from shared.crash import crash_point
 from shared.database import Database, Session
-from shared.errors import HeliographError, Malformed
+from shared.errors import DatabaseUnavailable, HeliographError, Malformed
 from shared.events import Event, decode_body, headers_to_json, open_envelope
 from shared.inbox_claims import Claimed, Leases, is_open
 from shared.remote import RemoteReceiver
@@ -126,7 +125,7 @@ class Inbox:
         self.bell = bell
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
-        self._leases = Leases(table)
+        self._leases = Leases(table, is_sqlite=database.is_sqlite)
         self._insert = (
             sqlite.insert(table)
             .values(
@@ -194,14 +193,15 @@ class Inbox:
         time, so that one that kills takes no other with it; they are parked once they have
         had `attempts`.
         """
-        turn, leases = self._turns.get(receiver.name, ""), self._leases
-        async with self.database.transaction() as session:
-            found = await leases.take(session, receiver, turn, limit, attempts)
-            if receiver.ordered:
-                room = limit - len(found)
-                if turn and room and not any(row.reason for row in found):
-                    found += await leases.take(session, receiver, "", room, attempts)
-                self._turns[receiver.name] = found[-1].subject or "" if found else ""
+        turn = self._turns.get(receiver.name, "")
+        found = await self._take(receiver, turn, limit, attempts)
+        if receiver.ordered:
+            room = limit - len(found)
+            if turn and room and not any(row.reason for row in found):
+                # If the database goes away just now, what is leased already must still run.
+                with suppress(DatabaseUnavailable):
+                    found += await self._take(receiver, "", room, attempts)
+            self._turns[receiver.name] = found[-1].subject or "" if found else ""
         claimed = [
             Claimed(
                 row.id, row.token, row.attempts, json.loads(row.headers), row.body,
@@ -212,15 +212,20 @@ class Inbox:
         ]  # fmt: skip
         return sorted(claimed, key=lambda each: each.id)
 
+    async def _take(
+        self, receiver: RemoteReceiver, behind: str, limit: int, attempts: int
+    ) -> list[Row[Any]]:
+        async with self.database.statement() as connection:
+            return await self._leases.take(connection, receiver, behind, limit, attempts)
+
     async def finish(self, session: Session, rows: Sequence[Claimed]) -> None:
         """Mark rows done in the receiver's transaction; raise `LeaseLost` if one is not ours."""
-        await self._settle(session, rows, **_done())
+        _all_ours(rows, await self._leases.finish(await session.connection(), rows))
 
     async def finish_all(self, rows: Sequence[Claimed]) -> frozenset[int]:
         """Mark rows done in a transaction of their own; returns the ids of those that were ours."""
-        async with self.database.transaction() as session:
-            found = await session.execute(self._mine(rows, _done()).returning(self.table.c.id))
-            return frozenset(found.scalars())
+        async with self.database.statement() as connection:
+            return await self._leases.finish(connection, rows)
 
     async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
         """Let rows run again `delay` seconds from now."""
@@ -242,15 +247,7 @@ class Inbox:
             )
 
     async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:
-        settled = await session.execute(self._mine(rows, values))
-        if settled.rowcount != len(rows):  # type: ignore[attr-defined]  # a DML's cursor result
-            raise LeaseLost("another worker has taken the event over")
-
-    def _mine(self, rows: Sequence[Claimed], values: Mapping[str, object]) -> Update:
-        """Update those of the rows that are still ours."""
-        table = self.table
-        mine = tuple_(table.c.id, table.c.token).in_([(row.id, row.token) for row in rows])
-        return update(table).where(mine, table.c.state == "pending").values(**values)
+        _all_ours(rows, await self._leases.end(await session.connection(), rows, values))
 
     async def redrive(self, ids: Collection[int] | None) -> int:
         """Let parked events run again from the first attempt, all of them if `ids` is None.
@@ -339,15 +336,9 @@ def read(receiver: RemoteReceiver, headers: Mapping[str, object], body: bytes) -
     return event
 
 
-def _done() -> dict[str, object]:
-    """Done rows stay to know a second copy by; their payload need not."""
-    return {
-        "state": "done",
-        "reason": None,
-        "headers": b"{}",
-        "body": b"",
-        "finished_at": database_now(),
-    }
+def _all_ours(rows: Sequence[Claimed], ours: Collection[int]) -> None:
+    if len(ours) != len(rows):
+        raise LeaseLost("another worker has taken the event over")
 
 
 def printable(value: str, limit: int = 2000) -> str:

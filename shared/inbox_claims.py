@@ -1,14 +1,16 @@
-"""Claims on the inbox: which rows may run now, found without looking at those that may not.
+"""Leases on the inbox: which rows may run now, found without looking at those that may not.
 
 A receiver that keeps the order runs the first unfinished row of each subject. Those are
 found by stepping from subject to subject through an index, so a million rows that are held
 behind a parked one cost a single step. Subjects take turns.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     CompoundSelect,
     FromClause,
@@ -25,9 +27,10 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    tuple_,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.remote import RemoteReceiver
@@ -71,18 +74,38 @@ _BEHIND = bindparam("behind", type_=Text())
 _LIMIT = bindparam("at_most", type_=Integer())
 _ATTEMPTS = bindparam("most_attempts", type_=Integer())
 _REASON = bindparam("no_report", type_=Text())
+_NAMED: BindParameter[Any] = bindparam("ids_and_tokens", expanding=True)
 
 
 class Leases:
-    """The statements that lease rows of one table, built once: that costs more than to run them."""
+    """What leases rows and ends leases: statements built once, for that costs more than a run."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, *, is_sqlite: bool) -> None:
         self._in_order = _lease(table, _in_order(table))
         self._heads = _lease(table, _heads(table))
+        self._is_sqlite = is_sqlite
+        self._leased = _leased(table)
+        self._done = self._leased.values(**_done())
+
+    async def finish(self, connection: AsyncConnection, rows: Sequence[Claimed]) -> frozenset[int]:
+        """Mark leased rows done; returns the ids of those that were still ours."""
+        if self._is_sqlite:
+            finished = await connection.execute(self._done, _named(rows))
+        else:
+            ids, tokens = [row.id for row in rows], [row.token for row in rows]
+            finished = await connection.exec_driver_sql(_DONE, (ids, tokens))
+        return frozenset(finished.scalars())
+
+    async def end(
+        self, connection: AsyncConnection, rows: Sequence[Claimed], values: Mapping[str, object]
+    ) -> frozenset[int]:
+        """Set what becomes of leased rows; returns the ids of those that were still ours."""
+        ended = await connection.execute(self._leased.values(**values), _named(rows))
+        return frozenset(ended.scalars())
 
     async def take(
         self,
-        session: AsyncSession,
+        connection: AsyncConnection,
         receiver: RemoteReceiver,
         behind: str,
         limit: int,
@@ -94,7 +117,7 @@ class Leases:
         subjects behind `behind`, and rows without a subject, which nothing holds up. A suspect
         that has had `attempts` is parked.
         """
-        leased = await session.execute(
+        leased = await connection.execute(
             self._heads if receiver.ordered else self._in_order,
             {
                 _RECEIVER.key: receiver.name,
@@ -105,6 +128,37 @@ class Leases:
             },
         )
         return sorted(leased, key=lambda row: row.subject or "")
+
+
+def _leased(table: Table) -> ReturningUpdate[Any]:
+    """Update those of the named rows that nobody else has taken over."""
+    ours = tuple_(table.c.id, table.c.token).in_(_NAMED)
+    return update(table).where(ours, table.c.state == "pending").returning(table.c.id)
+
+
+def _named(rows: Sequence[Claimed]) -> dict[str, list[tuple[int, int]]]:
+    return {_NAMED.key: [(row.id, row.token) for row in rows]}
+
+
+def _done() -> dict[str, object]:
+    """Done rows stay to know a second copy by; their payload need not."""
+    return {
+        "state": "done",
+        "reason": None,
+        "headers": b"{}",
+        "body": b"",
+        "finished_at": database_now(),
+    }
+
+
+# The same in one statement for any number of rows, so that it is prepared once.
+_DONE = """
+UPDATE inbox
+SET state = 'done', reason = NULL, headers = '{}', body = '', finished_at = clock_timestamp()
+FROM unnest($1::bigint[], $2::integer[]) AS leased (id, token)
+WHERE inbox.id = leased.id AND inbox.token = leased.token AND inbox.state = 'pending'
+RETURNING inbox.id
+"""
 
 
 def _in_order(table: Table) -> Select[Any]:

@@ -4,8 +4,10 @@ A worker is a part of a program; any number may run.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Coroutine, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +36,10 @@ CONCURRENCY = 8
 
 WITHOUT_SESSION = 8
 """So many times as many, if the receiver asks for no session: then it holds no connection."""
+
+
+GATHER_S = 0.01
+"""Longest that a free place waits for others, to be filled by one claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Worker:
         waiter = self._inbox.bell.waiter()
         most = self._concurrency * (1 if _asks_for_session(receiver) else WITHOUT_SESSION)
         # Half at a time, so that one half is claimed while the other runs.
-        at_once = most if _asks_for_session(receiver) else most // 2
+        at_once = max(most // 2, 1)
         room = asyncio.Semaphore(most)
         running: set[asyncio.Task[None]] = set()
         failures = 0
@@ -110,7 +116,7 @@ class Worker:
                 elif any(row.suspect for row in claimed):
                     await asyncio.wait(running)
                 elif len(running) >= most:
-                    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    await _room_for(at_once, running)
         finally:
             if running:
                 await asyncio.gather(*running, return_exceptions=True)
@@ -179,6 +185,19 @@ class Worker:
             await settling
         except (LeaseLost, DatabaseUnavailable) as error:
             log.warning("outcome not recorded", reason=str(error))
+
+
+async def _room_for(count: int, running: AbstractSet[asyncio.Task[None]]) -> None:
+    """Wait until so many of all that run are done, but not for long once the first one is.
+
+    A claim costs as much as several events; places must not stay empty for slow ones.
+    """
+    enough = len(running) - count
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GATHER_S):
+            while len(running) > enough:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _asks_for_session(receiver: RemoteReceiver) -> bool:
