@@ -10,13 +10,10 @@
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
-from typing import get_args
 
 import structlog
 import uvloop
 
-from services.catalog.api.dependencies import OwnDatabase, Reading
 from services.catalog.models import Product
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import SENDERS, Catalog
@@ -53,6 +50,8 @@ def _put(service: Catalog, state: str) -> None:
         viewed.disconnect(service.views.record, Product)
     if state == "counting":
         viewed.connect(_count, Product)
+        # Reading writes here.
+        service.database.reading = service.database.transaction  # type: ignore[method-assign]
 
 
 async def _count(event: Event[Product], session: Session) -> None:
@@ -60,21 +59,11 @@ async def _count(event: Event[Product], session: Session) -> None:
         await ViewRepository(session).record([event.snapshot])
 
 
-async def _committing(database: OwnDatabase) -> AsyncIterator[Session]:
-    """Stand for the session of a read where reading writes."""
-    async with database.transaction() as session:
-        yield session
-
-
 async def _serve(state: str, port: int, database_url: str, bus_url: str | None) -> None:
     service = catalog(database_url, bus_url)
     _put(service, state)
     roles: set[Role] = {"api", "relay"} if state == "relaying" else {"api"}
-    app = service.app(roles)
-    if state == "counting":
-        [reading] = get_args(Reading)[1:]
-        app.dependency_overrides[reading.dependency] = _committing
-    http = HttpServer(app, bind("127.0.0.1", port))
+    http = HttpServer(service.app(roles), bind("127.0.0.1", port))
     await run_parts([http, *service.parts(roles)])
 
 
