@@ -7,15 +7,18 @@ fields that they do not know.
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 
+@lru_cache(maxsize=128)  # one moment stands in every row and event of a transaction
 def rfc3339(value: datetime) -> str:
     """Format a moment as RFC 3339 in UTC: `2026-01-31T09:30:00.000000Z`."""
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    in_utc = value.astimezone(UTC).isoformat(timespec="microseconds")
+    return in_utc.removesuffix("+00:00") + "Z"
 
 
 Instant = Annotated[

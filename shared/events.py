@@ -10,7 +10,8 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
@@ -94,6 +95,29 @@ def exchange(sender_name: str) -> str:
     return f"{sender_name.partition('.')[0]}.events"
 
 
+class _Address(NamedTuple):
+    """What all events of a sender and a signal have in common."""
+
+    exchange: str
+    routing_key: str
+    headers: dict[str, str]
+    start: bytes
+    """The body's."""
+
+
+@cache
+def _address(sender_name: str, signal: str) -> _Address:
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-source": "/" + sender_name.partition(".")[0],
+        "ce-type": event_type(sender_name, signal),
+    }
+    start = to_json({"sender": sender_name, "signal": signal})
+    return _Address(
+        exchange(sender_name), routing_key(sender_name, signal), headers, start[:-1] + b","
+    )
+
+
 class Encoder:
     """Writes events as the messages that leave on the bus, from their `snapshot`s.
 
@@ -102,42 +126,42 @@ class Encoder:
     """
 
     def __init__(self) -> None:
-        self._contents: dict[UUID, tuple[dict[str, Any], bytes]] = {}
+        self._contents: dict[UUID, tuple[dict[str, Any], str, bytes]] = {}
 
     def encode(self, event: Event[Any]) -> Message:
         """Write one event; raise `TypeError` if it has no snapshot."""
         snapshot = event.snapshot
         if snapshot is None:
             raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
-        name = snapshot.sender_name
+        address = _address(snapshot.sender_name, event.signal)
+        subject, content = self._content(event, snapshot)
+        id_ = str(event.id)
         headers = {
-            "ce-specversion": "1.0",
-            "ce-id": str(event.id),
-            "ce-source": "/" + name.partition(".")[0],
-            "ce-type": event_type(name, event.signal),
-            "ce-subject": str(snapshot.subject),
+            **address.headers,
+            "ce-id": id_,
+            "ce-subject": subject,
             "ce-time": rfc3339(event.time),
         }
         if event.sequence is not None:
             headers["ce-subjectsequence"] = event.sequence
         if event.traceparent is not None:
             headers["traceparent"] = event.traceparent
-        start = to_json({"sender": name, "signal": event.signal})
         return Message(
-            id=headers["ce-id"],
-            exchange=exchange(name),
-            routing_key=routing_key(name, event.signal),
+            id=id_,
+            exchange=address.exchange,
+            routing_key=address.routing_key,
             headers=headers,
-            body=start[:-1] + b"," + self._content(event, snapshot)[1:],
+            body=address.start + content,
         )
 
-    def _content(self, event: Event[Any], snapshot: Contract) -> bytes:
+    def _content(self, event: Event[Any], snapshot: Contract) -> tuple[str, bytes]:
+        """Write the subject, and what the body says after its start."""
         content = _content(event, snapshot)
         known = self._contents.get(snapshot.subject)
         if known is not None and known[0] == content:
-            return known[1]
-        written = to_json(content)
-        self._contents[snapshot.subject] = content, written
+            return known[1:]
+        written = str(snapshot.subject), to_json(content)[1:]
+        self._contents[snapshot.subject] = content, *written
         return written
 
 

@@ -14,8 +14,6 @@ class Snapshots:
     def __init__(self, public_url: str) -> None:
         self._base = public_url.rstrip("/")
 
-    # `model_construct` skips the validation of values that come from typed columns.
-
     def product(
         self, product: models.Product, categories: Iterable[UUID] | None = None
     ) -> contracts.Product:
@@ -25,7 +23,7 @@ class Snapshots:
         """
         if categories is None:
             categories = (category.id for category in product.categories)
-        return contracts.Product.model_construct(
+        return contracts.Product(
             id=product.id,
             url=self.product_url(product.id),
             sku=product.sku,
@@ -34,9 +32,7 @@ class Snapshots:
             price=product.price,
             currency=product.currency,
             categories=tuple(categories),
-            images=tuple(
-                contracts.Picture.model_construct(**self._fields(image)) for image in product.images
-            ),
+            images=tuple(contracts.Picture(**self._fields(image)) for image in product.images),
             version=product.version,
             created_at=product.created_at,
             updated_at=product.updated_at,
@@ -44,12 +40,12 @@ class Snapshots:
 
     def image(self, image: models.Image) -> contracts.Image:
         """Copy an image; it names its product."""
-        return contracts.Image.model_construct(product_id=image.product_id, **self._fields(image))
+        return contracts.Image(product_id=image.product_id, **self._fields(image))
 
     @staticmethod
     def category(category: models.Category) -> contracts.Category:
         """Copy a category."""
-        return contracts.Category.model_construct(
+        return contracts.Category(
             id=category.id,
             name=category.name,
             slug=category.slug,
@@ -79,7 +75,7 @@ class Snapshots:
             "width": image.width,
             "height": image.height,
             "bytes": image.bytes,
-            "variants": tuple(contracts.Variant.model_construct(**each) for each in image.variants),
+            "variants": tuple(contracts.Variant(**each) for each in image.variants),
             "position": image.position,
             "alt": image.alt,
         }
