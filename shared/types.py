@@ -55,6 +55,8 @@ def _clock_sqlite(element: _Clock, compiler: Any, **options: Any) -> str:
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
 
 
-def database_now(seconds: float = 0.0) -> ColumnElement[datetime]:
+def database_now(seconds: float | ColumnElement[float] = 0.0) -> ColumnElement[datetime]:
     """The moment `seconds` from now by the database's clock."""
-    return _Clock(bindparam(None, float(seconds), type_=Float()))
+    if not isinstance(seconds, ColumnElement):
+        seconds = bindparam(None, float(seconds), type_=Float())
+    return _Clock(seconds)

@@ -1,5 +1,7 @@
 """An SMTP server that accepts everything and keeps nothing, quick enough not to be measured.
 
+It takes commands in groups (RFC 2920) and says so, as every common server does.
+
 python -m benchmarks.peers.smtp_sink PORT
 """
 
@@ -39,6 +41,8 @@ class Sink(asyncio.Protocol):
         if command == b"DATA":
             self._content = True
             return b"354 go on\r\n"
+        if command == b"EHLO":
+            return b"250-sink\r\n250 PIPELINING\r\n"
         return b"221 bye\r\n" if command == b"QUIT" else b"250 sink\r\n"
 
 

@@ -93,7 +93,8 @@ async def _by_hand(service: Notifier, port: int, count: int) -> Reading:
     watch = Stopwatch()
     async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as smtp:
         for each in due:
-            await smtp.send_message(composer.compose(each))
+            envelope = composer.compose(each)
+            await smtp.sendmail(envelope.sender, envelope.recipient, envelope.content)
     return watch.read(count)
 
 
@@ -105,7 +106,8 @@ ROW = Row(
         Goal("mail worker", "aiosmtplib by hand", 0.9),
         Goal("mail worker", "Django send_mail", 5),
     ),
-    notes="The worker and the hand compose the same emails, text and HTML; the worker also"
-    " leases them and records each outcome before the next. Django sends a fixed text, and"
+    notes="The worker and the hand compose the same emails, text and HTML, by the same composer;"
+    " the worker also leases them and records the outcome of each. The server offers pipelining,"
+    " as the common ones do; aiosmtplib makes no use of it. Django sends a fixed text, and"
     " connects for each.",
 )

@@ -1,13 +1,18 @@
 """The composer: makes the email of a notification."""
 
 from decimal import Decimal
-from email.message import EmailMessage
 from email.utils import parseaddr
-from typing import Any
+from functools import lru_cache
 
 from services.notifier.emails import NewProductEmail, PriceDropEmail, render
+from services.notifier.mail_envelope import Envelope
+from services.notifier.mail_letter import Addressee, Letter
+from services.notifier.models import Topic
 from services.notifier.repositories.outgoing import Due
 from shared import contracts
+
+_LETTERS = 16
+"""So many events' letters are kept; the emails of one event mostly go out together."""
 
 
 class Composer:
@@ -17,20 +22,27 @@ class Composer:
         self._mail_from = mail_from
         self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
         self._public_url = public_url
+        self._letter = lru_cache(_LETTERS)(self._write)
 
-    def compose(self, due: Due) -> EmailMessage:
+    def compose(self, due: Due) -> Envelope:
         """Raises MailRefused, or ValueError if what is stored cannot be read."""
-        product = contracts.Product.model_validate_json(due.product)
-        common: dict[str, Any] = {
-            "product": product,
-            "mail_from": self._mail_from,
-            "recipient": due.email,
-            "message_id": f"<{due.event_id}.{due.subscription_id}@{self._domain}>",
-            "date": due.created_at,
-            "unsubscribe_url": f"{self._public_url}/unsubscribe/{due.unsubscribe_token}",
-        }
-        if due.topic == "new_product" or due.old_price is None:
-            return render(NewProductEmail(**common))
+        addressee = Addressee(
+            recipient=due.email,
+            message_id=f"<{due.event_id}.{due.subscription_id}@{self._domain}>",
+            date=due.created_at,
+            unsubscribe_url=f"{self._public_url}/unsubscribe/{due.unsubscribe_token}",
+        )
+        return self._letter(due.topic, due.product, due.old_price).to(addressee)
+
+    def _write(self, topic: Topic, snapshot: str, old_price: str | None) -> Letter:
+        product = contracts.Product.model_validate_json(snapshot)
+        if topic == "new_product" or old_price is None:
+            return render(NewProductEmail(product=product, mail_from=self._mail_from))
         return render(
-            PriceDropEmail(**common, old_price=Decimal(due.old_price), new_price=product.price)
+            PriceDropEmail(
+                product=product,
+                mail_from=self._mail_from,
+                old_price=Decimal(old_price),
+                new_price=product.price,
+            )
         )

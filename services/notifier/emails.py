@@ -1,14 +1,12 @@
 """The emails about products: what they say and how they look."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from email import policy
 from email.header import Header
 from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import Policy
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,19 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from services.notifier.email_text import fitted, one_line, paragraphs
 from services.notifier.mail_errors import MailRefused
+from services.notifier.mail_letter import RECIPIENT, UNSUBSCRIBE, Letter
 from shared import contracts
 
 SUBJECT_LENGTH = 150
 SUMMARY_LENGTH = 400
 # Pixels; what the layout leaves of its 600 after the padding.
 IMAGE_WIDTH = 536
-
-
-class _VerbatimHeader(UnstructuredHeader, BaseHeader):
-    """A header that is never folded nor encoded: readers take a URL in it to the letter."""
-
-    def fold(self, *, policy: Policy) -> str:
-        return f"{self.name}: {self}{policy.linesep}"
 
 
 class _SubjectHeader(UnstructuredHeader, BaseHeader):
@@ -45,7 +37,6 @@ class _SubjectHeader(UnstructuredHeader, BaseHeader):
 
 _HEADERS = HeaderRegistry()
 _HEADERS.map_to_type("subject", _SubjectHeader)
-_HEADERS.map_to_type("list-unsubscribe", _VerbatimHeader)
 _POLICY = policy.default.clone(header_factory=_HEADERS)
 
 
@@ -53,18 +44,11 @@ _POLICY = policy.default.clone(header_factory=_HEADERS)
 class ProductEmail:
     """What every email about a product is made from.
 
-    `mail_from` is a mailbox (`Heliograph <news@example.org>`), `recipient` a plain address.
-    `message_id` (`<unique@domain>`) and `date` name this email: whoever sends it again passes
-    the same ones, so that mail programs know the second copy. `unsubscribe_url` answers GET
-    with a page and POST at once (RFC 8058).
+    `mail_from` is a mailbox (`Heliograph <news@example.org>`).
     """
 
     product: contracts.Product
     mail_from: str
-    recipient: str
-    message_id: str
-    date: datetime
-    unsubscribe_url: str
 
     template: ClassVar[str]
 
@@ -109,42 +93,22 @@ class Picture(NamedTuple):
     alt: str
 
 
-def render(email: ProductEmail) -> EmailMessage:
-    """The email as a message: headers, a text part and an HTML part that say the same.
+def render(email: ProductEmail) -> Letter:
+    """Write the email, but for what each recipient has for itself.
 
     Nothing that a product's author writes can add a header, a tag or a line to the subject.
-    Raises MailRefused if an address, the Message-ID or the unsubscribe URL cannot stand in a
-    header.
+    Raises MailRefused if `mail_from` cannot stand in a header.
     """
-    message = EmailMessage(policy=_POLICY)
+    head = EmailMessage(policy=_POLICY)
     try:
-        for name, value in _headers(email).items():
-            message[name] = value
+        head["From"] = email.mail_from
+        head["Subject"] = email.subject
     except ValueError as error:
         raise MailRefused(str(error)) from error
     context = _context(email)
-    # Quoted-printable keeps lines short and seven bits wide, so no server alters them.
     text = _TEMPLATES.get_template(f"{email.template}.txt.j2").render(context)
-    message.set_content(text, cte="quoted-printable")
     html = _TEMPLATES.get_template(f"{email.template}.html.j2").render(context)
-    message.add_alternative(html, subtype="html", cte="quoted-printable")
-    return message
-
-
-def _headers(email: ProductEmail) -> dict[str, str]:
-    url = email.unsubscribe_url
-    if not (url.isascii() and url.isprintable()) or " " in url or ">" in url:
-        raise ValueError("the unsubscribe URL is not a URL")
-    return {
-        "From": email.mail_from,
-        "To": email.recipient,
-        "Subject": email.subject,
-        "Date": format_datetime(email.date),
-        "Message-ID": email.message_id,
-        "List-Unsubscribe": f"<{url}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        "Auto-Submitted": "auto-generated",
-    }
+    return Letter(head, text, html)
 
 
 def price(amount: Decimal, currency: str) -> str:
@@ -156,6 +120,8 @@ def _context(email: ProductEmail) -> dict[str, Any]:
     product = email.product
     return {
         "email": email,
+        "recipient": RECIPIENT,
+        "unsubscribe_url": UNSUBSCRIBE,
         "subject": email.subject,
         "name": one_line(product.name),
         "url": one_line(product.url),
@@ -171,8 +137,8 @@ def _picture(image: contracts.Picture, name: str) -> Picture:
     base = image.url.removesuffix(image.key)
     for variant in image.variants:
         if variant.name == "thumbnail" and base != image.url:
-            return Picture(base + variant.key, min(variant.width, IMAGE_WIDTH), alt)
-    return Picture(image.url, min(image.width, IMAGE_WIDTH), alt)
+            return Picture(one_line(base + variant.key), min(variant.width, IMAGE_WIDTH), alt)
+    return Picture(one_line(image.url), min(image.width, IMAGE_WIDTH), alt)
 
 
 _TEMPLATES = Environment(

@@ -4,7 +4,8 @@ import asyncio
 import os
 import tempfile
 from datetime import UTC
-from email.message import EmailMessage
+from email import policy
+from email.parser import BytesHeaderParser
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from pathlib import Path
@@ -28,10 +29,9 @@ class FileMailer:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    async def send(self, message: EmailMessage, recipient: str) -> None:
-        envelope = Envelope.of(message, recipient)
+    async def send(self, envelope: Envelope) -> None:
         try:
-            await asyncio.to_thread(self._write, _file_name(message), envelope.content)
+            await asyncio.to_thread(self._write, _file_name(envelope.content), envelope.content)
         except OSError as error:
             raise MailDeferred(f"cannot write the email: {error}") from error
 
@@ -62,10 +62,11 @@ class FileMailer:
                 raise
 
 
-def _file_name(message: EmailMessage) -> str:
-    date = message["Date"]
+def _file_name(content: bytes) -> str:
+    headers = BytesHeaderParser(policy=policy.default).parsebytes(content)
+    date = headers["Date"]
     time = f"{parsedate_to_datetime(date).astimezone(UTC):%Y%m%dT%H%M%SZ}-" if date else ""
-    message_id = str(message["Message-ID"] or sha256(message.as_bytes()).hexdigest())
+    message_id = str(headers["Message-ID"] or sha256(content).hexdigest())
     name = quote(message_id.strip("<>"), safe="@")
     if len(name) > _LONGEST_NAME:
         name = sha256(name.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -22,24 +22,30 @@ class MailLease:
 
     def __init__(self, outgoing: Outgoing, emails: Sequence[Due], until: float) -> None:
         self._outgoing = outgoing
-        self._open = {each.id: each for each in emails}
+        self._waiting = {each.id: each for each in emails}
+        self._begun: dict[int, Due] = {}
         self._until = until
 
     def __bool__(self) -> bool:
-        return bool(self._open)
+        return bool(self._waiting)
 
     @property
     def held(self) -> bool:
         """Whether no other worker can have taken the emails over."""
         return time.monotonic() < self._until
 
-    def next(self) -> Due | None:
+    def begin(self) -> Due | None:
         """An email to be sent now; None if none is left that is surely ours."""
-        return next(iter(self._open.values()), None) if self.held else None
+        if not self._waiting or not self.held:
+            return None
+        email = self._waiting.pop(next(iter(self._waiting)))
+        self._begun[email.id] = email
+        return email
 
-    def close(self, email: Due) -> None:
-        """The email is sent or settled: it is neither renewed nor handed back."""
-        self._open.pop(email.id, None)
+    def settled(self, emails: Iterable[Due]) -> None:
+        """What became of them is recorded: they are not renewed any more."""
+        for each in emails:
+            self._begun.pop(each.id, None)
 
     async def renew(self) -> None:
         """Renew until cancelled; while the database is away the lease runs out."""
@@ -47,26 +53,27 @@ class MailLease:
             await asyncio.sleep(LEASE_S / 3)
             until = time.monotonic() + LEASE_S
             try:
-                ours = await self._outgoing.renew(list(self._open.values()))
+                ours = await self._outgoing.renew([*self._waiting.values(), *self._begun.values()])
             except DatabaseUnavailable as error:
                 log.warning("lease not renewed", reason=str(error))
                 continue
-            self._open = {key: each for key, each in self._open.items() if key in ours}
+            self._waiting = {key: each for key, each in self._waiting.items() if key in ours}
             self._until = until
 
     async def hand_back(self) -> None:
-        """Let others have at once what was not sent; without the database the lease ends."""
-        if not self._open:
+        """Let others have at once what was not begun; without the database the lease ends."""
+        waiting, self._waiting = self._waiting, {}
+        if not waiting:
             return
         try:
-            await self._outgoing.hand_back(self._open.values())
+            await self._outgoing.hand_back(waiting.values())
         except DatabaseUnavailable as error:
             log.warning("emails not handed back", reason=str(error))
 
 
 @asynccontextmanager
 async def mail_lease(outgoing: Outgoing, limit: int) -> AsyncIterator[MailLease]:
-    """Claim up to `limit` emails that are due; hand back what was not sent."""
+    """Claim up to `limit` emails that are due; hand back what was not begun."""
     # Counted from before the claim: the database's lease never ends earlier.
     until = time.monotonic() + LEASE_S
     lease = MailLease(outgoing, await outgoing.claim(limit), until)

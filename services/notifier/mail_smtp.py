@@ -6,12 +6,13 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.message import EmailMessage
+from typing import cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from services.notifier.mail_connection import Answer, SmtpConnection
 from services.notifier.mail_envelope import Envelope
-from services.notifier.mail_errors import MailDeferred, MailRefused
+from services.notifier.mail_errors import MailDeferred, MailError, MailRefused
 from shared.crash import crash_point
 
 CONNECT_SECONDS = 10.0
@@ -19,8 +20,8 @@ COMMAND_SECONDS = 30.0
 # Servers and firewalls forget an idle connection without a word, some after one minute.
 IDLE_SECONDS = 30.0
 
-# RFC 5321 4.2.1: the ranges of negative answers.
-_TRANSIENT, _PERMANENT, _INVALID = 400, 500, 600
+CONNECTIONS = 3
+"""As many as the strictest of the large providers lets one sender have at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class SmtpServer:
 
 
 class SmtpMailer:
-    """Hands emails to an SMTP server over one kept connection, one at a time.
+    """Hands emails to an SMTP server over a few kept connections, one email each at a time.
 
-    The connection is opened by the first email, and again when it broke or was idle for
-    longer than `idle_seconds`; every command has a deadline. A 5xx answer to the recipient or
-    the content raises MailRefused. One to the greeting, the login or the sender says
+    A connection is opened when an email finds none free, and again when it broke or was idle
+    for longer than `idle_seconds`; every command has a deadline. A 5xx answer to the recipient
+    or the content raises MailRefused. One to the greeting, the login or the sender says
     something about our settings and nothing about this email: it raises MailDeferred.
     """
 
@@ -52,6 +53,7 @@ class SmtpMailer:
         self,
         server: SmtpServer,
         *,
+        connections: int = CONNECTIONS,
         connect_seconds: float = CONNECT_SECONDS,
         command_seconds: float = COMMAND_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
@@ -60,51 +62,49 @@ class SmtpMailer:
         self._connect_seconds = connect_seconds
         self._command_seconds = command_seconds
         self._idle_seconds = idle_seconds
-        self._lock = asyncio.Lock()
-        self._smtp: SMTP | None = None
-        self._used_at = 0.0
+        self._free = asyncio.Semaphore(connections)
+        self._idle: list[tuple[float, SmtpConnection]] = []
+        """By the time they were last used; the last was used last."""
 
-    async def send(self, message: EmailMessage, recipient: str) -> None:
-        envelope = Envelope.of(message, recipient)
-        async with self._lock:
-            with self._mail_errors():
-                smtp = await self._ready()
-                await smtp.mail(envelope.sender)
-            with self._mail_errors(final=True):
-                await smtp.rcpt(envelope.recipient)
-            crash_point("mail.before_data")
-            # The library does not tell a loss before the content from one after it, so each
-            # counts as uncertain.
-            with self._mail_errors(final=True, uncertain=True):
-                await smtp.data(envelope.content)
-            crash_point("mail.after_250")
-            self._used_at = time.monotonic()
+    async def send(self, envelope: Envelope) -> None:
+        async with self._free:
+            with _deferring():
+                connection, opened = await self._open(envelope)
+            try:
+                await _raise_refusal(connection, *opened)
+                crash_point("mail.before_data")
+                await _hand_over(connection, envelope.content)
+                crash_point("mail.after_250")
+            finally:
+                self._keep(connection)
 
     async def check(self) -> None:
         """Connect unless connected; an open connection is taken at its word."""
-        async with self._lock:
-            if self._smtp is None or not self._smtp.is_connected:
-                with self._mail_errors():
-                    await self._connect()
+        async with self._free:
+            with _deferring():
+                self._keep(self._kept() or await self._connect())
 
     async def close(self) -> None:
-        async with self._lock:
-            if self._smtp is not None and self._smtp.is_connected:
-                with contextlib.suppress(SMTPException, OSError):
-                    await self._smtp.quit(timeout=self._connect_seconds)
-            self._drop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._connect_seconds):
+                while connection := self._kept():
+                    await connection.quit()
 
-    async def _ready(self) -> SMTP:
-        """A connection without an open envelope."""
-        if self._smtp is not None and time.monotonic() - self._used_at < self._idle_seconds:
-            # RSET clears what a refused email left behind, and shows whether anyone is there.
-            with contextlib.suppress(SMTPException, OSError):
-                await self._smtp.rset()
-                return self._smtp
-        return await self._connect()
+    async def _open(self, envelope: Envelope) -> tuple[SmtpConnection, list[Answer]]:
+        """A connection, and what the server said there to all that comes before the content."""
+        commands = (
+            f"MAIL FROM:<{envelope.sender}>\r\n".encode(),
+            f"RCPT TO:<{envelope.recipient}>\r\n".encode(),
+            b"DATA\r\n",
+        )
+        if connection := self._kept():
+            # One that broke while it was idle shows it now; nothing of the email was sent.
+            with contextlib.suppress(OSError):
+                return connection, await connection.ask(*commands)
+        connection = await self._connect()
+        return connection, await connection.ask(*commands)
 
-    async def _connect(self) -> SMTP:
-        self._drop()
+    async def _connect(self) -> SmtpConnection:
         smtp = SMTP(
             hostname=self._server.host,
             port=self._server.port,
@@ -116,36 +116,79 @@ class SmtpMailer:
             use_tls=self._server.tls,
             start_tls=self._server.starttls,
         )
-        await smtp.connect(timeout=self._connect_seconds)
-        self._smtp, self._used_at = smtp, time.monotonic()
-        return smtp
-
-    def _drop(self) -> None:
-        if self._smtp is not None:
-            self._smtp.close()
-            self._smtp = None
-
-    @contextlib.contextmanager
-    def _mail_errors(self, *, final: bool = False, uncertain: bool = False) -> Iterator[None]:
-        """Raise the library's errors as ours; drop the connection unless it still is in step.
-
-        `final`: a 5xx answer is about this email, for good. `uncertain`: without an answer
-        nobody knows whether the email was accepted.
-        """
         try:
-            yield
-        except SMTPResponseException as error:
-            reason = f"{error.code} {error.message}"
-            if _PERMANENT <= error.code < _INVALID and final:
-                raise MailRefused(reason) from error
-            if _TRANSIENT <= error.code < _INVALID:
-                raise MailDeferred(reason) from error
-            self._drop()
-            raise MailDeferred(f"not an answer: {reason}", uncertain=uncertain) from error
-        except (SMTPException, OSError) as error:
-            self._drop()
-            raise MailDeferred(str(error), uncertain=uncertain) from error
+            await smtp.connect(timeout=self._connect_seconds)
+            if smtp.is_ehlo_or_helo_needed:
+                await smtp.ehlo()
         except BaseException:
-            # Cancelled in mid-command: the next answer would be taken for another's.
-            self._drop()
+            smtp.close()
             raise
+        return SmtpConnection(
+            cast("asyncio.Transport", smtp.transport),
+            pipelining=smtp.supports_extension("pipelining"),
+            seconds=self._command_seconds,
+        )
+
+    def _kept(self) -> SmtpConnection | None:
+        """Take the connection that was used last; those idle for too long are ended."""
+        while self._idle:
+            used_at, connection = self._idle.pop()
+            if time.monotonic() - used_at < self._idle_seconds:
+                if not connection.closed:
+                    return connection
+            else:
+                connection.close()
+        return None
+
+    def _keep(self, connection: SmtpConnection) -> None:
+        if not connection.closed:
+            self._idle.append((time.monotonic(), connection))
+
+
+async def _raise_refusal(
+    connection: SmtpConnection, mail: Answer, rcpt: Answer, data: Answer
+) -> None:
+    """Raise what was said against the email, if anything was, and be ready for the next."""
+    if not mail.positive:
+        refusal: MailError = MailDeferred(str(mail))
+    elif not rcpt.positive:
+        refusal = _refusal(rcpt)
+    elif not data.go_on:
+        refusal = _refusal(data)
+    else:
+        return
+    if data.go_on:
+        # It waits for a content, and whatever came would be one (RFC 2920 3.1).
+        connection.close()
+    else:
+        with contextlib.suppress(OSError):
+            await connection.ask(b"RSET\r\n")
+    raise refusal
+
+
+async def _hand_over(connection: SmtpConnection, content: bytes) -> None:
+    # RFC 5321 4.5.2: a dot that begins a line is doubled, one alone ends the content.
+    lines = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..").removeprefix(b"\r\n")
+    with _deferring(uncertain=True):
+        [taken] = await connection.ask(lines + b".\r\n")
+    if taken.positive:
+        return
+    if not (taken.transient or taken.permanent):
+        connection.close()
+        raise MailDeferred(f"not an answer: {taken}", uncertain=True)
+    raise _refusal(taken)
+
+
+def _refusal(answer: Answer) -> MailError:
+    return (MailRefused if answer.permanent else MailDeferred)(str(answer))
+
+
+@contextlib.contextmanager
+def _deferring(*, uncertain: bool = False) -> Iterator[None]:
+    """Raise whatever can go wrong with a connection as MailDeferred."""
+    try:
+        yield
+    except SMTPResponseException as error:
+        raise MailDeferred(f"{error.code} {error.message}", uncertain=uncertain) from error
+    except (SMTPException, OSError) as error:
+        raise MailDeferred(str(error), uncertain=uncertain) from error

@@ -1,16 +1,15 @@
 """The mail worker: sends the emails that are due and records what became of them."""
 
 import asyncio
-from collections.abc import Callable
-from email.message import EmailMessage
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from services.notifier.composer import Composer
 from services.notifier.mail_lease import MailLease, mail_lease
-from services.notifier.mailer import MailDeferred, Mailer, MailRefused
-from services.notifier.models import State
-from services.notifier.repositories.outgoing import Due, Outgoing
+from services.notifier.mail_smtp import CONNECTIONS
+from services.notifier.mailer import Envelope, MailDeferred, Mailer, MailRefused
+from services.notifier.repositories.outgoing import Due, Outcome, Outgoing
 from shared.errors import DatabaseUnavailable
 from shared.stopping import stopped_within
 from shared.wakeup import Bell
@@ -18,7 +17,13 @@ from shared.worker import Retries
 
 log = structlog.stdlib.get_logger(__name__)
 
-BATCH = 20
+BATCH = 50
+"""Emails claimed at a time."""
+
+SIDE_BY_SIDE = 8
+"""Emails that one worker may have begun and not recorded; no more than `CONNECTIONS` of them
+are being sent, while the others are recorded together."""
+
 POLL_S = 0.5
 """Longest wait for a ring; emails whose next attempt is due are found by it too."""
 
@@ -32,10 +37,11 @@ RETRIES = Retries(first=1.0, longest=300.0)
 
 
 class MailWorker:
-    """Sends one email after the other; any number of workers may run.
+    """Sends emails, a few side by side; any number of workers may run.
 
     An email is sent twice only if this process, its lease, the connection or the database
-    fails between the mail server's answer and the record of it.
+    fails between the mail server's answer and the record of it. That can happen to as many
+    emails at once as are under way: `SIDE_BY_SIDE`.
     """
 
     name = "mail"
@@ -54,6 +60,9 @@ class MailWorker:
         self._composer = composer
         self._bell = bell
         self._on_outcome = on_outcome
+        self._sending = asyncio.Semaphore(CONNECTIONS)
+        self._outcomes: list[Outcome] = []
+        self._recording = asyncio.Lock()
         self.trouble: str | None = None
         """Why emails wait right now; None if they go out."""
 
@@ -84,28 +93,48 @@ class MailWorker:
         """Send what is due, up to a batch; False if nothing was."""
         async with mail_lease(self._outgoing, BATCH) as lease:
             found = bool(lease)
-            while not stopping.is_set() and (due := lease.next()):
-                await self._send(due, lease)
+            senders = [self._send_some(lease, stopping) for _ in range(SIDE_BY_SIDE)]
+            # Each finishes what it has begun, whatever becomes of the others.
+            for end in await asyncio.gather(*senders, return_exceptions=True):
+                if end is not None:
+                    raise end
         return found
 
-    async def _send(self, due: Due, lease: MailLease) -> None:
-        if due.unsubscribe_token is None:
-            await self._settle(due, lease, "cancelled", "the subscription ended")
-            return
+    async def _send_some(self, lease: MailLease, stopping: asyncio.Event) -> None:
         try:
-            await self._mailer.send(self._compose(due), due.email)
-        except MailRefused as error:
-            await self._settle(due, lease, "failed", error.reason)
-        except MailDeferred as error:
-            await self._outgoing.retry(due, error.reason, RETRIES.delay(due.attempts))
-            lease.close(due)
-            self._on_outcome("deferred")
-            # Is it this email only, or the server? If the server, all others wait.
-            await self._mailer.check()
-        else:
-            await self._settle(due, lease, "sent")
+            while not stopping.is_set() and await self._send_one(lease):
+                pass
+        except Exception:
+            await lease.hand_back()
+            raise
 
-    def _compose(self, due: Due) -> EmailMessage:
+    async def _send_one(self, lease: MailLease) -> bool:
+        """Send an email and record it; False if there was none."""
+        async with self._sending:
+            due = lease.begin()
+            if due is None:
+                return False
+            outcome = await self._send(due)
+            if outcome.state == "pending":
+                await self._record(outcome, lease)
+                # Is it this email only, or the server? If the server, all others wait.
+                await self._mailer.check()
+                return True
+        await self._record(outcome, lease)
+        return True
+
+    async def _send(self, due: Due) -> Outcome:
+        if due.unsubscribe_token is None:
+            return Outcome(due, "cancelled", "the subscription ended")
+        try:
+            await self._mailer.send(self._compose(due))
+        except MailRefused as error:
+            return Outcome(due, "failed", error.reason)
+        except MailDeferred as error:
+            return Outcome(due, "pending", error.reason, RETRIES.delay(due.attempts + 1))
+        return Outcome(due, "sent")
+
+    def _compose(self, due: Due) -> Envelope:
         try:
             return self._composer.compose(due)
         except MailRefused:
@@ -115,18 +144,26 @@ class MailWorker:
             log.exception("an email cannot be composed", notification=due.id)
             raise MailRefused(f"cannot be composed: {error}") from error
 
-    async def _settle(
-        self, due: Due, lease: MailLease, state: State, reason: str | None = None
-    ) -> None:
-        """Record the outcome, and hold on while the database is away: it cannot be undone."""
-        lease.close(due)
+    async def _record(self, outcome: Outcome, lease: MailLease) -> None:
+        """Return when the outcome is recorded; those that wait meanwhile go together."""
+        self._outcomes.append(outcome)
+        async with self._recording:
+            if outcome not in self._outcomes:
+                return  # it went with the one before
+            outcomes, self._outcomes = self._outcomes, []
+            await self._write(outcomes, lease)
+        lease.settled(each.email for each in outcomes)
+        for each in outcomes:
+            self._on_outcome("deferred" if each.state == "pending" else each.state)
+
+    async def _write(self, outcomes: Sequence[Outcome], lease: MailLease) -> None:
+        """Hold on while the database is away: what was sent cannot be undone."""
         while True:
             try:
-                await self._outgoing.settle(due, state, reason)
+                await self._outgoing.record(outcomes)
             except DatabaseUnavailable:
                 if not lease.held:
                     raise
                 await asyncio.sleep(RECORD_S)
             else:
-                self._on_outcome(state)
                 return

@@ -15,6 +15,7 @@ from services.notifier.mail_smtp import SmtpMailer, SmtpServer
 
 __all__ = [
     "Delivery",
+    "Envelope",
     "FileMailer",
     "MailDeferred",
     "MailError",
@@ -34,8 +35,8 @@ _STARTTLS = {"required": True, "offered": None, "never": False}
 class Mailer(Protocol):
     """Sends emails, one recipient an envelope. Safe to share between tasks of one loop."""
 
-    async def send(self, message: EmailMessage, recipient: str) -> None:
-        """Hand over `message` for `recipient`; returning means it was accepted.
+    async def send(self, envelope: Envelope) -> None:
+        """Hand over the email; returning means it was accepted.
 
         Raises MailRefused if it never will be, MailDeferred if it may be another time.
         """
@@ -58,7 +59,7 @@ class Delivery:
 class MemoryMailer:
     """Keeps what it sent in `sent`, oldest first.
 
-    It writes and reads each email as the other mailers do. A recipient in `failures` raises
+    It reads each email as its recipient's program does. A recipient in `failures` raises
     the error kept there instead.
     """
 
@@ -66,8 +67,7 @@ class MemoryMailer:
         self.sent: list[Delivery] = []
         self.failures: dict[str, MailError] = {}
 
-    async def send(self, message: EmailMessage, recipient: str) -> None:
-        envelope = Envelope.of(message, recipient)
+    async def send(self, envelope: Envelope) -> None:
         if failure := self.failures.get(envelope.recipient):
             raise failure
         received = BytesParser(EmailMessage, policy=policy.default).parsebytes(envelope.content)

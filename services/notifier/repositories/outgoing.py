@@ -1,12 +1,12 @@
 """Outgoing emails: the notifications that mail workers share among them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, select, tuple_, update
+from sqlalchemy import Float, Table, Text, and_, bindparam, case, select, tuple_, update
 
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 from shared.database import Database
@@ -31,6 +31,7 @@ class Due:
     id: int
     token: int
     attempts: int
+    """Those before this one."""
     email: str
     event_id: UUID
     subscription_id: UUID
@@ -42,6 +43,61 @@ class Due:
     """None if the subscription has ended: the email is no longer wanted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an email; one that is `pending` is to be tried again in `delay` seconds."""
+
+    email: Due
+    state: State
+    reason: str | None = None
+    delay: float = 0.0
+
+
+# The table, because the ORM's own UPDATE costs as much again as the database's.
+_table = cast("Table", Notification.__table__)
+_columns = _table.c
+
+_DUE = (
+    select(
+        _columns.id,
+        _columns.token,
+        _columns.attempts,
+        _columns.email,
+        _columns.event_id,
+        _columns.subscription_id,
+        _columns.created_at,
+        Occasion.topic,
+        Occasion.product,
+        Occasion.old_price,
+        Subscription.token.label("unsubscribe_token"),
+    )
+    .join(Occasion, Occasion.event_id == _columns.event_id)
+    .outerjoin(
+        Subscription,
+        and_(Subscription.id == _columns.subscription_id, Subscription.wish.is_not(None)),
+    )
+    .order_by(_columns.id)
+)
+
+_new_state = bindparam("new_state", type_=Text())
+_too_old = and_(_new_state == "pending", _columns.created_at < database_now(-GIVE_UP_S))
+_RECORD = (
+    update(_table)
+    .where(
+        _columns.id == bindparam("mine"),
+        _columns.token == bindparam("my_token"),
+        _columns.state == "pending",
+    )
+    .values(
+        state=case((_too_old, "failed"), else_=_new_state),
+        attempts=_columns.attempts + case((_new_state == "cancelled", 0), else_=1),
+        reason=bindparam("new_reason"),
+        due_at=database_now(bindparam("delay", type_=Float())),
+        sent_at=case((_new_state == "sent", database_now())),
+    )
+)
+
+
 class Outgoing:
     """The emails of one service that wait; each call is a transaction of its own."""
 
@@ -49,88 +105,66 @@ class Outgoing:
         self._database = database
 
     async def claim(self, limit: int) -> list[Due]:
-        """Lease up to `limit` emails that are due, and count the attempt."""
+        """Lease up to `limit` emails that are due."""
         chosen = (
-            select(Notification.id)
-            .where(Notification.state == "pending", Notification.due_at <= database_now())
-            .order_by(Notification.due_at, Notification.id)
+            select(_columns.id)
+            .where(_columns.state == "pending", _columns.due_at <= database_now())
+            .order_by(_columns.due_at, _columns.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
             .cte("chosen")
         )
         async with self._database.transaction() as session:
             claimed = await session.scalars(
-                update(Notification)
-                .where(Notification.id.in_(select(chosen.c.id)))
-                .values(
-                    attempts=Notification.attempts + 1,
-                    token=Notification.token + 1,
-                    due_at=database_now(LEASE_S),
-                )
-                .returning(Notification.id)
+                update(_table)
+                .where(_columns.id.in_(select(chosen.c.id)))
+                .values(token=_columns.token + 1, due_at=database_now(LEASE_S))
+                .returning(_columns.id)
             )
-            rows = await session.execute(
-                select(
-                    Notification.id,
-                    Notification.token,
-                    Notification.attempts,
-                    Notification.email,
-                    Notification.event_id,
-                    Notification.subscription_id,
-                    Notification.created_at,
-                    Occasion.topic,
-                    Occasion.product,
-                    Occasion.old_price,
-                    Subscription.token.label("unsubscribe_token"),
-                )
-                .join(Occasion, Occasion.event_id == Notification.event_id)
-                .outerjoin(
-                    Subscription,
-                    (Subscription.id == Notification.subscription_id)
-                    & Subscription.wish.is_not(None),
-                )
-                .where(Notification.id.in_(claimed.all()))
-                .order_by(Notification.id)
-            )
+            if not (ids := claimed.all()):
+                return []
+            rows = await session.execute(_DUE.where(_columns.id.in_(ids)))
             return [Due(**row._mapping) for row in rows]  # noqa: SLF001 - public despite its name
 
     async def renew(self, emails: Collection[Due]) -> set[int]:
         """Begin the leases anew; returns the ids of the emails that are still ours."""
-        return await self._update(emails, due_at=database_now(LEASE_S))
+        return await self._lease(emails, LEASE_S)
 
     async def hand_back(self, emails: Collection[Due]) -> None:
-        """Let others send these at once, and forget the attempt."""
-        await self._update(emails, attempts=Notification.attempts - 1, due_at=database_now())
+        """Let others send these at once."""
+        await self._lease(emails, 0.0)
 
-    async def settle(self, email: Due, state: State, reason: str | None = None) -> None:
-        """Record the outcome, unless another worker has taken the email over."""
-        sent_at = database_now() if state == "sent" else None
-        await self._update([email], state=state, reason=_line(reason), sent_at=sent_at)
+    async def record(self, outcomes: Collection[Outcome]) -> None:
+        """Write down what became of emails, but for those that another worker has taken over.
 
-    async def retry(self, email: Due, reason: str, delay: float) -> None:
-        """Let the email be tried again `delay` seconds from now; one of `GIVE_UP_S` has failed."""
-        too_old: ColumnElement[bool] = Notification.created_at < database_now(-GIVE_UP_S)
-        await self._update(
-            [email],
-            state=case((too_old, "failed"), else_="pending"),
-            reason=_line(reason),
-            due_at=database_now(delay),
-        )
-
-    async def _update(self, emails: Collection[Due], **values: Any) -> set[int]:
-        mine = tuple_(Notification.id, Notification.token).in_(
-            [(each.id, each.token) for each in emails]
-        )
+        Counts the attempts. An email to be tried again that is older than `GIVE_UP_S` has
+        failed.
+        """
         async with self._database.transaction() as session:
-            updated: Sequence[int] = (
-                await session.scalars(
-                    update(Notification)
-                    .where(mine, Notification.state == "pending")
-                    .values(**values)
-                    .returning(Notification.id)
-                )
-            ).all()
-        return set(updated)
+            await session.execute(
+                _RECORD,
+                [
+                    {
+                        "mine": each.email.id,
+                        "my_token": each.email.token,
+                        "new_state": each.state,
+                        "new_reason": _line(each.reason),
+                        "delay": each.delay,
+                    }
+                    for each in outcomes
+                ],
+            )
+
+    async def _lease(self, emails: Collection[Due], seconds: float) -> set[int]:
+        mine = [(each.id, each.token) for each in emails]
+        async with self._database.transaction() as session:
+            ours = await session.scalars(
+                update(_table)
+                .where(tuple_(_columns.id, _columns.token).in_(mine), _columns.state == "pending")
+                .values(due_at=database_now(seconds))
+                .returning(_columns.id)
+            )
+            return set(ours)
 
 
 def _line(reason: str | None) -> str | None:

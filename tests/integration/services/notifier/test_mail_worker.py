@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import update
 
 from services.notifier.composer import Composer
+from services.notifier.mail_smtp import CONNECTIONS
 from services.notifier.mail_worker import MailWorker
-from services.notifier.mailer import MailDeferred, MemoryMailer, mailer
+from services.notifier.mailer import Envelope, MailDeferred, MemoryMailer, mailer
 from services.notifier.models import Notification, Occasion
-from services.notifier.repositories.outgoing import Outgoing
+from services.notifier.repositories.outgoing import Outcome, Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.service import Notifier
 from shared.types import database_now
@@ -82,12 +83,12 @@ async def test_each_subscriber_gets_an_email_of_its_own(
     await tell(notifier, event(product(name="Lamp"), created=True))
     async with running(worker(on_outcome=lambda state: outcomes.update([state]))):
         await until_settled(notifier)
-    first, second = smtp_server.messages
+    first, second = sorted(smtp_server.messages, key=lambda each: each.recipients)
     assert (first.recipients, second.recipients) == ((ADA,), (BOB,))
     assert first.message["Subject"] == "New: Lamp"
     assert first.message["List-Unsubscribe"] == f"<https://notifier.example/unsubscribe/{token}>"
     assert first.message["Message-ID"] != second.message["Message-ID"]
-    assert smtp_server.connections == 1
+    assert smtp_server.connections <= CONNECTIONS
     assert outcomes == {"sent": 2}
     assert {each.attempts for each in await ledger(notifier)} == {1}
     assert all(each.sent_at for each in await ledger(notifier))
@@ -146,17 +147,18 @@ async def test_an_email_that_cannot_be_sent_for_a_day_has_failed(
 async def test_emails_wait_while_the_mail_server_is_away(
     notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
 ) -> None:
-    for email in (ADA, BOB, EVE):
+    people = [f"user{number}@example.org" for number in range(3 * CONNECTIONS)]
+    for email in people:
         await subscribe(notifier, email, "new_product")
     await tell(notifier, event(created=True))
     away = worker("smtp://127.0.0.1:1")
     async with running(away):
         await until(lambda: away.trouble)
-    assert [each.attempts for each in await ledger(notifier)] == [1, 0, 0]
+    assert sum(each.attempts for each in await ledger(notifier)) <= CONNECTIONS
     assert set((await states(notifier)).values()) == {"pending"}
     async with running(worker()):
         await until_settled(notifier)
-    assert {each.recipients for each in smtp_server.messages} == {(ADA,), (BOB,), (EVE,)}
+    assert sorted(each.recipients[0] for each in smtp_server.messages) == sorted(people)
 
 
 async def test_an_email_that_cannot_be_composed_fails_and_blocks_no_other(
@@ -206,18 +208,19 @@ async def test_another_worker_takes_over_when_the_lease_ends(notifier: Notifier)
     assert await outgoing.claim(10) == []
     await change(notifier, due_at=database_now())
     [taken] = await outgoing.claim(10)
-    assert (taken.token, taken.attempts) == (stopped.token + 1, 2)
+    assert taken.token == stopped.token + 1
     assert await outgoing.renew([stopped]) == set()
-    await outgoing.settle(stopped, "failed", "a late word")
+    await outgoing.record([Outcome(stopped, "failed", "a late word")])
     assert await states(notifier) == {ADA: "pending"}
-    await outgoing.settle(taken, "sent")
+    await outgoing.record([Outcome(taken, "sent")])
     assert await states(notifier) == {ADA: "sent"}
+    assert [each.attempts for each in await ledger(notifier)] == [1]
 
 
 async def test_a_stop_hands_back_what_was_not_sent(notifier: Notifier, worker: MakeWorker) -> None:
     class Stopping(MemoryMailer):
-        async def send(self, message: Any, recipient: str) -> None:
-            await super().send(message, recipient)
+        async def send(self, envelope: Envelope) -> None:
+            await super().send(envelope)
             stopping.set()
 
     for email in (ADA, BOB):
@@ -235,7 +238,7 @@ async def test_a_stop_hands_back_what_was_not_sent(notifier: Notifier, worker: M
         await one.run(stopping)
     assert await states(notifier) == {ADA: "sent", BOB: "pending"}
     [left] = await Outgoing(notifier.database).claim(10)
-    assert (left.email, left.attempts) == (BOB, 1)
+    assert (left.email, left.attempts) == (BOB, 0)
 
 
 async def test_a_deferral_keeps_its_reason(

@@ -11,9 +11,10 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd import smtp as aiosmtpd
 
 from services.notifier.mailer import (
+    Envelope,
     FileMailer,
     MailDeferred,
     Mailer,
@@ -72,12 +73,12 @@ class MailServer:
     drops_after_content: bool = False
     silent: bool = False
     port: int = 0
-    _open: list[SMTP] = field(default_factory=list)
+    _open: list[aiosmtpd.SMTP] = field(default_factory=list)
 
-    def protocol(self) -> SMTP:
+    def protocol(self) -> aiosmtpd.SMTP:
         self.connections += 1
         # The server greets by its own name; the default asks the resolver.
-        smtp = SMTP(self, hostname="mail.test")
+        smtp = aiosmtpd.SMTP(self, hostname="mail.test")
         self._open.append(smtp)
         return smtp
 
@@ -88,7 +89,12 @@ class MailServer:
         self._open.clear()
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name and signature
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self,
+        server: aiosmtpd.SMTP,
+        session: aiosmtpd.Session,
+        envelope: aiosmtpd.Envelope,
+        address: str,
+        options: list[str],
     ) -> str:
         if self.mail_answer is not None:
             return self.mail_answer
@@ -96,14 +102,21 @@ class MailServer:
         return "250 OK"
 
     async def handle_RCPT(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self,
+        server: aiosmtpd.SMTP,
+        session: aiosmtpd.Session,
+        envelope: aiosmtpd.Envelope,
+        address: str,
+        options: list[str],
     ) -> str:
         if address in self.rcpt_answers:
             return self.rcpt_answers[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(  # noqa: N802
+        self, server: aiosmtpd.SMTP, session: aiosmtpd.Session, envelope: aiosmtpd.Envelope
+    ) -> str:
         if self.data_answer is not None:
             return self.data_answer
         content = envelope.content
@@ -160,7 +173,7 @@ async def post(
 
 async def test_what_was_sent_is_read_back_equal(post: Post) -> None:
     message = a_message()
-    await post.mailer.send(message, "ada@example.org")
+    await post.mailer.send(Envelope.of(message, "ada@example.org"))
     [received] = post.sent()
     assert [(name, value) for name, value in received.items() if name != "Content-Type"] == [
         (name, value) for name, value in message.items() if name != "Content-Type"
@@ -171,7 +184,9 @@ async def test_what_was_sent_is_read_back_equal(post: Post) -> None:
 
 async def test_several_emails_arrive_in_order(post: Post) -> None:
     for number in range(3):
-        await post.mailer.send(a_message(f"<{number}@shop.example>"), "ada@example.org")
+        await post.mailer.send(
+            Envelope.of(a_message(f"<{number}@shop.example>"), "ada@example.org")
+        )
     assert [message["Message-ID"] for message in post.sent()] == [
         "<0@shop.example>",
         "<1@shop.example>",
@@ -183,14 +198,14 @@ async def test_emails_sent_at_once_all_arrive(post: Post) -> None:
     async with asyncio.TaskGroup() as tasks:
         for number in range(5):
             message = a_message(f"<{number}@shop.example>")
-            tasks.create_task(post.mailer.send(message, "ada@example.org"))
+            tasks.create_task(post.mailer.send(Envelope.of(message, "ada@example.org")))
     assert len(post.sent()) == 5
 
 
 @pytest.mark.parametrize("recipient", ["", "ada", "ada@example.org\r\nRCPT TO:<eve@x.example>"])
 async def test_what_is_not_an_address_is_refused(post: Post, recipient: str) -> None:
     with pytest.raises(MailRefused):
-        await post.mailer.send(a_message(), recipient)
+        await post.mailer.send(Envelope.of(a_message(), recipient))
     assert post.sent() == []
 
 
@@ -198,7 +213,7 @@ async def test_an_email_without_a_sender_is_refused(post: Post) -> None:
     message = a_message()
     del message["From"]
     with pytest.raises(MailRefused):
-        await post.mailer.send(message, "ada@example.org")
+        await post.mailer.send(Envelope.of(message, "ada@example.org"))
     assert post.sent() == []
 
 
@@ -207,14 +222,14 @@ async def test_a_header_that_cannot_be_written_as_it_is_is_refused(post: Post) -
     # A raw value, as a message that was parsed leniently may hold.
     message.set_raw("X-Note", "one\r\nBcc: eve@example.org")
     with pytest.raises(MailRefused):
-        await post.mailer.send(message, "ada@example.org")
+        await post.mailer.send(Envelope.of(message, "ada@example.org"))
     assert post.sent() == []
 
 
 async def test_a_mailer_is_ready_and_works_again_after_closing(post: Post) -> None:
     await post.mailer.check()
     await post.mailer.close()
-    await post.mailer.send(a_message(), "ada@example.org")
+    await post.mailer.send(Envelope.of(a_message(), "ada@example.org"))
     assert len(post.sent()) == 1
 
 
@@ -247,37 +262,37 @@ async def test_a_recipient_that_fails_fails_alone(
     failing: Failing, answer: str, error: type[MailError]
 ) -> None:
     failing.fail("eve@example.org", answer)
-    await failing.mailer.send(a_message(), "ada@example.org")
+    await failing.mailer.send(Envelope.of(a_message(), "ada@example.org"))
     with pytest.raises(error) as raised:
-        await failing.mailer.send(a_message(), "eve@example.org")
+        await failing.mailer.send(Envelope.of(a_message(), "eve@example.org"))
     assert raised.value.reason == answer
-    await failing.mailer.send(a_message(), "ada@example.org")
+    await failing.mailer.send(Envelope.of(a_message(), "ada@example.org"))
 
 
 async def test_smtp_keeps_one_connection_even_after_a_refusal(
     server: MailServer, smtp: Mailer
 ) -> None:
     server.rcpt_answers["eve@example.org"] = "550 no such user"
-    await smtp.send(a_message(), "ada@example.org")
+    await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     with pytest.raises(MailRefused):
-        await smtp.send(a_message(), "eve@example.org")
-    await smtp.send(a_message(), "bob@example.org")
+        await smtp.send(Envelope.of(a_message(), "eve@example.org"))
+    await smtp.send(Envelope.of(a_message(), "bob@example.org"))
     assert [recipient for recipient, _ in server.received] == ["ada@example.org", "bob@example.org"]
     assert server.connections == 1
 
 
 async def test_smtp_reconnects_when_the_server_hung_up(server: MailServer, smtp: Mailer) -> None:
-    await smtp.send(a_message(), "ada@example.org")
+    await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     server.forget_connections()
-    await smtp.send(a_message(), "ada@example.org")
+    await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert len(server.received) == 2
     assert server.connections == 2
 
 
 async def test_smtp_reconnects_after_being_idle(server: MailServer) -> None:
     smtp = SmtpMailer(SmtpServer("127.0.0.1", server.port, starttls=False), idle_seconds=0)
-    await smtp.send(a_message(), "ada@example.org")
-    await smtp.send(a_message(), "ada@example.org")
+    await smtp.send(Envelope.of(a_message(), "ada@example.org"))
+    await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     await smtp.close()
     assert server.connections == 2
 
@@ -291,16 +306,16 @@ async def test_smtp_content_that_is_not_taken_is_certain(
 ) -> None:
     server.data_answer = answer
     with pytest.raises(error) as raised:
-        await smtp.send(a_message(), "ada@example.org")
+        await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert not getattr(raised.value, "uncertain", False)
     server.data_answer = None
-    await smtp.send(a_message(), "ada@example.org")
+    await smtp.send(Envelope.of(a_message(), "ada@example.org"))
 
 
 async def test_smtp_a_refused_sender_defers_the_email(server: MailServer, smtp: Mailer) -> None:
     server.mail_answer = "530 log in first"
     with pytest.raises(MailDeferred, match="530 log in first"):
-        await smtp.send(a_message(), "ada@example.org")
+        await smtp.send(Envelope.of(a_message(), "ada@example.org"))
 
 
 async def test_smtp_a_connection_lost_after_the_final_dot_is_uncertain(
@@ -308,11 +323,11 @@ async def test_smtp_a_connection_lost_after_the_final_dot_is_uncertain(
 ) -> None:
     server.drops_after_content = True
     with pytest.raises(MailDeferred) as raised:
-        await smtp.send(a_message(), "ada@example.org")
+        await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert raised.value.uncertain
     assert len(server.received) == 1
     server.drops_after_content = False
-    await smtp.send(a_message(), "ada@example.org")
+    await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert len(server.received) == 2
 
 
@@ -322,7 +337,7 @@ async def test_smtp_a_server_that_never_answers_is_left_at_the_deadline(
     server.silent = True
     smtp = SmtpMailer(SmtpServer("127.0.0.1", server.port), command_seconds=0.2)
     with pytest.raises(MailDeferred) as raised:
-        await smtp.send(a_message(), "ada@example.org")
+        await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert raised.value.uncertain
     await smtp.close()
 
@@ -333,9 +348,9 @@ async def test_smtp_an_email_cancelled_midway_leaves_the_next_one_alone(
     server.silent = True
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
-            await smtp.send(a_message("<1@shop.example>"), "ada@example.org")
+            await smtp.send(Envelope.of(a_message("<1@shop.example>"), "ada@example.org"))
     server.silent = False
-    await smtp.send(a_message("<2@shop.example>"), "bob@example.org")
+    await smtp.send(Envelope.of(a_message("<2@shop.example>"), "bob@example.org"))
     assert server.received[-1][0] == "bob@example.org"
     assert server.connections == 2
 
@@ -343,7 +358,7 @@ async def test_smtp_an_email_cancelled_midway_leaves_the_next_one_alone(
 async def test_smtp_without_a_server_defers(unused_tcp_port: int) -> None:
     smtp = mailer(f"smtp://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(MailDeferred) as raised:
-        await smtp.send(a_message(), "ada@example.org")
+        await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert not raised.value.uncertain
     with pytest.raises(MailDeferred):
         await smtp.check()
@@ -353,21 +368,23 @@ async def test_smtp_without_a_server_defers(unused_tcp_port: int) -> None:
 async def test_smtp_never_speaks_plainly_where_tls_is_required(server: MailServer) -> None:
     smtp = mailer(f"smtp://127.0.0.1:{server.port}?starttls=required")
     with pytest.raises(MailDeferred):
-        await smtp.send(a_message(), "ada@example.org")
+        await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert server.received == []
 
 
 async def test_sending_an_email_again_overwrites_its_file(tmp_path: Path) -> None:
     files = FileMailer(tmp_path)
-    await files.send(a_message("<a/../b@shop.example>"), "ada@example.org")
-    await files.send(a_message("<a/../b@shop.example>"), "ada@example.org")
+    await files.send(Envelope.of(a_message("<a/../b@shop.example>"), "ada@example.org"))
+    await files.send(Envelope.of(a_message("<a/../b@shop.example>"), "ada@example.org"))
     assert names(tmp_path) == ["20260131T093000Z-a%2F..%2Fb@shop.example.eml"]
 
 
 async def test_an_endless_message_id_still_makes_a_file_name(tmp_path: Path) -> None:
     files = FileMailer(tmp_path)
     for end in "xy":
-        await files.send(a_message(f"<{'a' * 400}{end}@shop.example>"), "ada@example.org")
+        await files.send(
+            Envelope.of(a_message(f"<{'a' * 400}{end}@shop.example>"), "ada@example.org")
+        )
     assert len(names(tmp_path)) == 2
 
 
@@ -375,6 +392,6 @@ async def test_a_directory_that_cannot_be_written_defers(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     files = FileMailer(tmp_path / "file" / "mail")
     with pytest.raises(MailDeferred):
-        await files.send(a_message(), "ada@example.org")
+        await files.send(Envelope.of(a_message(), "ada@example.org"))
     with pytest.raises(MailDeferred):
         await files.check()

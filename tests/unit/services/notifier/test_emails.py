@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email import policy
@@ -13,15 +14,16 @@ from hypothesis import strategies as st
 
 from services.notifier.email_text import fitted, one_line
 from services.notifier.emails import NewProductEmail, PriceDropEmail, ProductEmail, render
-from services.notifier.mail_envelope import Envelope
 from services.notifier.mail_errors import MailRefused
+from services.notifier.mail_letter import RECIPIENT, UNSUBSCRIBE, Addressee
 from shared import contracts
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+MAIL_FROM = "Bücher & Stühle <news@shop.example>"
 HEADERS = [
     "From",
-    "To",
     "Subject",
+    "To",
     "Date",
     "Message-ID",
     "List-Unsubscribe",
@@ -61,28 +63,30 @@ def a_product(**fields: Any) -> contracts.Product:
 
 
 def new_product(**fields: Any) -> NewProductEmail:
-    return NewProductEmail(**an_email(**fields))
+    return NewProductEmail(product=a_product(**fields), mail_from=MAIL_FROM)
 
 
 def price_drop(**fields: Any) -> PriceDropEmail:
     return PriceDropEmail(
-        old_price=Decimal("1219.99"), new_price=Decimal("14.99"), **an_email(**fields)
+        product=a_product(**fields),
+        mail_from=MAIL_FROM,
+        old_price=Decimal("1219.99"),
+        new_price=Decimal("14.99"),
     )
 
 
-def an_email(**fields: Any) -> dict[str, Any]:
-    return {
-        "mail_from": "Bücher & Stühle <news@shop.example>",
-        "recipient": "ada@example.org",
-        "message_id": "<018f.new@shop.example>",
-        "date": NOW,
-        "unsubscribe_url": "https://shop.example/unsubscribe/" + "t" * 120,
-        "product": a_product(**fields),
-    }
+def ada(**fields: Any) -> Addressee:
+    known = Addressee(
+        recipient="ada@example.org",
+        message_id="<018f.new@shop.example>",
+        date=NOW,
+        unsubscribe_url="https://shop.example/unsubscribe/" + "t" * 120,
+    )
+    return replace(known, **fields)
 
 
-def received(email: ProductEmail) -> EmailMessage:
-    content = Envelope.of(render(email), email.recipient).content
+def received(email: ProductEmail, **fields: Any) -> EmailMessage:
+    content = render(email).to(ada(**fields)).content
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
 
 
@@ -151,7 +155,7 @@ def test_the_headers_are_exactly_these() -> None:
 
 
 def test_the_unsubscribe_header_stands_on_the_wire_to_the_letter() -> None:
-    content = Envelope.of(render(new_product()), "ada@example.org").content
+    content = render(new_product()).to(ada()).content
     url = b"https://shop.example/unsubscribe/" + b"t" * 120
     assert b"\r\nList-Unsubscribe: <" + url + b">\r\n" in content
 
@@ -218,19 +222,75 @@ def test_any_name_arrives_in_one_subject_and_both_parts(name: str, description: 
 @pytest.mark.parametrize(
     "field",
     [
-        {"mail_from": "news@shop.example\r\nBcc: eve@example.org"},
         {"recipient": "ada@example.org\nBcc: eve@example.org"},
+        {"recipient": "=?utf-8?q?=0D=0ABcc=3A_eve=40example.org?=@example.org"},
         {"message_id": "<1@shop.example>\r\nBcc: eve@example.org"},
         {"unsubscribe_url": "https://shop.example/>, <mailto:eve@example.org"},
+        {"unsubscribe_url": "https://shop.example/\r\nBcc: eve@example.org"},
     ],
 )
 def test_a_header_value_with_a_break_is_refused(field: dict[str, str]) -> None:
+    letter = render(new_product())
     with pytest.raises(MailRefused):
-        render(NewProductEmail(**{**an_email(), **field}))
+        letter.to(ada(**field))
 
 
-def test_rendering_again_gives_the_same_email_but_for_the_boundary() -> None:
-    first, second = received(price_drop()), received(price_drop())
-    assert [first[name] for name in HEADERS[:-1]] == [second[name] for name in HEADERS[:-1]]
-    assert part(first, "html") == part(second, "html")
-    assert part(first, "plain") == part(second, "plain")
+@pytest.mark.parametrize(
+    "mail_from",
+    [
+        "news@shop.example\r\nBcc: eve@example.org",
+        "=?utf-8?q?=0D=0ABcc:_eve@example.org?= <news@shop.example>",
+        "news@shop.example, eve@example.org",
+        "",
+    ],
+)
+def test_a_sender_that_is_not_one_mailbox_is_refused(mail_from: str) -> None:
+    with pytest.raises(MailRefused):
+        render(NewProductEmail(product=a_product(), mail_from=mail_from))
+
+
+def test_rendering_again_gives_the_same_email() -> None:
+    first, second = render(price_drop()).to(ada()), render(price_drop()).to(ada())
+    assert first == second
+
+
+def test_each_recipient_has_an_email_of_its_own() -> None:
+    letter = render(new_product())
+    odd = "o'hara&sons@example.org"
+    first = letter.to(ada())
+    second = letter.to(
+        Addressee(
+            recipient=odd,
+            message_id="<2@shop.example>",
+            date=NOW,
+            unsubscribe_url="https://shop.example/?a=1&b=2",
+        )
+    )
+    assert (first.recipient, second.recipient) == ("ada@example.org", odd)
+    assert b"ada@example.org" not in second.content
+    message = BytesParser(EmailMessage, policy=policy.default).parsebytes(second.content)
+    assert message["To"] == odd
+    assert message["Message-ID"] == "<2@shop.example>"
+    assert f"because {odd} is subscribed" in part(message, "plain")
+    page = Page(part(message, "html"))
+    assert f"because {odd} is subscribed" in page.text
+    assert "https://shop.example/?a=1&b=2" in page.links()
+
+
+def test_no_product_can_say_where_the_address_goes() -> None:
+    url = f"https://shop.example/{RECIPIENT}{UNSUBSCRIBE}"
+    evil = f"Chair {RECIPIENT}{UNSUBSCRIBE}"
+    image = {**IMAGE, "url": url, "key": "another"}
+    message = received(new_product(name=evil, description=evil, images=[image], url=url))
+    for subtype in ("plain", "html"):
+        assert part(message, subtype).count("ada@example.org") == 1
+    assert message["Subject"] == "New: Chair"
+
+
+@given(st.text(max_size=400), st.text(max_size=400))
+def test_every_line_of_an_email_is_short_and_seven_bits_wide(name: str, description: str) -> None:
+    content = render(new_product(name=name, description=description)).to(ada()).content
+    head, _, body = content.partition(b"\r\n\r\n")
+    assert max(map(len, body.split(b"\r\n"))) <= 76
+    assert max(map(len, head.split(b"\r\n"))) <= 998
+    assert content.isascii()
