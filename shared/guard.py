@@ -4,10 +4,17 @@ It sees what goes through a session: new, dirty and deleted instances at the flu
 ORM or Core INSERT, UPDATE and DELETE statements. Textual SQL is outside.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
+from sqlalchemy.orm import (
+    ORMExecuteState,
+    Session,
+    SessionTransaction,
+    make_transient,
+    make_transient_to_detached,
+)
 
 from shared.errors import Unannounced
 from shared.events import Event
@@ -34,6 +41,18 @@ class GuardedSession(Session):
         self.announced: set[object] = set()
         self.events: list[Event[Any]] = []
         """Events of this transaction, in the order in which they were sent."""
+        self.adopted: list[object] = []
+        """Instances whose rows this transaction inserted without a flush."""
+
+    def adopt(self, instances: Iterable[object]) -> None:
+        """Know new instances whose rows a statement inserted, as after a flush.
+
+        If the transaction or its savepoint is rolled back they are new again.
+        """
+        for instance in instances:
+            make_transient_to_detached(instance)
+            self.add(instance)
+            self.adopted.append(instance)
 
 
 def _refuse(model: type[Signalling], what: str) -> None:
@@ -78,9 +97,14 @@ def _signalling_models() -> list[type[Signalling]]:
 @sqlalchemy_event.listens_for(GuardedSession, "after_transaction_create")
 def _remember_events(session: GuardedSession, transaction: SessionTransaction) -> None:
     transaction.events_before = len(session.events)  # type: ignore[attr-defined]
+    transaction.adopted_before = len(session.adopted)  # type: ignore[attr-defined]
 
 
 @sqlalchemy_event.listens_for(GuardedSession, "after_soft_rollback")
 def _forget_events(session: GuardedSession, previous: SessionTransaction) -> None:
     # What a rolled back savepoint did is not announced either.
     del session.events[getattr(previous, "events_before", 0) :]
+    place = getattr(previous, "adopted_before", 0)
+    for instance in session.adopted[place:]:
+        make_transient(instance)
+    del session.adopted[place:]

@@ -5,9 +5,10 @@ again once the bus has it.
 """
 
 import zlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import (
@@ -20,10 +21,10 @@ from sqlalchemy import (
     Table,
     Text,
     func,
-    insert,
     select,
 )
 
+from shared.bulk import BulkInsert
 from shared.crash import crash_point
 from shared.database import Database, Session
 from shared.events import Encoder, Event, sequence
@@ -59,12 +60,6 @@ def outbox_table(metadata: MetaData) -> Table:
 
 
 _COLUMNS = ("partition", "event_id", "subject", "exchange", "routing_key", "headers", "body")
-_UNNEST = (
-    f"INSERT INTO outbox ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of ours only
-    f"SELECT {', '.join(_COLUMNS)} FROM unnest("
-    "$1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[]"
-    f") WITH ORDINALITY AS rows ({', '.join(_COLUMNS)}, place) ORDER BY place"
-)
 
 
 def partition(event: Event[Any], subject: str) -> int:
@@ -81,6 +76,7 @@ class Outbox:
     def __init__(self, database: Database, table: Table, bell: Bell) -> None:
         self._database = database
         self.table = table
+        self._insert = BulkInsert(table, _COLUMNS)
         self.bell = bell
         database.before_commit(self.write)
         database.after_commit(self._ring)
@@ -110,15 +106,7 @@ class Outbox:
         events.clear()
         if not rows:
             return
-        connection = await session.connection()
-        if self._database.is_sqlite:
-            await connection.execute(
-                insert(self.table), [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-            )
-        else:
-            await connection.exec_driver_sql(
-                _UNNEST, tuple(list(column) for column in zip(*rows, strict=True))
-            )
+        await self._insert.write(session, rows)
         session.info[self] = True
         crash_point("catalog.after_outbox")
 
@@ -144,7 +132,7 @@ def encode_all(
     events: Sequence[Event[Any]], traceparent: str | None = None
 ) -> list[tuple[int, str, str, str, str, bytes, bytes]]:
     """Encode a transaction's events as outbox rows; a save that changed nothing has none."""
-    places: Counter[tuple[object, int]] = Counter()
+    places: defaultdict[tuple[UUID, int], int] = defaultdict(int)
     encoder = Encoder()
     rows = []
     for event in events:

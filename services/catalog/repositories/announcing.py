@@ -59,19 +59,15 @@ class AnnouncingRepository(Generic[M, C]):
         version that the change makes. Receivers of `pre_save` may alter the instance or
         refuse. Returns a snapshot of each that was written, None where nothing had changed.
         """
-        events = [await self._before_save(*draft) for draft in drafts]
+        moment = now()
+        events = [await self._before_save(*draft, moment) for draft in drafts]
         written = [event for event in events if event.changes is None or event.changes]
         for event in events:
             if event.changes is not None and not event.changes:
                 self.unmark(event.instance, event.original)
         if not written:
             return [None] * len(events)
-        for event in written:
-            self.session.add(event.instance)
-            self.session.announce(event.instance)
-        for each in touched:
-            self.session.announce(each)
-        await self.session.flush()
+        await self._write([event.instance for event in written], *touched)
         crash_point("catalog.after_row")
         for event in written:
             await post_save.send(replace(event, id=new_id()), self.session.within)
@@ -80,8 +76,19 @@ class AnnouncingRepository(Generic[M, C]):
             for event in events
         ]
 
-    async def _before_save(self, instance: M, original: C | None, version: int) -> Event[M]:
-        event = self.event(instance, version, original=original, created=original is None)
+    async def _write(self, instances: Sequence[M], *touched: Signalling) -> None:
+        """Bring announced instances, and `touched` ones, into the database."""
+        self.session.add_all(instances)
+        for each in (*instances, *touched):
+            self.session.announce(each)
+        await self.session.flush()
+
+    async def _before_save(
+        self, instance: M, original: C | None, version: int, moment: datetime
+    ) -> Event[M]:
+        event = self.event(
+            instance, version, original=original, created=original is None, time=moment
+        )
         if original is not None:
             event.changes = original.changes_to(event.snapshot)  # type: ignore[arg-type]
         await pre_save.send(event, self.session.within)

@@ -13,9 +13,12 @@ from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuT
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
 from services.catalog.repositories.listing import Listing
+from services.catalog.repositories.new_products import insert_bare, is_bare
 from services.catalog.repositories.views import ViewRepository
 from shared import contracts
+from shared.bulk import one_of
 from shared.database import Session
+from shared.guard import Signalling
 
 _WHOLE = (selectinload(Product.images), selectinload(Product.categories))
 """Loads what a snapshot shows."""
@@ -160,12 +163,22 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         self._originals |= {each.id: each for each in snapshots}
         return snapshots
 
+    async def _write(self, instances: Sequence[Product], *touched: Signalling) -> None:
+        bare: list[Product] = []
+        others: list[Product] = []
+        for product in instances:
+            (bare if is_bare(product) else others).append(product)
+        # A stored one may give up the SKU that a new one takes.
+        await super()._write(others, *touched)
+        if bare:
+            await insert_bare(self.session, bare)
+
     async def clashing(self, products: Sequence[Product]) -> set[str]:
         """The SKUs that several of these products have, or that others in the catalog have."""
         uses = Counter(product.sku for product in products)
         ids = {product.id for product in products}
         owners = await self.session.execute(
-            select(Product.sku, Product.id).where(Product.sku.in_(uses))
+            select(Product.sku, Product.id).where(one_of(Product.sku.expression, uses))
         )
         repeated = {sku for sku, count in uses.items() if count > 1}
         return repeated | {sku for sku, owner in owners if owner not in ids}

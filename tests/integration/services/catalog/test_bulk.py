@@ -7,6 +7,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from services.catalog import models
 from services.catalog.errors import SkuTaken
+from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
 from shared.errors import Refused
@@ -48,6 +49,65 @@ async def test_saving_many_announces_every_row_in_few_statements(catalog: Catalo
     for subject, group in groupby(by_subject, key=lambda each: each.headers["ce-subject"]):
         assert UUID(subject) in ids
         assert [each.signal for each in group] == ["pre_save", "post_save"]
+
+
+async def test_what_was_inserted_is_known_to_the_session(catalog: Catalog) -> None:
+    lamps = [_new("A-1"), _new("A-2")]
+    async with catalog.database.transaction() as session:
+        repository = ProductRepository(session)
+        await repository.save_many(lamps)
+        assert await repository.get(lamps[0].id) is lamps[0]
+        assert not session.dirty
+        lamps[0].name = "Torch"
+        await repository.save_many(lamps)
+    events = [each for each in await announced(catalog) if each.body["created"] is False]
+    assert [each.body["changes"]["name"]["to"] for each in events] == ["Torch", "Torch"]
+    async with catalog.database.reading() as session:
+        assert (await ProductRepository(session).get(lamps[0].id)).name == "Torch"
+
+
+async def test_what_a_savepoint_undid_can_be_saved_again(catalog: Catalog) -> None:
+    lamps = [_new("A-1"), _new("A-2")]
+    async with catalog.database.transaction() as session:
+        async with session.begin_nested() as savepoint:
+            await ProductRepository(session).save_many(lamps)
+            await savepoint.rollback()
+        assert not any(lamp in session for lamp in lamps)
+        await ProductRepository(session).save_many(lamps[1:])
+    assert await products(catalog) == ["A-2"]
+    assert {each.body["instance"]["sku"] for each in await announced(catalog)} == {"A-2"}
+
+
+async def test_a_new_product_takes_the_sku_that_another_gives_up(catalog: Catalog) -> None:
+    [id_] = await _save_many(catalog, "A-1")
+    async with catalog.database.transaction() as session:
+        repository = ProductRepository(session)
+        old = await repository.edit(id_)
+        old.sku = "A-2"
+        await repository.save_many([_new("B-1"), old])
+        await repository.save_many([_new("A-1")])
+    assert await products(catalog) == ["A-1", "A-2", "B-1"]
+
+
+async def test_a_new_product_brings_its_categories(catalog: Catalog) -> None:
+    lamp = _new("A-1")
+    async with catalog.database.transaction() as session:
+        shelf = models.Category(id=new_id(), name="Lamps", slug="lamps")
+        await CategoryRepository(session).save(shelf)
+        lamp.categories = [shelf]
+        await ProductRepository(session).save_many([lamp, _new("A-2")])
+    async with catalog.database.reading() as session:
+        found = await ProductRepository(session).get(lamp.id)
+        assert [each.slug for each in found.categories] == ["lamps"]
+
+
+async def test_a_sku_is_found_among_many_whatever_it_looks_like(catalog: Catalog) -> None:
+    skus = ["it's", 'a "b"', "{x,y}", "[1]", "\\", "NULL", "émoji 🙂", "%_"]
+    await _save_many(catalog, *skus)
+    async with catalog.database.reading() as session:
+        repository = ProductRepository(session)
+        assert await repository.clashing([_new(sku) for sku in [*skus, "new"]]) == set(skus)
+        assert await repository.clashing([]) == set()
 
 
 async def test_a_refusal_of_one_row_undoes_all(catalog: Catalog) -> None:

@@ -1,0 +1,30 @@
+"""New products, written by one statement in place of a flush.
+
+A flush works out what depends on what, and sends a statement a row. New products that
+bring neither images nor categories depend on nothing.
+"""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from sqlalchemy import inspect
+
+from services.catalog.models import Base, Product
+from shared.bulk import BulkInsert
+from shared.database import Session
+
+_TABLE = Base.metadata.tables["product"]
+_COLUMNS = tuple(_TABLE.columns.keys())
+_INSERT = BulkInsert(_TABLE, _COLUMNS)
+_values = attrgetter(*_COLUMNS)
+
+
+def is_bare(product: Product) -> bool:
+    """Whether no session knows the product yet, nor anything that hangs on it."""
+    return inspect(product).transient and not product.images and not product.categories
+
+
+async def insert_bare(session: Session, products: Sequence[Product]) -> None:
+    """Insert products that are bare; from then on the session knows them as if it had flushed."""
+    await _INSERT.write(session, [_values(product) for product in products])
+    session.sync_session.adopt(products)

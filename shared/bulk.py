@@ -1,0 +1,76 @@
+"""Statements over many rows whose text is the same however many those are.
+
+Only such a statement is cached: by SQLAlchemy, by the driver and by the server. On
+PostgreSQL its parameters are arrays, and SQLite gets JSON or the driver's `executemany`.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Self
+
+from sqlalchemy import ARRAY, JSON, Boolean, ColumnElement, Table, Text, bindparam, insert
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class BulkInsert:
+    """Inserts rows into a table, in the order in which they are given.
+
+    A row is its values in the order of `columns`, as the driver takes them.
+    """
+
+    def __init__(self, table: Table, columns: Sequence[str]) -> None:
+        self._insert = insert(table)
+        self._columns = tuple(columns)
+        names = ", ".join(columns)
+        dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
+        arrays = ", ".join(
+            f"${place}::{table.c[name].type.compile(dialect)}[]"
+            for place, name in enumerate(columns, 1)
+        )
+        self._unnest = (
+            f"INSERT INTO {table.name} ({names}) "  # noqa: S608 - names of ours only
+            f"SELECT {names} FROM unnest({arrays}) "
+            f"WITH ORDINALITY AS rows ({names}, place) ORDER BY place"
+        )
+
+    async def write(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert the rows in the session's transaction; raise `IntegrityError` as it does."""
+        connection = await session.connection()
+        if connection.dialect.name == "postgresql":
+            columns = tuple(list(column) for column in zip(*rows, strict=True))
+            await connection.exec_driver_sql(self._unnest, columns)
+        else:
+            named = [dict(zip(self._columns, row, strict=True)) for row in rows]
+            await connection.execute(self._insert, named)
+
+
+class _OneOf(FunctionElement[bool]):
+    """Whether a text is one of many, which are one parameter."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "one_of"
+
+    def self_group(self, against: Any = None) -> Self:
+        # As it is: SQLite would be asked for `(…) = 1`, and for that it scans the table.
+        return self
+
+
+@compiles(_OneOf, "postgresql")
+def _one_of_postgresql(element: _OneOf, compiler: Any, **options: Any) -> str:
+    text, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"({text} = ANY ({texts}))"
+
+
+@compiles(_OneOf, "sqlite")
+def _one_of_sqlite(element: _OneOf, compiler: Any, **options: Any) -> str:
+    text, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"({text} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - no values
+
+
+def one_of(text: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+    """Whether a column's text is one of these: `in_` for many."""
+    array = ARRAY(Text).with_variant(JSON(), "sqlite")
+    return _OneOf(text, bindparam(None, list(texts), type_=array))
