@@ -24,16 +24,17 @@ async def _database(request: Request) -> Database:
 OwnDatabase = Annotated[Database, Depends(_database)]
 
 
-async def _writing(
-    request: Request, caller: Writer, database: OwnDatabase
-) -> AsyncIterator[Session]:
+# FastAPI takes its time for each dependency: these two, that most routes have, have few.
+async def _writing(request: Request, caller: Writer) -> AsyncIterator[Session]:
+    database: Database = request.app.state.service.database
     async with database.transaction() as session:
         session.actor = caller.subject
         session.traceparent = request.state.traceparent
         yield session
 
 
-async def _reading(database: OwnDatabase) -> AsyncIterator[Session]:
+async def _reading(request: Request) -> AsyncIterator[Session]:
+    database: Database = request.app.state.service.database
     async with database.reading() as session:
         yield session
 
