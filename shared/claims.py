@@ -76,9 +76,13 @@ def claims(database: Database, outbox: Table, lease: Table) -> Claims:
     return PostgresClaims(database)
 
 
+# `partition = p` would let the planner walk the whole table in the order of its ids and drop
+# what is in other partitions; a range that is ordered by both only the partition's index can
+# give, wherever the rows of the partition are.
 _LOCK = f"""
 SELECT p FROM unnest($1::int[]) AS p
-WHERE CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE partition = p)
+WHERE CASE WHEN (SELECT id FROM outbox WHERE partition BETWEEN p AND p
+                 ORDER BY partition, id LIMIT 1) IS NOT NULL
            THEN pg_try_advisory_xact_lock({_LOCK_SPACE}, p) ELSE false END
 LIMIT {SHARE}
 """  # noqa: S608 - constants of ours
@@ -86,8 +90,8 @@ LIMIT {SHARE}
 _HEAD = """
 SELECT head.* FROM unnest($1::int[]) AS p CROSS JOIN LATERAL (
     SELECT id, subject, attempts, event_id, exchange, routing_key, headers, body
-    FROM outbox WHERE partition = p ORDER BY id LIMIT $2
-) AS head ORDER BY head.id LIMIT $2
+    FROM outbox WHERE partition BETWEEN p AND p ORDER BY partition, id LIMIT $2
+) AS head ORDER BY head.id LIMIT $3
 """
 
 
@@ -144,8 +148,16 @@ class PostgresClaims:
                 locked = await connection.fetch(_LOCK, lanes) or await connection.fetch(
                     _LOCK, [BACKGROUND]
                 )
-                found = await connection.fetch(_HEAD, [each["p"] for each in locked], limit)
-                yield PostgresClaim(connection, [_row(*each) for each in found])
+                yield PostgresClaim(connection, await self._head(connection, locked, limit))
+
+    @staticmethod
+    async def _head(connection: Any, locked: Sequence[Any], limit: int) -> list[Row]:
+        """Read up to `limit` rows, as many of each partition, so that all empty evenly."""
+        if not locked:
+            return []
+        share = -(-limit // len(locked))
+        found = await connection.fetch(_HEAD, [p for (p,) in locked], share, limit)
+        return [_row(*each) for each in found]
 
 
 def relay_lease_table(metadata: MetaData) -> Table:

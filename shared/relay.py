@@ -54,6 +54,8 @@ class Relay:
         self._claims = claims
         self._bus = bus
         self._bell = bell
+        self._waiter = bell.waiter()
+        self._listening = asyncio.Lock()
         self._on_published = on_published
         self.trouble: str | None = None
         """Why nothing can be relayed right now."""
@@ -68,7 +70,6 @@ class Relay:
             await self._claims.release()
 
     async def _pump(self, stopping: asyncio.Event) -> None:
-        waiter = self._bell.waiter()
         failures = 0
         while not stopping.is_set():
             try:
@@ -82,7 +83,10 @@ class Relay:
                 self.trouble = None
                 if progress is None:
                     failures = 0
-                    await waiter.wait(POLL_S)
+                    # A ring wakes one; the next wakes another, should that one be busy still.
+                    async with self._listening:
+                        if not stopping.is_set():
+                            await self._waiter.wait(POLL_S)
                     continue
             if progress:
                 failures = 0

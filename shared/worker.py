@@ -97,8 +97,11 @@ class Worker:
         failures = 0
         try:
             while not stopping.is_set():
+                limit = receiver.batch or min(most - len(running), at_once)
                 try:
-                    claimed = await self._claim(receiver, min(most - len(running), at_once))
+                    claimed = await self._inbox.claim(
+                        receiver, limit, attempts=self._retries.attempts
+                    )
                 except DatabaseUnavailable as error:
                     self.trouble = str(error)
                     await stopped_within(stopping, pause_after(failures))
@@ -111,19 +114,15 @@ class Worker:
                     task.add_done_callback(running.discard)
                     # A freed place, or a subject's next event, must not wait for the poll.
                     task.add_done_callback(lambda _task: waiter.wake())
-                if not claimed:
-                    await waiter.wait(POLL_S)
-                elif any(row.suspect for row in claimed):
+                if any(row.suspect for row in claimed):
                     await asyncio.wait(running)
+                elif len(claimed) < limit:
+                    await waiter.wait(POLL_S)
                 elif len(running) >= most:
                     await _room_for(at_once, running)
         finally:
             if running:
                 await asyncio.gather(*running, return_exceptions=True)
-
-    async def _claim(self, receiver: RemoteReceiver, room: int) -> list[Claimed]:
-        limit = receiver.batch or room
-        return await self._inbox.claim(receiver, limit, attempts=self._retries.attempts)
 
     async def _run_in_room(
         self, room: asyncio.Semaphore, receiver: RemoteReceiver, rows: Sequence[Claimed]
