@@ -27,7 +27,7 @@ T = TypeVar("T")
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 HEARTBEAT = 5
-"""Seconds. We give a silent broker up after 18, it gives us up after 10."""
+"""Seconds. We give a silent broker up after 12, it gives us up after 10."""
 
 # StopAsyncIteration is how aiormq learns that the peer hung up during the handshake, the
 # next two what it makes of a peer that does not speak AMQP.
@@ -60,6 +60,12 @@ async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
     if isinstance(error, _LOST) and not isinstance(error, AMQPChannelError):
         raise BusUnavailable(f"no connection to the broker: {error!r}") from error
     return task.result()
+
+
+class _Impatient(Connection):
+    """With aiormq's own patience of 18 s it takes 20 to be rid of a dead connection."""
+
+    HEARTBEAT_GRACE_MULTIPLIER = 2
 
 
 class Link:
@@ -126,7 +132,7 @@ class Link:
                 raise BusUnavailable("the bus is closed")
             if self._connection is None or not self._connection.is_opened:
                 transport = _Transport(self._url)
-                connection = Connection(
+                connection = _Impatient(
                     self._url,
                     client_properties={"connection_name": self._name},
                     transport_factory=transport,

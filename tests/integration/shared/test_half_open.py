@@ -1,4 +1,4 @@
-"""Connections to the database that are open and dead: nothing arrives, nothing is closed."""
+"""Connections that are open and dead: nothing arrives, nothing is closed."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,14 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from yarl import URL
 
 from chaos.proxy import Proxy, proxy
 from shared import database
+from shared.bus.rabbitmq import RabbitBus
 from shared.database import Database
-from shared.errors import DatabaseUnavailable
+from shared.errors import BusUnavailable, DatabaseUnavailable
+from tests.buses import EMAILS, ids, message, publish_until_taken, receive, topology, until
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +39,29 @@ async def test_a_half_open_connection_is_noticed_and_replaced(postgres_url: str)
         link.heal()
         assert await answer(reached) == 42
         await reached.close()
+
+
+async def test_a_half_open_connection_to_the_broker_is_noticed_within_20_seconds(
+    amqp_url: str,
+) -> None:
+    """By heartbeats, for who only listens has nothing to miss; it is back within 5 seconds."""
+    url = URL(amqp_url)
+    async with proxy(url.port or 0) as link:
+        bus = RabbitBus(str(url.with_port(link.port)), deadline=1)
+        await bus.declare(topology(EMAILS))
+        async with bus.subscribe(EMAILS.name) as subscription:
+            await until(lambda: subscription.ready)
+            await bus.publish([message(1)])
+            assert ids(await receive(subscription, 1)) == ["e1"]
+            link.hold()
+            await until(lambda: not subscription.ready, within=20)
+            with pytest.raises(BusUnavailable):
+                await bus.check()
+            link.heal()
+            await until(lambda: subscription.ready, within=5)
+            await publish_until_taken(bus, [message(2)], within=5)
+            assert "e2" in ids(await receive(subscription, 1))
+        await bus.close()
 
 
 @pytest.mark.parametrize("breaking", [Proxy.reset, lambda link: link.cut_after(1)])
