@@ -49,9 +49,9 @@ test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS=
 test-containers: $(VENV)/.dev-ready ## test the stack from outside, while parts of it fail (ARGS="-k name")
 	@$(PY) -m pytest --no-header tests/containers $(ARGS)
 
-chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10, SEED=, FAULTS=) or POINTS=50
+chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10 RATE=30 SEED=) or POINTS=50
 	@$(PY) -m chaos $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED)) \
-	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults $(FAULTS))
+	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
 
 bench: $(VENV)/.bench-ready ## measure Heliograph beside its peers (QUICK=1, ARGS="--only publish")
 	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(ARGS)

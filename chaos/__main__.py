@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import typer
 
-from chaos.faults import Targets
 from chaos.points import kill_at_each
 from chaos.proxy import proxy
 from chaos.storm import Plan, weather
+from chaos.targets import Targets
 from chaos.verdict import Verdict
 from chaos.world import Addresses, World, world
 from tests.servers.postgresql import PostgreSQL
@@ -39,7 +39,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(
     seed: Annotated[int | None, typer.Option(help="Replays the faults of an earlier run.")] = None,
     minutes: Annotated[float, typer.Option(help="How long faults strike.")] = 10.0,
-    faults: Annotated[int, typer.Option(help="Most faults.")] = 10_000,
+    rate: Annotated[float, typer.Option(help="Faults a minute.")] = 30.0,
     points: Annotated[
         int, typer.Option(help="Kill at each crash point so many times instead.")
     ] = 0,
@@ -47,15 +47,23 @@ def main(
     """Break everything at random, then prove that nothing was lost and nothing came twice."""
     # Mail servers and broker clients tell of every fault, which is what we make.
     logging.disable(logging.CRITICAL)
-    # Servers are stopped by what a plain SIGTERM would never let finish.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _end_in_order()
     seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 - to be replayed
-    plan = Plan(seed, minutes * 60, faults)
+    plan = Plan(seed, minutes * 60, rate)
     verdict = asyncio.run(_kill(points) if points else _storm(plan))
     verdict.print()
     if not points:
         _tell(f"seed {seed}")
     sys.exit(0 if verdict.passed else 1)
+
+
+def _end_in_order() -> None:
+    """Let SIGINT and SIGTERM cancel the campaign, so that all it started is stopped.
+
+    Set even where SIGINT is ignored, as a shell does for what it starts in the background.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _tell(line: str) -> None:
@@ -68,7 +76,7 @@ async def _kill(times: int) -> Verdict:
 
 
 async def _storm(plan: Plan) -> Verdict:
-    _tell(f"seed {plan.seed}, {plan.seconds / 60:g} minutes")
+    _tell(f"seed {plan.seed}, {plan.seconds / 60:g} minutes, {plan.rate:g} faults a minute")
     async with _servers() as servers, AsyncExitStack() as stack:
         ports = {
             "broker link": _port(servers.node.url),
@@ -135,8 +143,8 @@ async def _servers() -> AsyncIterator[_Servers]:
         smtp() as mail,
         _disk(folder) as images,
     ):
+        _tell(f"logs are in {folder}")
         yield _Servers(folder, images, cluster, node, mail)
-    _tell(f"logs are in {folder}")
 
 
 @contextmanager

@@ -1,23 +1,19 @@
-"""What can break: each fault breaks one thing and mends it again."""
+"""What can break: each fault breaks one thing and mends it again, even when it is cancelled."""
 
 import asyncio
 import random
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from chaos import clocks, mail_faults
 from chaos.fleet import Member
 from chaos.listener import Heard
 from chaos.proxy import Proxy
-from chaos.world import World
-from shared.crash import POINTS
-from tests.servers.postgresql_cluster import Cluster
-from tests.servers.rabbitmq import RabbitMQ
-from tests.servers.rabbitmq_node import Node
+from chaos.targets import Fault, Missed, Targets, for_a_while, restart, whole
+from shared.crash import POINTS, VARIABLE
 
-SHORT_S = (0.5, 4.0)
 FROZEN_S = (0.5, 22.0)
 AGAIN = 40
 ROLES = {
@@ -25,26 +21,6 @@ ROLES = {
     "catalog relay": ("relay.",),
     "notifier work": ("consumer.", "worker.", "mail.", "purge."),
 }
-
-
-@dataclass
-class Targets:
-    """What there is to break."""
-
-    world: World
-    cluster: Cluster
-    broker: RabbitMQ
-    node: Node
-    proxies: dict[str, Proxy]
-    filler: Path | None
-    """A file that may fill the disk of the images; None if that disk is not one of its own."""
-
-
-Fault = Callable[[Targets, random.Random], Awaitable[None]]
-
-
-async def _for_a_while(rng: random.Random, bounds: tuple[float, float] = SHORT_S) -> None:
-    await asyncio.sleep(rng.uniform(*bounds))
 
 
 def _somebody(targets: Targets, rng: random.Random) -> Member:
@@ -62,9 +38,27 @@ async def kill_at_a_crash_point(targets: Targets, rng: random.Random) -> None:
     point = rng.choice([each for each in POINTS if each.startswith(ROLES[role])])
     fleet = targets.world.fleet
     member = rng.choice(fleet.of(role))
-    if not member.frozen:
-        fleet.arm(member, f"{point}:{rng.randrange(1, 6)}")
-        await fleet.kill(member)
+    if member.frozen:
+        raise Missed
+    fleet.arm(member, {VARIABLE: f"{point}:{rng.randrange(1, 6)}"})
+    await fleet.kill(member)
+
+
+async def shift_a_programs_clock(targets: Targets, rng: random.Random) -> None:
+    """Restart a program whose wall clock soon jumps an hour, forward or back."""
+    fleet, member = targets.world.fleet, _somebody(targets, rng)
+    fleet.arm(member, {clocks.VARIABLE: rng.choice(["3600", "-3600"])})
+    await fleet.kill(member)
+
+
+async def shift_the_catalogs_database(targets: Targets, _rng: random.Random) -> None:
+    """Its clock jumps an hour ahead, for good: every lease ends early."""
+    await clocks.put_ahead(targets.world.direct.catalog_database)
+
+
+async def shift_the_notifiers_database(targets: Targets, _rng: random.Random) -> None:
+    """Its clock jumps an hour ahead, for good: every lease ends early."""
+    await clocks.put_ahead(targets.world.direct.notifier_database)
 
 
 async def freeze_a_program(targets: Targets, rng: random.Random) -> None:
@@ -73,7 +67,7 @@ async def freeze_a_program(targets: Targets, rng: random.Random) -> None:
     pid = member.pid
     fleet.freeze(member)
     try:
-        await _for_a_while(rng, FROZEN_S)
+        await for_a_while(rng, FROZEN_S)
     finally:
         if member.pid == pid:
             fleet.thaw(member)
@@ -81,21 +75,19 @@ async def freeze_a_program(targets: Targets, rng: random.Random) -> None:
 
 async def crash_the_broker(targets: Targets, rng: random.Random) -> None:
     """SIGKILL, then a start on the same data."""
-    await asyncio.to_thread(targets.node.kill)
-    await asyncio.to_thread(targets.node.start)
+    await restart(targets.node.kill, targets.node.start)
 
 
 async def stop_the_broker(targets: Targets, rng: random.Random) -> None:
     """Stop it in order, then start it."""
-    await asyncio.to_thread(targets.node.stop)
-    await asyncio.to_thread(targets.node.start)
+    await restart(targets.node.stop, targets.node.start)
 
 
 async def freeze_the_broker(targets: Targets, rng: random.Random) -> None:
     """SIGSTOP: connections stay open and nothing answers."""
     targets.node.pause()
     try:
-        await _for_a_while(rng)
+        await for_a_while(rng)
     finally:
         targets.node.resume()
 
@@ -107,17 +99,16 @@ async def close_all_connections(targets: Targets, rng: random.Random) -> None:
 
 async def raise_the_memory_alarm(targets: Targets, rng: random.Random) -> None:
     """The broker blocks whoever publishes."""
-    await asyncio.to_thread(targets.node.block)
     try:
-        await _for_a_while(rng)
+        await whole(targets.node.block)
+        await for_a_while(rng)
     finally:
-        await asyncio.to_thread(targets.node.unblock)
+        await whole(targets.node.unblock)
 
 
 async def crash_postgresql(targets: Targets, rng: random.Random) -> None:
     """`pg_ctl stop -m immediate`, then a start on the same data."""
-    await asyncio.to_thread(targets.cluster.stop_immediately)
-    await asyncio.to_thread(targets.cluster.start)
+    await restart(targets.cluster.stop_immediately, targets.cluster.start)
 
 
 def _through(name: str, breaking: Callable[[Proxy, random.Random], None]) -> Fault:
@@ -125,7 +116,7 @@ def _through(name: str, breaking: Callable[[Proxy, random.Random], None]) -> Fau
         proxy = targets.proxies[name]
         breaking(proxy, rng)
         try:
-            await _for_a_while(rng)
+            await for_a_while(rng)
         finally:
             proxy.heal()
 
@@ -144,29 +135,14 @@ BREAKS: dict[str, Callable[[Proxy, random.Random], None]] = {
 }
 
 
-async def refuse_emails_for_now(targets: Targets, rng: random.Random) -> None:
-    """The mail server answers one email with 4xx."""
-    targets.world.smtp.refuse("451 4.3.0 Later", rng.choice(["RCPT", "DATA"]))
-
-
-async def refuse_an_email_for_good(targets: Targets, rng: random.Random) -> None:
-    """The mail server answers one email with 5xx."""
-    targets.world.smtp.refuse("550 5.7.1 Never", rng.choice(["RCPT", "DATA"]))
-
-
-async def drop_after_the_final_dot(targets: Targets, rng: random.Random) -> None:
-    """The mail server cuts the connection and leaves open whether it took the email."""
-    targets.world.smtp.drop(accept=rng.random() < 0.7)  # noqa: PLR2004 - mostly the worse case
-
-
 async def lose_the_image_store(targets: Targets, rng: random.Random) -> None:
     """The directory is gone for a while."""
     away = targets.world.images.with_name("away")
     targets.world.images.rename(away)
     try:
-        await _for_a_while(rng)
+        await for_a_while(rng)
     finally:
-        await asyncio.to_thread(_bring_back, away, targets.world.images)
+        await whole(lambda: _bring_back(away, targets.world.images))
 
 
 def _bring_back(away: Path, images: Path) -> None:
@@ -183,14 +159,12 @@ def _bring_back(away: Path, images: Path) -> None:
 async def fill_the_disk(targets: Targets, rng: random.Random) -> None:
     """No room is left for images."""
     if targets.filler is None:
-        return
+        raise Missed
     free = shutil.disk_usage(targets.filler.parent).free
     try:
-        with targets.filler.open("wb") as file:
-            await asyncio.to_thread(file.write, b"\0" * max(free - 4096, 0))
-        await _for_a_while(rng)
-    except OSError:
-        await _for_a_while(rng)
+        with suppress(OSError), targets.filler.open("wb") as file:
+            await whole(lambda: file.write(bytes(free)))
+        await for_a_while(rng)
     finally:
         targets.filler.unlink(missing_ok=True)
 
@@ -198,6 +172,8 @@ async def fill_the_disk(targets: Targets, rng: random.Random) -> None:
 async def repeat_and_reorder(targets: Targets, rng: random.Random) -> None:
     """Publish copies of what was announced before once more, in another order."""
     heard: list[Heard] = targets.world.listener.heard
+    if not heard:
+        raise Missed
     copies = rng.sample(heard, k=min(AGAIN, len(heard)))
     targets.world.listener.repeat(copies)
 
@@ -212,9 +188,13 @@ FAULTS: dict[str, tuple[Fault, float, str]] = {
     "close all its connections": (close_all_connections, 1, "broker"),
     "memory alarm": (raise_the_memory_alarm, 0.7, "broker"),
     "crash PostgreSQL": (crash_postgresql, 1.2, "postgresql"),
-    "SMTP answers 4xx": (refuse_emails_for_now, 1, "mail"),
-    "SMTP answers 5xx": (refuse_an_email_for_good, 0.5, "mail"),
-    "SMTP drops after the dot": (drop_after_the_final_dot, 1, "mail"),
+    "clock of a program": (shift_a_programs_clock, 1, "program"),
+    "clock of the catalog's database": (shift_the_catalogs_database, 0.4, "postgresql"),
+    "clock of the notifier's database": (shift_the_notifiers_database, 0.2, "postgresql"),
+    "SMTP answers 4xx": (mail_faults.refuse_an_email_for_now, 1, "mail"),
+    "SMTP answers 5xx": (mail_faults.refuse_an_email_for_good, 0.5, "mail"),
+    "SMTP drops after the dot": (mail_faults.drop_after_the_final_dot, 1, "mail"),
+    "SMTP hangs": (mail_faults.hang_over_an_email, 0.7, "hung"),
     "image store away": (lose_the_image_store, 0.7, "images"),
     "disk full": (fill_the_disk, 0.7, "images"),
     "copies out of order": (repeat_and_reorder, 1, "copies"),

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
-from shared.crash import VARIABLE
 from tests.servers.processes import answers
 
 ROOT = Path(__file__).parent.parent
@@ -131,7 +130,7 @@ class Fleet:
         """SIGSTOPs by role."""
         self.own_ends: list[str] = []
         """Members that ended although nobody killed them, with their exit code."""
-        self._wishes: dict[Member, str] = {}
+        self._wishes: dict[Member, Mapping[str, str]] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._closing = False
         self._changed = asyncio.Condition()
@@ -149,9 +148,9 @@ class Fleet:
         """The members that do this, such as `catalog relay`."""
         return [each for each in self.members if each.role == role]
 
-    def arm(self, member: Member, point: str) -> None:
-        """Let a member start with this crash point when it starts the next time."""
-        self._wishes[member] = point
+    def arm(self, member: Member, variables: Mapping[str, str]) -> None:
+        """Let a member have these variables too when it starts the next time."""
+        self._wishes[member] = variables
 
     async def kill(self, member: Member) -> None:
         """SIGKILL a member; it starts again."""
@@ -184,9 +183,7 @@ class Fleet:
         self._home.send(member.pid, number)
 
     async def _start(self, member: Member) -> None:
-        env = dict(self._env)
-        if wish := self._wishes.pop(member, None):
-            env[VARIABLE] = wish
+        env = {**self._env, **self._wishes.pop(member, {})}
         log = self._folder / f"{member.name.replace(' ', '-')}.log"
         words = (*member.words, "--port", str(member.port))
         member.pid = await self._home.spawn(words, env, log)

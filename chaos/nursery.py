@@ -15,6 +15,8 @@ import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
+from chaos import clocks
+
 PROGRAMS = ("services.catalog", "services.notifier")
 BESIDES = ("shared.serving", "shared.logging", "shared.bus.connect", "shared.bus.rabbitmq")
 
@@ -91,6 +93,8 @@ def _become(order: dict[str, Any]) -> NoReturn:
         os.dup2(source, descriptor)
     os.environ.clear()
     os.environ.update(order["env"])
+    if seconds := os.environ.get(clocks.VARIABLE):
+        clocks.shift(float(seconds))
     package, *words = order["words"]
     code = 0
     try:

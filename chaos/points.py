@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from chaos.traffic import Client
 from chaos.verdict import Verdict, verdict
 from chaos.world import World
-from shared.crash import POINTS
+from shared.crash import POINTS, VARIABLE
 
 DIES_WITHIN_S = 40.0
 DRAINS_WITHIN_S = 60.0
@@ -66,13 +66,13 @@ async def _kill(
     fleet, member = world.fleet, world.fleet.of(role)[0]
     schedule = [*points] * times
     first = member.pid
-    fleet.arm(member, schedule[0])
+    fleet.arm(member, {VARIABLE: schedule[0]})
     await fleet.kill(member)
     await fleet.started(member, first)
     for place, point in enumerate(schedule, start=1):
         doomed = member.pid
         if place < len(schedule):
-            fleet.arm(member, schedule[place])
+            fleet.arm(member, {VARIABLE: schedule[place]})
         if not await fleet.killed(member, doomed, within=DIES_WITHIN_S):
             raise NotKilled(f"{member.name} did not pass {point}")
         hits[point] += 1

@@ -19,6 +19,7 @@ OVERLOADED = 500
 FIRST_PRICE = 5_000
 """Cents."""
 MISSING, GONE = 404, 410
+UNDER_WAY = "a request with this Idempotency-Key is under way"
 
 
 class Client:
@@ -191,8 +192,11 @@ class Client:
 
 
 def outcome(answer: httpx2.Response | None) -> Outcome:
-    """Tell what an answer says about the change; a 5xx does not say."""
-    if answer is None or answer.is_server_error:
+    """Tell what an answer says about the change.
+
+    A 5xx does not say, nor does the refusal of a repeat whose first copy is still being worked on.
+    """
+    if answer is None or answer.is_server_error or UNDER_WAY in answer.text:
         return "unknown"
     return "ok" if answer.is_success else "refused"
 

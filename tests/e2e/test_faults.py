@@ -11,8 +11,11 @@ import httpx2
 import pika
 import pytest
 
+from chaos import clocks
+from chaos.fleet import Member
 from chaos.verdict import verdict
 from chaos.world import Addresses, World, world
+from services.notifier.mail_worker import BATCH
 from tests import polling
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.smtp import SMTPServer
@@ -94,22 +97,75 @@ async def _create(create: Callable[[], Any]) -> None:
         await create()
 
 
-async def test_a_deleted_queue_is_back_within_5_seconds(here: World) -> None:
-    def delete() -> None:
-        with closing(pika.BlockingConnection(pika.URLParameters(here.direct.bus))) as connection:
-            connection.channel().queue_delete("notifier.email_new_product")
-
-    async def ready() -> bool:
-        async with httpx2.AsyncClient() as client:
-            answers = [
-                await client.get(f"{each.url}/health/ready")
-                for each in here.fleet.of("notifier work")
-            ]
-        return all(answer.is_success for answer in answers)
-
-    await until(ready)
-    await asyncio.to_thread(delete)
-    await until(ready, within=5)
+async def test_clocks_that_jump_an_hour_do_no_harm(here: World) -> None:
+    """Wall clocks of programs, in both directions, and the databases', ahead."""
     crowd = await here.crowd.client(0, [])
+    busy = asyncio.create_task(_create(crowd.act))
+    for role in ("catalog api", "catalog relay", "catalog work", "notifier work"):
+        for member, seconds in zip(here.fleet.of(role), ("3600", "-3600"), strict=True):
+            await _start_again(here, member, **{clocks.VARIABLE: seconds})
+    await here.answering()
+    for database in (here.direct.catalog_database, here.direct.notifier_database):
+        await clocks.put_ahead(database)
+        asked, sent = len(here.ledger.entries), len(here.smtp.messages)
+        await until(partial(_busier, here, asked + 20, sent))
+    busy.cancel()
+    await asyncio.wait({busy})
+    found = await verdict(here, {}, within=60, uncertain_emails=2 * BATCH)
+    assert found.findings.all() == []
+
+
+def _busier(here: World, asked: int, sent: int) -> bool:
+    return len(here.ledger.entries) > asked and len(here.smtp.messages) > sent
+
+
+async def test_a_deleted_queue_takes_what_it_held_and_is_back_within_5_seconds(
+    here: World,
+) -> None:
+    """Readiness is red meanwhile; nobody else loses anything."""
+    workers = here.fleet.of("notifier work")
+    crowd = await here.crowd.client(0, [])
+    for member in workers:
+        await _start_again(here, member, NOTIFIER_BUS_URL="amqp://nobody@127.0.0.1:1/")
+    # Nobody accepts what is announced now.
+    assert await crowd.create() is not None
+    await until(lambda: len(here.listener.heard) == 2)
+    await asyncio.to_thread(delete, here, "notifier.email_new_product")
+    for member in workers:
+        await _start_again(here, member)
+    await here.answering()
+    await until(lambda: _ready(workers), within=5)
+
+    async def red() -> bool:
+        # Again: a queue may come back faster than anybody looks.
+        await asyncio.to_thread(delete, here, "notifier.email_new_product")
+        return not await _ready(workers)
+
+    await until(red)
+    await until(lambda: _ready(workers), within=5)
     assert await crowd.create() is not None
     await until(lambda: here.smtp.messages)
+    found = await verdict(here, {}, within=20)
+    [lost, _] = [each for each in here.listener.heard if each.routing_key == GOOD]
+    assert found.findings.all() == [
+        f"lost: email_new_product never got {lost.id}",
+        f"lost: no notification of {(lost.id, 'ann@example.com')}",
+    ]
+
+
+async def _start_again(here: World, member: Member, **variables: str) -> None:
+    former = member.pid
+    here.fleet.arm(member, variables)
+    await here.fleet.kill(member)
+    await here.fleet.started(member, former)
+
+
+def delete(here: World, queue: str) -> None:
+    with closing(pika.BlockingConnection(pika.URLParameters(here.direct.bus))) as connection:
+        connection.channel().queue_delete(queue)
+
+
+async def _ready(members: list[Member]) -> bool:
+    async with httpx2.AsyncClient() as client:
+        answers = [await client.get(f"{each.url}/health/ready") for each in members]
+    return all(answer.is_success for answer in answers)

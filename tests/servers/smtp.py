@@ -1,8 +1,8 @@
 """An SMTP server that keeps what it receives and fails on request."""
 
+import asyncio
 import email
 import email.policy
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ from tests.servers.processes import free_port
 
 ACCEPTED = "250 OK"
 
+Command = Literal["RCPT", "DATA"]
+"""What a failure answers: a recipient, or the final dot."""
+
 
 @dataclass(frozen=True)
 class Received:
@@ -27,11 +30,27 @@ class Received:
     raw: bytes
 
 
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """How the server fails once."""
+
+    command: Command
+    reply: str = ACCEPTED
+    hangs_s: float = 0.0
+    """So long it says nothing."""
+    cuts: bool = False
+    keeps: bool = False
+    """Whether it has the email all the same: its sender cannot know."""
+
+
+ALL_IS_WELL = Failure("DATA", keeps=True)
+
+
 class SMTPServer:
     """A server on a port of the loopback interface, in a thread of its own.
 
     ``messages`` holds what was accepted, oldest first. Failures are queued: each call of
-    ``refuse`` or ``drop`` answers one later command, in the order of the calls.
+    ``refuse``, ``drop`` or ``hang`` answers one later command, in the order of the calls.
     """
 
     def __init__(self) -> None:
@@ -40,19 +59,46 @@ class SMTPServer:
         self.messages: list[Received] = []
         self.connections = 0
         """Sessions greeted so far; a kept connection counts once."""
-        self._refusals: dict[str, deque[str]] = {"RCPT": deque(), "DATA": deque()}
-        self._drops: deque[bool] = deque()
+        self._failures: list[Failure] = []
 
-    def refuse(self, reply: str, command: Literal["RCPT", "DATA"] = "DATA") -> None:
+    def refuse(self, reply: str, command: Command = "DATA") -> Failure:
         """Answer the next RCPT, or the final dot, with ``reply``, as in ``"451 Later"``."""
-        self._refusals[command].append(reply)
+        return self._fail(Failure(command, reply))
 
-    def drop(self, *, accept: bool = True) -> None:
+    def drop(self, *, accept: bool = True) -> Failure:
         """Cut the connection after the next final dot, without a reply.
 
         The email is kept when ``accept`` is set: its sender cannot know.
         """
-        self._drops.append(accept)
+        return self._fail(Failure("DATA", cuts=True, keeps=accept))
+
+    def hang(self, seconds: float, command: Command = "DATA") -> Failure:
+        """Say nothing for so long to the next RCPT or final dot, then accept it.
+
+        The email that the dot ended is kept before, whether or not its sender waits.
+        """
+        return self._fail(Failure(command, hangs_s=seconds, keeps=True))
+
+    def owes(self, failure: Failure) -> bool:
+        """Tell whether a failure is still to come."""
+        return failure in self._failures
+
+    def forgive(self, failure: Failure) -> bool:
+        """Take a failure back; False if it has come already."""
+        try:
+            self._failures.remove(failure)
+        except ValueError:
+            return False
+        return True
+
+    def _fail(self, failure: Failure) -> Failure:
+        self._failures.append(failure)
+        return failure
+
+    def _next(self, command: Command) -> Failure:
+        """How to answer this command."""
+        found = next((each for each in self._failures if each.command == command), None)
+        return found if found and self.forgive(found) else ALL_IS_WELL
 
     async def handle_EHLO(  # noqa: N802 — named by aiosmtpd
         self,
@@ -74,22 +120,22 @@ class SMTPServer:
         address: str,
         options: list[str],
     ) -> str:
-        if self._refusals["RCPT"]:
-            return self._refusals["RCPT"].popleft()
-        envelope.rcpt_tos.append(address)
-        return ACCEPTED
+        answer = self._next("RCPT")
+        await asyncio.sleep(answer.hangs_s)
+        if answer.reply == ACCEPTED:
+            envelope.rcpt_tos.append(address)
+        return answer.reply
 
     async def handle_DATA(  # noqa: N802 — named by aiosmtpd
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        if self._refusals["DATA"]:
-            return self._refusals["DATA"].popleft()
-        dropped = bool(self._drops)
-        if not dropped or self._drops.popleft():
+        answer = self._next("DATA")
+        if answer.keeps:
             self.messages.append(_received(envelope))
-        if dropped and server.transport is not None:
+        await asyncio.sleep(answer.hangs_s)
+        if answer.cuts and server.transport is not None:
             server.transport.abort()  # type: ignore[attr-defined]  # a TCP transport has it
-        return ACCEPTED
+        return answer.reply
 
 
 def _received(envelope: Envelope) -> Received:
