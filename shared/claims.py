@@ -77,22 +77,23 @@ def claims(database: Database, outbox: Table, lease: Table) -> Claims:
 
 
 # `partition = p` would let the planner walk the whole table in the order of its ids and drop
-# what is in other partitions; a range that is ordered by both only the partition's index can
-# give, wherever the rows of the partition are.
+# what is in other partitions. A range of both in their order only the partition's own index can
+# give, and its size the planner guesses about right.
+_PARTITION = "(partition, id) >= (p, 0) AND (partition, id) < (p + 1, 0) ORDER BY partition, id"
+
 _LOCK = f"""
 SELECT p FROM unnest($1::int[]) AS p
-WHERE CASE WHEN (SELECT id FROM outbox WHERE partition BETWEEN p AND p
-                 ORDER BY partition, id LIMIT 1) IS NOT NULL
+WHERE CASE WHEN (SELECT id FROM outbox WHERE {_PARTITION} LIMIT 1) IS NOT NULL
            THEN pg_try_advisory_xact_lock({_LOCK_SPACE}, p) ELSE false END
 LIMIT {SHARE}
 """  # noqa: S608 - constants of ours
 
-_HEAD = """
+_HEAD = f"""
 SELECT head.* FROM unnest($1::int[]) AS p CROSS JOIN LATERAL (
     SELECT id, subject, attempts, event_id, exchange, routing_key, headers, body
-    FROM outbox WHERE partition BETWEEN p AND p ORDER BY partition, id LIMIT $2
+    FROM outbox WHERE {_PARTITION} LIMIT $2
 ) AS head ORDER BY head.id LIMIT $3
-"""
+"""  # noqa: S608 - constants of ours
 
 
 class PostgresClaim:

@@ -1,5 +1,8 @@
 import asyncio
-from collections.abc import Sequence
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import groupby
 
 import pytest
@@ -7,7 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from shared.bus import Message
+from shared.claims import _HEAD, _LOCK, SHARE, Claim
 from shared.errors import BusUnavailable
+from shared.outbox import PARTITIONS
 from shared.relay import Relay
 from tests.integration.shared.conftest import House, open_house, running
 from tests.polling import until
@@ -158,6 +163,66 @@ async def test_the_age_of_the_oldest_event_is_told(house: House) -> None:
     count, age = await house.outbox.status()
     assert count == 1
     assert 0.0 <= age < 60.0
+
+
+async def test_a_ring_wakes_one_claim_and_the_next_another(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing:
+        parallel = 2
+        begun = 0
+        may_end = asyncio.Event()
+
+        @asynccontextmanager
+        async def claim(self, _limit: int) -> AsyncIterator[Claim]:
+            self.begun += 1
+            await self.may_end.wait()
+            async with house.claims().claim(0) as claim:
+                yield claim
+
+        async def release(self) -> None: ...
+
+    monkeypatch.setattr("shared.relay.POLL_S", 60)
+    claims, bell = Nothing(), house.outbox.bell
+    claims.may_end.set()
+    async with running(Relay(claims, Broker(), bell)):
+        await until(lambda: claims.begun == 2)
+        claims.may_end.clear()
+        for begun in (3, 4):
+            bell.ring()
+            await until(lambda begun=begun: claims.begun == begun)
+        claims.may_end.set()
+
+
+@pytest.mark.postgresql
+async def test_a_claim_takes_the_same_share_of_each_partition(postgres_url: str) -> None:
+    async with open_house(postgres_url) as house:
+        await house.announce(*[event(product()) for _ in range(200)])
+        async with house.claims().claim(40) as claim:
+            shares = Counter(zlib.crc32(row.subject.encode()) % PARTITIONS for row in claim.rows)
+        assert set(shares.values()) == {40 // SHARE}
+        assert [row.id for row in claim.rows] == sorted(row.id for row in claim.rows)
+
+
+@pytest.mark.postgresql
+async def test_a_claim_walks_through_nothing_but_its_partitions(postgres_url: str) -> None:
+    async with open_house(postgres_url) as house:
+        await house.announce(event())
+        async with house.database.transaction() as session:
+            await session.execute(
+                text(
+                    "INSERT INTO outbox"
+                    " (partition, event_id, subject, exchange, routing_key, headers, body)"
+                    " SELECT n % 8, n, n, exchange, routing_key, headers, body"
+                    " FROM outbox, generate_series(1, 2000) AS n"
+                )
+            )
+            await session.execute(text("ANALYZE outbox"))
+            connection = await session.connection()
+            for statement, values in ((_LOCK, ([1, 2, 3],)), (_HEAD, ([1, 2, 3], 50, 100))):
+                lines = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
+                plan = "\n".join(lines.scalars())
+                assert "using outbox_partition" in plan, plan
 
 
 @pytest.mark.postgresql

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -284,6 +285,24 @@ async def test_ordered_events_of_one_subject_never_overlap(house: House) -> None
         assert [each for each in seen if each.startswith(name)] == [
             f"{name} {number}" for number in range(1, 6)
         ]
+
+
+async def test_slow_events_keep_no_other_place_empty(house: House) -> None:
+    released, seen = asyncio.Event(), []
+
+    async def note(event: Event[contracts.Product], _session: Session) -> None:
+        if event.instance.name == "slow":
+            await released.wait()
+        seen.append(event.instance.name)
+
+    receiver = replace(receives(note), needs=(Session,))
+    names = ["slow"] * 3 + ["quick"] * 6
+    await house.inbox.accept(receiver, [delivery(event(product(name=name))) for name in names])
+    async with running(Worker([receiver], house.inbox, retries=QUICK, concurrency=4)):
+        await until(lambda: seen.count("quick") == 6)
+        assert "slow" not in seen
+        released.set()
+        await until(lambda: len(seen) == 9)
 
 
 async def test_done_rows_are_forgotten_after_seven_days(house: House) -> None:
