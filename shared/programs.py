@@ -16,11 +16,15 @@ from starlette.types import ASGIApp
 
 from shared.errors import HeliographError, InvalidSetting, SchemaNotCurrent
 
-GRACE = 10.0
-"""Seconds that parts have to finish what is under way."""
-HTTP_GRACE = 8
+GRACE = 7.0
+"""Seconds that parts have to finish what is under way.
+
+With `CANCELLING` and `serving.CLOSING_S` they leave a second of the ten after which an
+engine of containers kills.
+"""
+HTTP_GRACE = 6
 """Seconds that requests have to finish; less than `GRACE`."""
-CANCELLING = 2.0
+CANCELLING = 1.0
 """Seconds that parts have to let go once they are cancelled."""
 LAST_PORT = 65535
 

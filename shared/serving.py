@@ -25,6 +25,8 @@ from shared.stages import draining
 PATIENCE_S = 30.0
 """How long a program waits at its start for servers that start at the same time."""
 LOOK_AGAIN_S = 2.0
+CLOSING_S = 1.0
+"""How long the farewells to the servers may take together."""
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells count."""
 
@@ -37,16 +39,20 @@ log = structlog.stdlib.get_logger(__name__)
 
 @asynccontextmanager
 async def opened(make: Callable[[G, Bus], S], settings: G) -> AsyncIterator[S]:
-    """Make the service with a bus of its own, and let go of both at the end."""
+    """Make the service with a bus of its own, and let go of both at the end.
+
+    Servers that do not answer are left without a farewell.
+    """
     bus = bus_from_url(settings.bus_url, name=f"heliograph {settings.prefix.strip('_').lower()}")
+    service = make(settings, bus)
     try:
-        service = make(settings, bus)
-        try:
-            yield service
-        finally:
-            await service.close()
+        yield service
     finally:
-        await bus.close()
+        farewells = asyncio.gather(service.close(), bus.close())
+        try:
+            await asyncio.wait_for(farewells, CLOSING_S)
+        except TimeoutError:
+            log.warning("left without a farewell, for some server did not answer")
 
 
 async def serve(

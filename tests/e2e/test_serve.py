@@ -1,8 +1,17 @@
 """`serve` without `--only`: one process a service, here with files and a broker."""
 
+import asyncio
+import signal
+from functools import partial
 from pathlib import Path
 
-from tests.programs import Program, command, eventually, logged_errors
+import httpx2
+from sqlalchemy.engine import make_url
+from yarl import URL
+
+from chaos.proxy import proxy
+from tests.polling import until
+from tests.programs import STARTS_WITHIN, Program, command, eventually, logged_errors
 from tests.servers.smtp import SMTPServer
 from tests.story import Shop
 
@@ -38,3 +47,33 @@ def test_serve_does_all_that_its_service_needs(
     finally:
         catalog.stop()
         notifier.stop()
+
+
+async def test_a_program_ends_in_time_although_no_server_answers(
+    tmp_path: Path, postgres_url: str, amqp_url: str
+) -> None:
+    database, broker = make_url(postgres_url), URL(amqp_url)
+    async with proxy(database.port or 0) as to_database, proxy(broker.port or 0) as to_broker:
+        behind = database.set(port=to_database.port)
+        settings = {
+            "CATALOG_DATABASE_URL": behind.render_as_string(hide_password=False),
+            "CATALOG_BUS_URL": str(broker.with_port(to_broker.port)),
+            "CATALOG_SECRET_KEY": "k" * 32,
+        }
+        migrated = await asyncio.to_thread(command, tmp_path, CATALOG, "migrate", settings=settings)
+        assert migrated.returncode == 0
+        catalog = Program(tmp_path, CATALOG, "serve", "--port", "0", settings=settings)
+        try:
+            url = await asyncio.to_thread(catalog.wait_for_url)
+            async with httpx2.AsyncClient(base_url=url) as client:
+                await until(partial(_is_ready, client), within=STARTS_WITHIN)
+            to_database.hold()
+            to_broker.hold()
+            assert await asyncio.to_thread(catalog.end) == 0
+        finally:
+            catalog.stop(signal.SIGKILL)
+
+
+async def _is_ready(client: httpx2.AsyncClient) -> bool:
+    status: str = (await client.get("/health/ready")).json()["status"]
+    return status == "ok"
