@@ -61,12 +61,14 @@ class Consumer:
                 batches = aiter(subscription)
                 while True:
                     arrival = asyncio.ensure_future(anext(batches))
-                    await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if ended.done() and not arrival.done():
+                    try:
+                        await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
                         arrival.cancel()
-                        await asyncio.gather(arrival, return_exceptions=True)
+                    await asyncio.wait({arrival})
+                    if arrival.cancelled():
                         return
-                    batch = await arrival
+                    batch = arrival.result()
                     crash_point("consumer.after_receipt")
                     if not await self._accept(receiver, batch, gave_up, stopping):
                         return
