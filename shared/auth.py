@@ -13,7 +13,6 @@ from fastapi import Depends, Request, params
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from fastapi.security.utils import get_authorization_scheme_param
-from jwt.utils import base64url_encode
 from pydantic import SecretStr
 
 from shared.errors import HeliographError
@@ -44,9 +43,7 @@ class Tokens:
     """Issues and verifies the tokens of one secret key."""
 
     def __init__(self, secret: SecretStr) -> None:
-        key = base64url_encode(secret.get_secret_value().encode()).decode()
-        # PyJWT would look at a plain key with each token, lest it be a public one in PEM.
-        self._key = jwt.PyJWK({"kty": "oct", "k": key}, ALGORITHM)
+        self._secret = secret
 
     def issue(self, subject: str, scopes: list[str], lifetime: timedelta = LIFETIME) -> str:
         """Sign a token; raise `InvalidToken` if it could not be verified later."""
@@ -59,7 +56,7 @@ class Tokens:
             "exp": now + lifetime,
             "scope": " ".join(scopes),
         }
-        token = jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        token = jwt.encode(claims, self._secret.get_secret_value(), algorithm=ALGORITHM)
         if len(token) > LONGEST_TOKEN:
             raise InvalidToken(f"The token has more than {LONGEST_TOKEN} characters.")
         return token
@@ -71,7 +68,7 @@ class Tokens:
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._key,
+                self._secret.get_secret_value(),
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
