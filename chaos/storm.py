@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chaos.faults import FAULTS
 from chaos.targets import Missed, Targets
 from chaos.verdict import Verdict, verdict
-from services.notifier.mail_worker import BATCH
+from services.notifier.mail_worker import BATCH, SIDE_BY_SIDE
 
 CLIENTS = 10
 PACE_S = 0.2
@@ -19,7 +19,7 @@ DRAINS_WITHIN_S = 60.0
 TOLD_EVERY_S = 15.0
 PARTED = ("crash PostgreSQL", "PostgreSQL link: cut after a byte", "PostgreSQL link: reset",
           "PostgreSQL link: hold")  # fmt: skip
-"""Faults that can part a mail worker from its database."""
+"""Faults that can part a mail worker from its database, with what it has sent side by side."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,13 @@ def _uncertain(targets: Targets, hits: Counter[str]) -> int:
     """How many emails may have come again, for nobody knew whether they had been taken."""
     fleet = targets.world.fleet
     workers = len(fleet.of("notifier work"))
+    parted = fleet.kills["notifier work"] + fleet.stops["notifier work"]
+    parted += sum(hits[name] for name in PARTED) * workers
     return (
-        fleet.kills["notifier work"]
-        + fleet.stops["notifier work"]
+        parted * SIDE_BY_SIDE
         + hits["SMTP drops after the dot"]
         + hits["SMTP hangs"]
         + targets.proxies["SMTP link"].severed
-        + hits["SMTP link: hold"] * workers
-        + sum(hits[name] for name in PARTED) * workers
         # A worker goes by its own clock and sends on what another has claimed meanwhile.
         + hits["clock of the notifier's database"] * workers * BATCH
     )

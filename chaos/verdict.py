@@ -9,6 +9,7 @@ from rich.table import Table
 from chaos import records
 from chaos.checker import Findings, check, first_copies, repeated
 from chaos.world import World
+from services.notifier.mail_worker import SIDE_BY_SIDE
 
 SHOWN = 20
 
@@ -46,8 +47,8 @@ async def verdict(
 ) -> Verdict:
     """Drain, sweep and check.
 
-    `uncertain_emails` is how often something failed that can part a mail server's answer from
-    our record of it; None takes the kills of mail workers for it.
+    `uncertain_emails` is how many emails can have been under way when something failed between
+    the mail server's answer and our record of it; None takes those of killed mail workers.
     """
     seconds = await records.drained(world, within)
     left = await records.waiting(world)
@@ -63,7 +64,7 @@ async def verdict(
     findings.unexpected += [f"ended by itself: {each}" for each in world.fleet.own_ends]
     findings.unexpected += world.ledger.server_errors
     if uncertain_emails is None:
-        uncertain_emails = world.fleet.kills["notifier work"]
+        uncertain_emails = world.fleet.kills["notifier work"] * SIDE_BY_SIDE
     again = repeated(held.message_ids)
     if again > uncertain_emails:
         findings.twice.append(f"{again} emails, which {uncertain_emails} failures do not explain")

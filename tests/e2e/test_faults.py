@@ -15,7 +15,7 @@ from chaos import clocks
 from chaos.fleet import Member
 from chaos.verdict import verdict
 from chaos.world import Addresses, World, world
-from services.notifier.mail_worker import BATCH
+from services.notifier.mail_worker import BATCH, SIDE_BY_SIDE
 from tests import polling
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.smtp import SMTPServer
@@ -88,7 +88,7 @@ async def test_stopped_relays_and_workers_lose_their_work_to_others(here: World)
     await until(lambda: len(here.smtp.messages) >= created, within=LEASES_END_WITHIN)
     for member in stopped:
         here.fleet.thaw(member)
-    found = await verdict(here, {}, within=60, uncertain_emails=1)
+    found = await verdict(here, {}, within=60, uncertain_emails=SIDE_BY_SIDE)
     assert found.findings.all() == []
 
 
