@@ -7,11 +7,18 @@ PostgreSQL its parameters are arrays, and SQLite gets JSON or the driver's `exec
 from collections.abc import Collection, Sequence
 from typing import Any, Self
 
+import asyncpg
 from sqlalchemy import ARRAY, JSON, Boolean, ColumnElement, Table, Text, bindparam, insert
-from sqlalchemy.dialects.postgresql import asyncpg
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+
+from shared.errors import DatabaseUnavailable
+
+MANY = 100
+"""From so many rows on COPY pays for its second round trip to PostgreSQL."""
 
 
 class BulkInsert:
@@ -24,7 +31,7 @@ class BulkInsert:
         self._insert = insert(table)
         self._columns = tuple(columns)
         names = ", ".join(columns)
-        dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
         arrays = ", ".join(
             f"${place}::{table.c[name].type.compile(dialect)}[]"
             for place, name in enumerate(columns, 1)
@@ -38,12 +45,30 @@ class BulkInsert:
     async def write(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert the rows in the session's transaction; raise `IntegrityError` as it does."""
         connection = await session.connection()
-        if connection.dialect.name == "postgresql":
-            columns = tuple(list(column) for column in zip(*rows, strict=True))
-            await connection.exec_driver_sql(self._unnest, columns)
-        else:
+        if connection.dialect.name != "postgresql":
             named = [dict(zip(self._columns, row, strict=True)) for row in rows]
             await connection.execute(self._insert, named)
+        elif len(rows) < MANY or not await self._copy(connection, rows):
+            columns = tuple(list(column) for column in zip(*rows, strict=True))
+            await connection.exec_driver_sql(self._unnest, columns)
+
+    async def _copy(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Send the rows by COPY; False if no transaction has begun that would hold them."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        if not driver.is_in_transaction():  # SQLAlchemy begins with the first statement
+            return False
+        table = self._insert.table.name
+        try:
+            await driver.copy_records_to_table(table, columns=self._columns, records=rows)
+        # The driver's own errors, as SQLAlchemy says them.
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise IntegrityError(f"COPY {table}", None, error) from error
+        except asyncpg.PostgresError as error:
+            raise DBAPIError(f"COPY {table}", None, error) from error
+        except (asyncpg.InterfaceError, OSError) as error:
+            await connection.invalidate(error)
+            raise DatabaseUnavailable(f"the database does not answer: {error!r}") from error
+        return True
 
 
 class _OneOf(FunctionElement[bool]):

@@ -5,7 +5,7 @@ bring neither images nor categories depend on nothing.
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
+from operator import itemgetter
 
 from sqlalchemy import inspect
 
@@ -16,7 +16,7 @@ from shared.database import Session
 _TABLE = Base.metadata.tables["product"]
 _COLUMNS = tuple(_TABLE.columns.keys())
 _INSERT = BulkInsert(_TABLE, _COLUMNS)
-_values = attrgetter(*_COLUMNS)
+_values = itemgetter(*_COLUMNS)
 
 
 def is_bare(product: Product) -> bool:
@@ -26,5 +26,7 @@ def is_bare(product: Product) -> bool:
 
 async def insert_bare(session: Session, products: Sequence[Product]) -> None:
     """Insert products that are bare; from then on the session knows them as if it had flushed."""
-    await _INSERT.write(session, [_values(product) for product in products])
+    # From the dictionaries: none lacks a value once a snapshot was taken, and asking each
+    # attribute for its value takes ten times as long.
+    await _INSERT.write(session, [_values(vars(product)) for product in products])
     session.sync_session.adopt(products)

@@ -132,15 +132,14 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         """Save as `save` does, all or nothing, at the price of a few statements."""
         originals = [self._originals.get(each.id) for each in products]
         moment = now()
+        drafts = []
         for product, original in zip(products, originals, strict=True):
             product.updated_at = moment
             if original is None:
-                product.created_at, product.version = moment, 0
-            product.version = next_version(self.session, product.id, product.version)
-        drafts = [
-            (product, original, product.version)
-            for product, original in zip(products, originals, strict=True)
-        ]
+                product.created_at = moment
+            current = 0 if original is None else product.version
+            product.version = version = next_version(self.session, product.id, current)
+            drafts.append((product, original, version))
         skus = [product.sku for product in products]  # a failed flush expires its rows
         if len(products) > 1:
             # The constraint names none of them.
