@@ -1,6 +1,7 @@
 """What routes ask for: who may write, and the session in which they work."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -24,12 +25,19 @@ async def _database(request: Request) -> Database:
 OwnDatabase = Annotated[Database, Depends(_database)]
 
 
-# FastAPI takes its time for each dependency: these two, that most routes have, have few.
-async def _writing(request: Request, caller: Writer) -> AsyncIterator[Session]:
+@asynccontextmanager
+async def writing(request: Request, caller: Caller) -> AsyncIterator[Session]:
+    """Open the request's transaction."""
     database: Database = request.app.state.service.database
     async with database.transaction() as session:
         session.actor = caller.subject
         session.traceparent = request.state.traceparent
+        yield session
+
+
+# FastAPI takes its time for each dependency: these two, that most routes have, have few.
+async def _writing(request: Request, caller: Writer) -> AsyncIterator[Session]:
+    async with writing(request, caller) as session:
         yield session
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
-from services.catalog.api.dependencies import Writer, Writing
+from services.catalog.api.dependencies import Writer, writing
 from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.models import StoredAnswer
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
@@ -94,24 +94,17 @@ async def claim_key(request: Request, keyed: KeyedRequest | None, session: Sessi
     request.state.keyed = (session, keyed)
 
 
-async def _held(
+async def _creating(
     request: Request, caller: Writer, idempotency_key: IdempotencyKey = None
-) -> AsyncIterator[KeyedRequest | None]:
+) -> AsyncIterator[Session]:
     payload = hashlib.sha256(request.headers.get("content-type", "").encode() + b"\n")
     payload.update(await request.body())
+    # The key is held before the transaction opens and until after it has committed.
     with held_key(request, caller, idempotency_key, payload.digest()) as keyed:
-        yield keyed
+        async with writing(request, caller) as session:
+            await claim_key(request, keyed, session)
+            yield session
 
 
-# The key is held before the transaction opens and until after it has committed.
-async def _creating(
-    request: Request,
-    keyed: Annotated[KeyedRequest | None, Depends(_held, scope="function")],
-    session: Writing,
-) -> Session:
-    await claim_key(request, keyed, session)
-    return session
-
-
-Creating = Annotated[Session, Depends(_creating)]
+Creating = Annotated[Session, Depends(_creating, scope="function")]
 """`Writing`, under the request's `Idempotency-Key` if it has one."""
