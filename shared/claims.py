@@ -13,16 +13,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import asyncpg
 from pydantic_core import from_json
 from sqlalchemy import Column, MetaData, Table, Text, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.bus import Message
-from shared.database import AWAY, Database, unavailable
-from shared.errors import DatabaseUnavailable
+from shared.database import Database
 from shared.events import new_id
 from shared.outbox import BACKGROUND, PARTITIONS
+from shared.statements import driver
 from shared.types import UtcDateTime, database_now
 
 LEASE_S = 20.0
@@ -114,19 +113,6 @@ class PostgresClaim:
             )
 
 
-@asynccontextmanager
-async def _away() -> AsyncIterator[None]:
-    """Turn the driver's own words for a database that is away into `DatabaseUnavailable`."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        if not (error.sqlstate or "").startswith(AWAY):
-            raise
-        raise DatabaseUnavailable(f"the database does not answer: {error}") from error
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise DatabaseUnavailable(f"the database does not answer: {error}") from error
-
-
 class PostgresClaims:
     """Claims by advisory lock, one a partition."""
 
@@ -140,16 +126,12 @@ class PostgresClaims:
 
     @asynccontextmanager
     async def claim(self, limit: int) -> AsyncIterator[Claim]:
-        async with unavailable(), _away(), self._database.engine.connect() as pooled:
-            # The driver itself: the relay moves too many rows to dress each one up.
-            raw = await pooled.get_raw_connection()
-            connection: Any = raw.driver_connection
-            async with connection.transaction():
-                lanes = random.sample(range(PARTITIONS), PARTITIONS)
-                locked = await connection.fetch(_LOCK, lanes) or await connection.fetch(
-                    _LOCK, [BACKGROUND]
-                )
-                yield PostgresClaim(connection, await self._head(connection, locked, limit))
+        async with driver(self._database) as connection, connection.transaction():
+            lanes = random.sample(range(PARTITIONS), PARTITIONS)
+            locked = await connection.fetch(_LOCK, lanes) or await connection.fetch(
+                _LOCK, [BACKGROUND]
+            )
+            yield PostgresClaim(connection, await self._head(connection, locked, limit))
 
     @staticmethod
     async def _head(connection: Any, locked: Sequence[Any], limit: int) -> list[Row]:

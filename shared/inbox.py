@@ -125,7 +125,7 @@ class Inbox:
         self.bell = bell
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
-        self._leases = Leases(table, is_sqlite=database.is_sqlite)
+        self._leases = Leases(database, table)
         self._insert = (
             sqlite.insert(table)
             .values(
@@ -194,13 +194,13 @@ class Inbox:
         had `attempts`.
         """
         turn = self._turns.get(receiver.name, "")
-        found = await self._take(receiver, turn, limit, attempts)
+        found = await self._leases.take(receiver, turn, limit, attempts)
         if receiver.ordered:
             room = limit - len(found)
             if turn and room and not any(row.reason for row in found):
                 # If the database goes away just now, what is leased already must still run.
                 with suppress(DatabaseUnavailable):
-                    found += await self._take(receiver, "", room, attempts)
+                    found += await self._leases.take(receiver, "", room, attempts)
             self._turns[receiver.name] = found[-1].subject or "" if found else ""
         claimed = [
             Claimed(
@@ -212,20 +212,13 @@ class Inbox:
         ]  # fmt: skip
         return sorted(claimed, key=lambda each: each.id)
 
-    async def _take(
-        self, receiver: RemoteReceiver, behind: str, limit: int, attempts: int
-    ) -> list[Row[Any]]:
-        async with self.database.statement() as connection:
-            return await self._leases.take(connection, receiver, behind, limit, attempts)
-
     async def finish(self, session: Session, rows: Sequence[Claimed]) -> None:
         """Mark rows done in the receiver's transaction; raise `LeaseLost` if one is not ours."""
-        _all_ours(rows, await self._leases.finish(await session.connection(), rows))
+        _all_ours(rows, await self._leases.finish(rows, await session.connection()))
 
     async def finish_all(self, rows: Sequence[Claimed]) -> frozenset[int]:
         """Mark rows done in a transaction of their own; returns the ids of those that were ours."""
-        async with self.database.statement() as connection:
-            return await self._leases.finish(connection, rows)
+        return await self._leases.finish(rows)
 
     async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
         """Let rows run again `delay` seconds from now."""

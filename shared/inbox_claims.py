@@ -7,15 +7,15 @@ behind a parked one cost a single step. Subjects take turns.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BindParameter,
+    ARRAY,
+    BigInteger,
     ColumnElement,
     CompoundSelect,
     FromClause,
     Integer,
-    Row,
     ScalarSelect,
     Select,
     Table,
@@ -33,7 +33,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from shared.database import Database
 from shared.remote import RemoteReceiver
+from shared.statements import Statement
 from shared.types import database_now
 
 LEASE_S = 25.0
@@ -74,70 +76,94 @@ _BEHIND = bindparam("behind", type_=Text())
 _LIMIT = bindparam("at_most", type_=Integer())
 _ATTEMPTS = bindparam("most_attempts", type_=Integer())
 _REASON = bindparam("no_report", type_=Text())
-_NAMED: BindParameter[Any] = bindparam("ids_and_tokens", expanding=True)
+
+
+class Taken(NamedTuple):
+    """A row that was just leased, or parked for all its attempts."""
+
+    id: int
+    token: int
+    attempts: int
+    headers: bytes
+    body: bytes
+    state: str
+    subject: str | None
+    reason: str | None
 
 
 class Leases:
     """What leases rows and ends leases: statements built once, for that costs more than a run."""
 
-    def __init__(self, table: Table, *, is_sqlite: bool) -> None:
-        self._in_order = _lease(table, _in_order(table))
-        self._heads = _lease(table, _heads(table))
-        self._is_sqlite = is_sqlite
-        self._leased = _leased(table)
-        self._done = self._leased.values(**_done())
-
-    async def finish(self, connection: AsyncConnection, rows: Sequence[Claimed]) -> frozenset[int]:
-        """Mark leased rows done; returns the ids of those that were still ours."""
-        if self._is_sqlite:
-            finished = await connection.execute(self._done, _named(rows))
-        else:
-            ids, tokens = [row.id for row in rows], [row.token for row in rows]
-            finished = await connection.exec_driver_sql(_DONE, (ids, tokens))
-        return frozenset(finished.scalars())
-
-    async def end(
-        self, connection: AsyncConnection, rows: Sequence[Claimed], values: Mapping[str, object]
-    ) -> frozenset[int]:
-        """Set what becomes of leased rows; returns the ids of those that were still ours."""
-        ended = await connection.execute(self._leased.values(**values), _named(rows))
-        return frozenset(ended.scalars())
+    def __init__(self, database: Database, table: Table) -> None:
+        self._is_sqlite = database.is_sqlite
+        self._in_order = Statement(database, _lease(table, _in_order(table)))
+        self._heads = Statement(database, _lease(table, _heads(table)))
+        self._leased = _leased(table, arrays=not self._is_sqlite)
+        self._done = Statement(database, self._leased.values(**_done()))
 
     async def take(
-        self,
-        connection: AsyncConnection,
-        receiver: RemoteReceiver,
-        behind: str,
-        limit: int,
-        attempts: int,
-    ) -> list[Row[Any]]:
+        self, receiver: RemoteReceiver, behind: str, limit: int, attempts: int
+    ) -> list[Taken]:
         """Lease up to `limit` due rows, at most one suspect among them; subjects in order.
 
         Of a receiver that keeps the order, only rows that are the first unfinished ones of
         subjects behind `behind`, and rows without a subject, which nothing holds up. A suspect
         that has had `attempts` is parked.
         """
-        leased = await connection.execute(
-            self._heads if receiver.ordered else self._in_order,
-            {
-                _RECEIVER.key: receiver.name,
-                _BEHIND.key: behind,
-                _LIMIT.key: limit,
-                _ATTEMPTS.key: attempts,
-                _REASON.key: f"{_NO_REPORT}{attempts}: its process or its lease ended",
-            },
+        values: dict[str, object] = {
+            _RECEIVER.key: receiver.name,
+            _LIMIT.key: limit,
+            _ATTEMPTS.key: attempts,
+            _REASON.key: f"{_NO_REPORT}{attempts}: its process or its lease ended",
+        }
+        if receiver.ordered:
+            leased = await self._heads.run(**values, **{_BEHIND.key: behind})
+        else:
+            leased = await self._in_order.run(**values)
+        return sorted((Taken(*row) for row in leased), key=lambda row: row.subject or "")
+
+    async def finish(
+        self, rows: Sequence[Claimed], connection: AsyncConnection | None = None
+    ) -> frozenset[int]:
+        """Mark leased rows done, in the connection's transaction or in one of their own.
+
+        Returns the ids of those that were still ours.
+        """
+        named = self._named(rows)
+        done = self._done
+        marked = await (done.run_in(connection, **named) if connection else done.run(**named))
+        return frozenset(row[0] for row in marked)
+
+    async def end(
+        self, connection: AsyncConnection, rows: Sequence[Claimed], values: Mapping[str, object]
+    ) -> frozenset[int]:
+        """Set what becomes of leased rows; returns the ids of those that were still ours."""
+        ended = await connection.execute(self._leased.values(**values), self._named(rows))
+        return frozenset(ended.scalars())
+
+    def _named(self, rows: Sequence[Claimed]) -> dict[str, object]:
+        """The values that `_leased` names rows by."""
+        if self._is_sqlite:
+            return {"pairs": [(row.id, row.token) for row in rows]}
+        return {"ids": [row.id for row in rows], "tokens": [row.token for row in rows]}
+
+
+def _leased(table: Table, *, arrays: bool) -> ReturningUpdate[Any]:
+    """Update those of the named rows that nobody else has taken over.
+
+    With arrays it is the same statement for any number of rows, so that it is prepared once.
+    """
+    ours: ColumnElement[bool]
+    if arrays:
+        ids, tokens = (
+            bindparam("ids", type_=ARRAY(BigInteger)),
+            bindparam("tokens", type_=ARRAY(Integer)),
         )
-        return sorted(leased, key=lambda row: row.subject or "")
-
-
-def _leased(table: Table) -> ReturningUpdate[Any]:
-    """Update those of the named rows that nobody else has taken over."""
-    ours = tuple_(table.c.id, table.c.token).in_(_NAMED)
+        named = func.unnest(ids, tokens).table_valued("id", "token").render_derived()
+        ours = and_(table.c.id == named.c.id, table.c.token == named.c.token)
+    else:
+        ours = tuple_(table.c.id, table.c.token).in_(bindparam("pairs", expanding=True))
     return update(table).where(ours, table.c.state == "pending").returning(table.c.id)
-
-
-def _named(rows: Sequence[Claimed]) -> dict[str, list[tuple[int, int]]]:
-    return {_NAMED.key: [(row.id, row.token) for row in rows]}
 
 
 def _done() -> dict[str, object]:
@@ -149,16 +175,6 @@ def _done() -> dict[str, object]:
         "body": b"",
         "finished_at": database_now(),
     }
-
-
-# The same in one statement for any number of rows, so that it is prepared once.
-_DONE = """
-UPDATE inbox
-SET state = 'done', reason = NULL, headers = '{}', body = '', finished_at = clock_timestamp()
-FROM unnest($1::bigint[], $2::integer[]) AS leased (id, token)
-WHERE inbox.id = leased.id AND inbox.token = leased.token AND inbox.state = 'pending'
-RETURNING inbox.id
-"""
 
 
 def _in_order(table: Table) -> Select[Any]:

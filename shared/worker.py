@@ -34,7 +34,7 @@ POLL_S = 0.5
 CONCURRENCY = 8
 """Events that one worker runs side by side for each receiver."""
 
-WITHOUT_SESSION = 8
+WITHOUT_SESSION = 16
 """So many times as many, if the receiver asks for no session: then it holds no connection."""
 
 
