@@ -15,6 +15,7 @@ from sqlalchemy.orm import (
     make_transient,
     make_transient_to_detached,
 )
+from sqlalchemy.orm.attributes import instance_state
 
 from shared.errors import Unannounced
 from shared.events import Event
@@ -47,11 +48,13 @@ class GuardedSession(Session):
     def adopt(self, instances: Iterable[object]) -> None:
         """Know new instances whose rows a statement inserted, as after a flush.
 
-        If the transaction or its savepoint is rolled back they are new again.
+        Nothing may hang on them. If the transaction or its savepoint is rolled back they
+        are new again.
         """
         for instance in instances:
             make_transient_to_detached(instance)
-            self.add(instance)
+            # `add` for an instance on which nothing hangs that would have to be added too.
+            self._update_impl(instance_state(instance))
             self.adopted.append(instance)
 
 

@@ -7,7 +7,7 @@ bring neither images nor categories depend on nothing.
 from collections.abc import Sequence
 from operator import itemgetter
 
-from sqlalchemy import inspect
+from sqlalchemy.orm.attributes import instance_state
 
 from services.catalog.models import Base, Product
 from shared.bulk import BulkInsert
@@ -21,7 +21,7 @@ _values = itemgetter(*_COLUMNS)
 
 def is_bare(product: Product) -> bool:
     """Whether no session knows the product yet, nor anything that hangs on it."""
-    return inspect(product).transient and not product.images and not product.categories
+    return instance_state(product).transient and not product.images and not product.categories
 
 
 async def insert_bare(session: Session, products: Sequence[Product]) -> None:
