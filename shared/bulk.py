@@ -1,7 +1,8 @@
 """Statements over many rows whose text is the same however many those are.
 
 Only such a statement is cached: by SQLAlchemy, by the driver and by the server. On
-PostgreSQL its parameters are arrays, and SQLite gets JSON or the driver's `executemany`.
+PostgreSQL its parameters are arrays, or its rows follow a COPY; SQLite gets JSON or the
+driver's `executemany`.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -50,17 +51,20 @@ class BulkInsert:
             named = [dict(zip(self._columns, row, strict=True)) for row in rows]
             await connection.execute(self._insert, named)
             return
-        columns = tuple(list(column) for column in zip(*rows, strict=True))
         driver: Any = (await connection.get_raw_connection()).driver_connection
         if not driver.is_in_transaction():  # SQLAlchemy begins with the first statement
-            await connection.exec_driver_sql(self._unnest, columns)
+            await connection.exec_driver_sql(self._unnest, _transposed(rows))
             return
         async with _as_sqlalchemy(connection, self._unnest):
             if len(rows) < MANY:
-                await driver.execute(self._unnest, *columns)
+                await driver.execute(self._unnest, *_transposed(rows))
             else:
                 table = self._insert.table.name
                 await driver.copy_records_to_table(table, columns=self._columns, records=rows)
+
+
+def _transposed(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+    return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 @asynccontextmanager
