@@ -62,8 +62,9 @@ async def create_product(
     products = ProductRepository(session)
     product = models.Product(id=new_id(), images=[], categories=[])
     new.fill(product)
-    await products.save(product)
-    saved = await set_categories(products, product, new.categories)
+    saved = await products.save(product)
+    if new.categories:
+        saved = await set_categories(products, product, new.categories)
     response.headers["Location"] = saved.url
     response.headers["ETag"] = etag(saved.version)
     return saved
