@@ -7,7 +7,6 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
 
-from services.notifier.addresses import valid_address
 from services.notifier.mail_envelope import Envelope, sender_of, written
 from services.notifier.mail_errors import MailRefused
 
@@ -49,9 +48,10 @@ Content-Transfer-Encoding: quoted-printable
 class Addressee:
     """What one recipient's email has for itself.
 
-    `recipient` is a plain address. `message_id` (`<unique@domain>`) and `date` name this
-    email: whoever sends it again passes the same ones, so that mail programs know the second
-    copy. `unsubscribe_url` answers GET with a page and POST at once (RFC 8058).
+    `recipient` is an address as `valid_address` writes it. `message_id` (`<unique@domain>`)
+    and `date` name this email: whoever sends it again passes the same ones, so that mail
+    programs know the second copy. `unsubscribe_url` answers GET with a page and POST at once
+    (RFC 8058).
     """
 
     recipient: str
@@ -83,7 +83,7 @@ class Letter:
         """
         url = addressee.unsubscribe_url
         try:
-            recipient = valid_address(addressee.recipient)
+            recipient = addressee.recipient
             content = _CONTENT % (
                 self._head,
                 _verbatim(recipient),

@@ -20,8 +20,8 @@ COMMAND_SECONDS = 30.0
 # Servers and firewalls forget an idle connection without a word, some after one minute.
 IDLE_SECONDS = 30.0
 
-CONNECTIONS = 3
-"""As many as the strictest of the large providers lets one sender have at a time."""
+CONNECTIONS = 4
+"""Few enough for what servers allow one sender, enough to make up for a busy loop."""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from shared.worker import Retries
 
 log = structlog.stdlib.get_logger(__name__)
 
-BATCH = 50
+BATCH = 100
 """Emails claimed at a time."""
 
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 16
 """Emails that one worker may have begun and not recorded; no more than `CONNECTIONS` of them
 are being sent, while the others are recorded together."""
 

@@ -110,7 +110,7 @@ class SMTPServer:
     ) -> list[str]:
         self.connections += 1
         session.host_name = hostname
-        return responses
+        return [responses[0], "250-PIPELINING", *responses[1:]]
 
     async def handle_RCPT(  # noqa: N802 — named by aiosmtpd
         self,

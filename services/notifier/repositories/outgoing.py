@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import Float, Table, Text, and_, bindparam, case, select, tuple_, update
+from sqlalchemy import Float, Integer, Table, Text, and_, bindparam, case, select, tuple_, update
 
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 from shared.database import Database
@@ -57,6 +57,22 @@ class Outcome:
 _table = cast("Table", Notification.__table__)
 _columns = _table.c
 
+# A subquery in its place could be run again for each row (and lock ever more of them).
+_chosen = (
+    select(_columns.id)
+    .where(_columns.state == "pending", _columns.due_at <= database_now())
+    .order_by(_columns.due_at, _columns.id)
+    .limit(bindparam("at_most", type_=Integer()))
+    .with_for_update(skip_locked=True)
+    .cte("chosen")
+)
+_CLAIM = (
+    update(_table)
+    .where(_columns.id.in_(select(_chosen.c.id)))
+    .values(token=_columns.token + 1, due_at=database_now(LEASE_S))
+    .returning(_columns.id)
+)
+
 _DUE = (
     select(
         _columns.id,
@@ -106,24 +122,12 @@ class Outgoing:
 
     async def claim(self, limit: int) -> list[Due]:
         """Lease up to `limit` emails that are due."""
-        chosen = (
-            select(_columns.id)
-            .where(_columns.state == "pending", _columns.due_at <= database_now())
-            .order_by(_columns.due_at, _columns.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("chosen")
-        )
-        async with self._database.transaction() as session:
-            claimed = await session.scalars(
-                update(_table)
-                .where(_columns.id.in_(select(chosen.c.id)))
-                .values(token=_columns.token + 1, due_at=database_now(LEASE_S))
-                .returning(_columns.id)
-            )
-            if not (ids := claimed.all()):
-                return []
-            rows = await session.execute(_DUE.where(_columns.id.in_(ids)))
+        async with self._database.statement() as connection:
+            claimed = (await connection.execute(_CLAIM, {"at_most": limit})).scalars().all()
+        if not claimed:
+            return []
+        async with self._database.reading() as session:
+            rows = await session.execute(_DUE.where(_columns.id.in_(claimed)))
             return [Due(**row._mapping) for row in rows]  # noqa: SLF001 - public despite its name
 
     async def renew(self, emails: Collection[Due]) -> set[int]:
@@ -140,8 +144,8 @@ class Outgoing:
         Counts the attempts. An email to be tried again that is older than `GIVE_UP_S` has
         failed.
         """
-        async with self._database.transaction() as session:
-            await session.execute(
+        async with self._database.statement() as connection:
+            await connection.execute(
                 _RECORD,
                 [
                     {
@@ -157,14 +161,14 @@ class Outgoing:
 
     async def _lease(self, emails: Collection[Due], seconds: float) -> set[int]:
         mine = [(each.id, each.token) for each in emails]
-        async with self._database.transaction() as session:
-            ours = await session.scalars(
+        async with self._database.statement() as connection:
+            ours = await connection.execute(
                 update(_table)
                 .where(tuple_(_columns.id, _columns.token).in_(mine), _columns.state == "pending")
                 .values(due_at=database_now(seconds))
                 .returning(_columns.id)
             )
-            return set(ours)
+            return set(ours.scalars())
 
 
 def _line(reason: str | None) -> str | None:

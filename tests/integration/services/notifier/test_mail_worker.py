@@ -1,21 +1,32 @@
 """The mail worker with a real mail server."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from services.notifier import mail_lease
 from services.notifier.composer import Composer
 from services.notifier.mail_smtp import CONNECTIONS
-from services.notifier.mail_worker import MailWorker
-from services.notifier.mailer import Envelope, MailDeferred, MemoryMailer, mailer
+from services.notifier.mail_worker import SIDE_BY_SIDE, MailWorker
+from services.notifier.mailer import (
+    Envelope,
+    MailDeferred,
+    Mailer,
+    MemoryMailer,
+    SmtpMailer,
+    SmtpServer,
+)
+from services.notifier.mailer import mailer as connect
 from services.notifier.models import Notification, Occasion
 from services.notifier.repositories.outgoing import Outcome, Outgoing
-from services.notifier.repositories.subscriptions import SubscriptionRepository
+from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
+from shared.errors import DatabaseUnavailable
 from shared.types import database_now
 from tests.integration.services.notifier.conftest import ledger, repriced, subscribe, tell
 from tests.integration.shared.conftest import running
@@ -31,16 +42,22 @@ MakeWorker = Callable[..., MailWorker]
 @pytest.fixture
 async def worker(notifier: Notifier, smtp_server: SMTPServer) -> AsyncIterator[MakeWorker]:
     """Make mail workers for the server."""
-    mailers = []
+    mailers: list[Mailer] = []
 
-    def make(url: str = smtp_server.url, **options: Any) -> MailWorker:
-        mailers.append(mailer(url))
+    def make(
+        url: str = smtp_server.url,
+        *,
+        mailer: Mailer | None = None,
+        outgoing: Outgoing | None = None,
+        on_outcome: Callable[[str], None] = lambda _state: None,
+    ) -> MailWorker:
+        mailers.append(mailer or connect(url))
         return MailWorker(
-            Outgoing(notifier.database),
+            outgoing or Outgoing(notifier.database),
             mailers[-1],
             Composer("Shop <news@shop.example>", "https://notifier.example"),
             notifier.mail_bell,
-            **{"on_outcome": lambda _state: None} | options,
+            on_outcome=on_outcome,
         )
 
     yield make
@@ -67,6 +84,16 @@ async def until_tried(notifier: Notifier) -> Notification:
 
     found: Notification = await until(tried)
     return found
+
+
+async def tell_many(notifier: Notifier, count: int) -> list[str]:
+    """Leave so many emails to be sent, each to somebody else; returns the addresses."""
+    people = [f"user{number:03d}@example.org" for number in range(count)]
+    async with notifier.database.transaction() as session:
+        for email in people:
+            await SubscriptionRepository(session).add(Wish(email=email, topic="new_product"))
+    await tell(notifier, event(created=True))
+    return people
 
 
 async def change(notifier: Notifier, **values: Any) -> None:
@@ -147,10 +174,7 @@ async def test_an_email_that_cannot_be_sent_for_a_day_has_failed(
 async def test_emails_wait_while_the_mail_server_is_away(
     notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
 ) -> None:
-    people = [f"user{number}@example.org" for number in range(3 * CONNECTIONS)]
-    for email in people:
-        await subscribe(notifier, email, "new_product")
-    await tell(notifier, event(created=True))
+    people = await tell_many(notifier, 3 * CONNECTIONS)
     away = worker("smtp://127.0.0.1:1")
     async with running(away):
         await until(lambda: away.trouble)
@@ -158,7 +182,7 @@ async def test_emails_wait_while_the_mail_server_is_away(
     assert set((await states(notifier)).values()) == {"pending"}
     async with running(worker()):
         await until_settled(notifier)
-    assert sorted(each.recipients[0] for each in smtp_server.messages) == sorted(people)
+    assert sorted(each.recipients[0] for each in smtp_server.messages) == people
 
 
 async def test_an_email_that_cannot_be_composed_fails_and_blocks_no_other(
@@ -200,6 +224,121 @@ async def test_two_workers_share_the_emails(
     assert sorted(each.recipients[0] for each in smtp_server.messages) == sorted(people)
 
 
+async def test_no_more_than_a_few_emails_are_ever_sent_and_not_recorded(
+    notifier: Notifier, worker: MakeWorker
+) -> None:
+    class Stuck(Outgoing):
+        async def record(self, outcomes: Collection[Outcome]) -> None:
+            groups.append(len(outcomes))
+            await free.wait()
+            await super().record(outcomes)
+
+    groups: list[int] = []
+    free, memory = asyncio.Event(), MemoryMailer()
+    await tell_many(notifier, 3 * SIDE_BY_SIDE)
+    async with running(worker(outgoing=Stuck(notifier.database), mailer=memory)):
+        await until(lambda: len(memory.sent) == SIDE_BY_SIDE)
+        await asyncio.wait_for(notifier.database.check(), 5)
+        assert len(memory.sent) == SIDE_BY_SIDE
+        free.set()
+        await until_settled(notifier)
+    assert len(memory.sent) == sum(groups) == 3 * SIDE_BY_SIDE
+    assert max(groups) > 1, "outcomes that wait are recorded together"
+
+
+async def test_what_was_sent_is_recorded_once_the_database_is_back(
+    notifier: Notifier, worker: MakeWorker
+) -> None:
+    class Away(Outgoing):
+        async def record(self, outcomes: Collection[Outcome]) -> None:
+            tries.append(len(outcomes))
+            if len(tries) < 3:
+                raise DatabaseUnavailable("the database is away")
+            await super().record(outcomes)
+
+    tries: list[int] = []
+    memory = MemoryMailer()
+    await tell_many(notifier, 5)
+    async with running(worker(outgoing=Away(notifier.database), mailer=memory)):
+        assert set((await until_settled(notifier)).values()) == {"sent"}
+    assert len(memory.sent) == 5
+
+
+async def test_a_mail_server_that_hangs_keeps_no_email_from_other_workers(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    people = await tell_many(notifier, 4 * CONNECTIONS)
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        hanging = SmtpMailer(SmtpServer("127.0.0.1", port), connect_seconds=0.2)
+        stuck = worker(mailer=hanging)
+        async with running(stuck):
+            await until(lambda: stuck.trouble)
+            assert sum(each.attempts for each in await ledger(notifier)) == CONNECTIONS
+            async with running(worker()):
+                await until_settled(notifier)
+    assert sorted(each.recipients[0] for each in smtp_server.messages) == people
+
+
+async def test_the_lease_is_renewed_while_the_mail_server_takes_its_time(
+    notifier: Notifier, worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(MemoryMailer):
+        async def send(self, envelope: Envelope) -> None:
+            await super().send(envelope)
+            handed_over.set()
+            await answers.wait()
+
+    async def renewed() -> bool:
+        [one] = await ledger(notifier)
+        return one.due_at > almost_over
+
+    handed_over, answers, slow = asyncio.Event(), asyncio.Event(), Slow()
+    monkeypatch.setattr(mail_lease, "LEASE_S", 0.3)
+    await tell_many(notifier, 1)
+    async with running(worker(mailer=slow)):
+        await handed_over.wait()
+        await change(notifier, due_at=database_now(5.0))
+        [one] = await ledger(notifier)
+        almost_over = one.due_at
+        await until(renewed)
+        assert await Outgoing(notifier.database).claim(10) == []
+        answers.set()
+        await until_settled(notifier)
+    assert len(slow.sent) == 1
+
+
+async def test_an_email_takes_few_turns_of_a_loop_that_others_keep_busy(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    if notifier.database.is_sqlite:
+        pytest.skip("its driver works in a thread, and takes other turns")
+    turns = 0
+
+    async def busy() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            time.sleep(0.01)  # noqa: ASYNC251 - the point of it
+            await asyncio.sleep(0)
+
+    one = worker()
+    count = len(await tell_many(notifier, 60))
+    async with running(one):
+        await until_settled(notifier)
+    await tell(notifier, event(created=True))
+    others = asyncio.create_task(busy())
+    async with running(one):
+        await until(lambda: len(smtp_server.messages) == 2 * count)
+        others.cancel()
+        assert turns < 3 * count, turns
+        await until_settled(notifier)
+
+
 async def test_another_worker_takes_over_when_the_lease_ends(notifier: Notifier) -> None:
     await subscribe(notifier, ADA, "new_product")
     await tell(notifier, event(created=True))
@@ -208,6 +347,7 @@ async def test_another_worker_takes_over_when_the_lease_ends(notifier: Notifier)
     assert await outgoing.claim(10) == []
     await change(notifier, due_at=database_now())
     [taken] = await outgoing.claim(10)
+    assert (stopped.attempts, taken.attempts) == (0, 0), "nobody knows that it was begun"
     assert taken.token == stopped.token + 1
     assert await outgoing.renew([stopped]) == set()
     await outgoing.record([Outcome(stopped, "failed", "a late word")])
@@ -227,15 +367,8 @@ async def test_a_stop_hands_back_what_was_not_sent(notifier: Notifier, worker: M
         await subscribe(notifier, email, "new_product")
     await tell(notifier, event(created=True))
     stopping = asyncio.Event()
-    one = MailWorker(
-        Outgoing(notifier.database),
-        Stopping(),
-        Composer("news@shop.example", "https://notifier.example"),
-        notifier.mail_bell,
-        on_outcome=lambda _state: None,
-    )
     async with asyncio.timeout(10):
-        await one.run(stopping)
+        await worker(mailer=Stopping()).run(stopping)
     assert await states(notifier) == {ADA: "sent", BOB: "pending"}
     [left] = await Outgoing(notifier.database).claim(10)
     assert (left.email, left.attempts) == (BOB, 0)

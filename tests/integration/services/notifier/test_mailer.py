@@ -1,6 +1,8 @@
 """One contract for every mailer, and what only a mail server can do."""
 
 import asyncio
+import shutil
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd import smtp as aiosmtpd
 
+from services.notifier.mail_smtp import CONNECTIONS
 from services.notifier.mailer import (
     Envelope,
     FileMailer,
@@ -65,6 +68,8 @@ def names(directory: Path) -> list[str]:
 class MailServer:
     """A real SMTP server that answers as it is told."""
 
+    pipelining: bool = True
+    starttls: ssl.SSLContext | None = None
     received: list[tuple[str, bytes]] = field(default_factory=list)
     connections: int = 0
     mail_answer: str | None = None
@@ -78,7 +83,12 @@ class MailServer:
     def protocol(self) -> aiosmtpd.SMTP:
         self.connections += 1
         # The server greets by its own name; the default asks the resolver.
-        smtp = aiosmtpd.SMTP(self, hostname="mail.test")
+        smtp = aiosmtpd.SMTP(
+            self,
+            hostname="mail.test",
+            tls_context=self.starttls,
+            require_starttls=bool(self.starttls),
+        )
         self._open.append(smtp)
         return smtp
 
@@ -88,7 +98,18 @@ class MailServer:
                 smtp.transport.close()
         self._open.clear()
 
-    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name and signature
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name and signature
+        self,
+        server: aiosmtpd.SMTP,
+        session: aiosmtpd.Session,
+        envelope: aiosmtpd.Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], *["250-PIPELINING"] * self.pipelining, *responses[1:]]
+
+    async def handle_MAIL(  # noqa: N802
         self,
         server: aiosmtpd.SMTP,
         session: aiosmtpd.Session,
@@ -131,9 +152,9 @@ class MailServer:
         return "250 OK"
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[MailServer]:
-    server = MailServer()
+@pytest.fixture(params=[True, False], ids=["pipelining", "in turns"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[MailServer]:
+    server = MailServer(pipelining=request.param)
     listener = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)
     server.port = listener.sockets[0].getsockname()[1]
     yield server
@@ -281,6 +302,18 @@ async def test_smtp_keeps_one_connection_even_after_a_refusal(
     assert server.connections == 1
 
 
+async def test_smtp_keeps_a_few_connections_for_emails_sent_at_once(
+    server: MailServer, smtp: Mailer
+) -> None:
+    for _ in range(2):
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(3 * CONNECTIONS):
+                envelope = Envelope.of(a_message(f"<{number}@shop.example>"), "ada@example.org")
+                tasks.create_task(smtp.send(envelope))
+    assert len(server.received) == 2 * 3 * CONNECTIONS
+    assert server.connections == CONNECTIONS
+
+
 async def test_smtp_reconnects_when_the_server_hung_up(server: MailServer, smtp: Mailer) -> None:
     await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     server.forget_connections()
@@ -355,6 +388,23 @@ async def test_smtp_an_email_cancelled_midway_leaves_the_next_one_alone(
     assert server.connections == 2
 
 
+async def test_smtp_a_server_that_never_greets_is_left_at_the_deadline() -> None:
+    accepted = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        smtp = SmtpMailer(SmtpServer("127.0.0.1", port), connect_seconds=0.2)
+        with pytest.raises(MailDeferred) as raised:
+            await smtp.send(Envelope.of(a_message(), "ada@example.org"))
+    assert accepted.is_set()
+    assert not raised.value.uncertain
+
+
 async def test_smtp_without_a_server_defers(unused_tcp_port: int) -> None:
     smtp = mailer(f"smtp://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(MailDeferred) as raised:
@@ -370,6 +420,39 @@ async def test_smtp_never_speaks_plainly_where_tls_is_required(server: MailServe
     with pytest.raises(MailDeferred):
         await smtp.send(Envelope.of(a_message(), "ada@example.org"))
     assert server.received == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+@pytest.mark.parametrize("immediate", [True, False], ids=["smtps", "starttls"])
+async def test_smtp_speaks_tls_on_every_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, immediate: bool
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    making = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"),
+        *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await making.wait() == 0
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    server = MailServer(starttls=None if immediate else tls)
+    listener = await asyncio.get_running_loop().create_server(
+        server.protocol, "127.0.0.1", 0, ssl=tls if immediate else None
+    )
+    port = listener.sockets[0].getsockname()[1]
+    smtp = mailer(f"{'smtps' if immediate else 'smtp'}://localhost:{port}")
+    for _ in range(2):
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(2):
+                envelope = Envelope.of(a_message(f"<{number}@shop.example>"), "ada@example.org")
+                tasks.create_task(smtp.send(envelope))
+    assert len(server.received) == 4
+    assert server.connections == 2
+    await smtp.close()
+    listener.close()
+    server.forget_connections()
 
 
 async def test_sending_an_email_again_overwrites_its_file(tmp_path: Path) -> None:

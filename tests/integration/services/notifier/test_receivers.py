@@ -158,7 +158,7 @@ async def test_events_out_of_order_and_repeated_leave_the_same(notifier: Notifie
 async def test_a_price_that_its_currency_cannot_have_is_parked(notifier: Notifier) -> None:
     await subscribe(notifier, ADA, "price_drop")
     await tell(notifier, repriced(product(currency="XXX"), "19.99", "14.99"))
-    [parked] = await notifier.inbox.parked()
+    [parked] = await notifier.inbox.parked.page()
     assert "cannot be compared" in parked.reason
 
 
@@ -177,7 +177,7 @@ async def test_a_deleted_image_takes_its_files_even_if_one_is_gone(notifier: Not
     image = contracts.Image.model_validate(fields)
     await tell(notifier, event(image, signal="pre_delete"))
     assert await stored(notifier) == {other}
-    assert await notifier.inbox.parked() == []
+    assert await notifier.inbox.parked.page() == []
 
 
 async def test_a_key_that_is_not_ours_is_left_alone(notifier: Notifier) -> None:
@@ -186,4 +186,4 @@ async def test_a_key_that_is_not_ours_is_left_alone(notifier: Notifier) -> None:
     pictures = (picture("../secret.png"), picture(key))
     await tell(notifier, event(product(images=pictures), signal="pre_delete"))
     assert await stored(notifier) == set()
-    assert await notifier.inbox.parked() == []
+    assert await notifier.inbox.parked.page() == []
