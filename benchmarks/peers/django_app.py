@@ -43,7 +43,9 @@ settings.configure(
 )
 django.setup()
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402 - once Django is set up
+from django.contrib.postgres.indexes import GinIndex  # noqa: E402 - once Django is set up
+from django.contrib.postgres.search import SearchVector, SearchVectorField  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connection, models, transaction  # noqa: E402
 from django.db.models.signals import post_save  # noqa: E402
 from django.urls import path  # noqa: E402
@@ -51,7 +53,7 @@ from rest_framework import generics, serializers  # noqa: E402
 
 
 class Product(models.Model):
-    """Something for sale."""
+    """Something for sale, found by the same words and listed in the same orders as ours."""
 
     sku = models.TextField(unique=True)
     name = models.TextField()
@@ -60,9 +62,19 @@ class Product(models.Model):
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    words = models.GeneratedField(
+        expression=SearchVector("name", "sku", "description", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
 
     class Meta:
         app_label = "bench"
+        indexes = (
+            models.Index(fields=["created_at", "id"], name="product_created_at"),
+            models.Index(fields=["name", "id"], name="product_name"),
+            GinIndex(fields=["words"], name="product_words"),
+        )
 
 
 class ProductSerializer(serializers.ModelSerializer):
@@ -70,7 +82,7 @@ class ProductSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Product
-        fields = "__all__"
+        exclude = ("words",)
 
 
 class Products(generics.CreateAPIView):
