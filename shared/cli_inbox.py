@@ -15,8 +15,8 @@ from shared.settings import ServiceSettings
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from shared.inbox import Inbox, Parked
     from shared.outbox import Outbox
+    from shared.parked import Parked, ParkedEvents
     from shared.service import Service
 
 G = TypeVar("G", bound=ServiceSettings)
@@ -96,7 +96,7 @@ def _add_looking(app: typer.Typer, program: Program[G, S]) -> None:
         """List parked events, the oldest first."""
 
         async def main(service: S) -> None:
-            found = await service.inbox.parked(limit=limit, after=after)
+            found = await service.inbox.parked.page(limit=limit, after=after)
             if as_json:
                 _print_json([asdict(each) for each in found])
             else:
@@ -109,7 +109,7 @@ def _add_looking(app: typer.Typer, program: Program[G, S]) -> None:
         """Show one parked event in full."""
 
         async def main(service: S) -> None:
-            found = await service.inbox.show(id)
+            found = await service.inbox.parked.show(id)
             if found is None:
                 raise _nothing_parked([id])
             if as_json:
@@ -131,7 +131,7 @@ def _add_deciding(app: typer.Typer, program: Program[G, S]) -> None:
         chosen = _chosen(ids, all=all)
 
         async def main(service: S) -> None:
-            count = await _release(service.inbox, chosen, service.inbox.redrive)
+            count = await _release(service.inbox.parked, chosen, service.inbox.parked.redrive)
             typer.echo(f"{_events(count)} redriven")
 
         with_service(program, main)
@@ -141,7 +141,7 @@ def _add_deciding(app: typer.Typer, program: Program[G, S]) -> None:
         """Give parked events up, so that the later ones of their subject run."""
 
         async def main(service: S) -> None:
-            count = await _release(service.inbox, ids, service.inbox.discard)
+            count = await _release(service.inbox.parked, ids, service.inbox.parked.discard)
             typer.echo(f"{_events(count)} discarded")
 
         with_service(program, main)
@@ -154,7 +154,7 @@ def _chosen(ids: Sequence[int] | None, *, all: bool) -> Sequence[int] | None:
 
 
 async def _release(
-    inbox: "Inbox",
+    parked: "ParkedEvents",
     ids: Sequence[int] | None,
     release: Callable[[Sequence[int] | None], Awaitable[int]],
 ) -> int:
@@ -162,7 +162,7 @@ async def _release(
     if ids is None:
         return await release(None)
     asked = dict.fromkeys(ids)
-    known = [each for each in asked if await inbox.show(each) is not None]
+    known = [each for each in asked if await parked.show(each) is not None]
     if unknown := [each for each in asked if each not in known]:
         nothing = _nothing_parked(unknown)
         if not known:

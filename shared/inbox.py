@@ -6,14 +6,10 @@ unfinished one of the same receiver and subject is `held`: that is derived, not 
 Done rows stay for `KEEP_DAYS`, without their payload, to know a second copy by.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -21,7 +17,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Row,
     Table,
     Text,
     and_,
@@ -31,7 +26,6 @@ from sqlalchemy import (
     exists,
     func,
     select,
-    update,
 )
 from sqlalchemy.dialects import sqlite
 
@@ -42,6 +36,7 @@ from shared.database import Database, Session
 from shared.errors import DatabaseUnavailable, HeliographError, Malformed
 from shared.events import Event, decode_body, headers_to_json, open_envelope
 from shared.inbox_claims import Claimed, Leases, is_open
+from shared.parked import ParkedEvents
 from shared.remote import RemoteReceiver
 from shared.types import BigId, UtcDateTime, database_now
 from shared.wakeup import Bell
@@ -98,24 +93,6 @@ def inbox_table(metadata: MetaData) -> Table:
     return table
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """An event set aside, as an operator sees it."""
-
-    id: int
-    receiver: str
-    event_id: str
-    subject: str | None
-    routing_key: str
-    attempts: int
-    reason: str
-    received_at: datetime
-    parked_at: datetime
-    headers: dict[str, object]
-    body: str
-    """The body as text; base64 with the prefix `base64:` if it is not UTF-8."""
-
-
 class Inbox:
     """The inbox of one service, in its database."""
 
@@ -123,6 +100,7 @@ class Inbox:
         self.database = database
         self.table = table
         self.bell = bell
+        self.parked = ParkedEvents(database, table, bell)
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
         self._leases = Leases(database, table)
@@ -242,46 +220,6 @@ class Inbox:
     async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:
         _all_ours(rows, await self._leases.end(await session.connection(), rows, values))
 
-    async def redrive(self, ids: Collection[int] | None) -> int:
-        """Let parked events run again from the first attempt, all of them if `ids` is None.
-
-        They go before the later events of their subject, in order. Returns how many.
-        """
-        return await self._release(
-            ids, state="pending", attempts=0, reason=None, due_at=database_now()
-        )
-
-    async def discard(self, ids: Collection[int] | None) -> int:
-        """Give parked events up, all of them if `ids` is None; returns how many."""
-        return await self._release(ids, state="discarded", finished_at=database_now())
-
-    async def _release(self, ids: Collection[int] | None, **values: object) -> int:
-        table = self.table
-        statement = update(table).where(table.c.state == "parked").values(**values)
-        if ids is not None:
-            statement = statement.where(table.c.id.in_(tuple(ids)))
-        async with self.database.transaction() as session:
-            released: int = (await session.execute(statement)).rowcount  # type: ignore[attr-defined]
-        self.bell.ring()
-        return released
-
-    async def parked(self, *, limit: int = 100, after: int = 0) -> list[Parked]:
-        """List parked events by id, beginning behind `after`."""
-        table = self.table
-        async with self.database.reading() as session:
-            rows = await session.execute(
-                select(table)
-                .where(table.c.state == "parked", table.c.id > after)
-                .order_by(table.c.id)
-                .limit(limit)
-            )
-            return [_parked(row) for row in rows]
-
-    async def show(self, id: int) -> Parked | None:
-        """One parked event, or None if there is none under that id."""
-        found = await self.parked(limit=1, after=id - 1)
-        return found[0] if found and found[0].id == id else None
-
     async def status(self) -> dict[tuple[str, str], int]:
         """Count rows by receiver and state; `held` ones are not among the `pending`."""
         table = self.table
@@ -338,23 +276,3 @@ def printable(value: str, limit: int = 2000) -> str:
     """Make a text fit for the database and a terminal: no NUL, no surrogates, not endless."""
     clean = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
-
-
-def _parked(row: Row[Any]) -> Parked:
-    try:
-        body = row.body.decode()
-    except UnicodeDecodeError:
-        body = "base64:" + base64.b64encode(row.body).decode()
-    return Parked(
-        id=row.id,
-        receiver=row.receiver,
-        event_id=row.event_id,
-        subject=row.subject,
-        routing_key=row.routing_key,
-        attempts=row.attempts,
-        reason=row.reason or "",
-        received_at=row.received_at,
-        parked_at=row.due_at,
-        headers=json.loads(row.headers),
-        body=body,
-    )

@@ -106,7 +106,7 @@ def inbox_router(service: str) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     ) -> ParkedEvents:
-        found = await inbox.parked(limit=limit + 1, after=after)
+        found = await inbox.parked.page(limit=limit + 1, after=after)
         return ParkedEvents(
             items=[ParkedEvent.model_validate(each) for each in found[:limit]],
             next=found[limit - 1].id if len(found) > limit else None,
@@ -116,17 +116,17 @@ def inbox_router(service: str) -> APIRouter:
     async def show_parked(
         id: Annotated[int, Path(ge=1, le=LARGEST_ID)], inbox: OwnInbox
     ) -> ParkedEventInFull:
-        found = await inbox.show(id)
+        found = await inbox.parked.show(id)
         if found is None:
             raise ProblemError("not-found", "No event is parked under this id.")
         return ParkedEventInFull.model_validate(found)
 
     @router.post("/redrive", summary="Let parked events run again")
     async def redrive(selection: Selection, inbox: OwnInbox) -> Redriven:
-        return Redriven(redriven=await inbox.redrive(selection.chosen))
+        return Redriven(redriven=await inbox.parked.redrive(selection.chosen))
 
     @router.post("/discard", summary="Give parked events up")
     async def discard(selection: Selection, inbox: OwnInbox) -> Discarded:
-        return Discarded(discarded=await inbox.discard(selection.chosen))
+        return Discarded(discarded=await inbox.parked.discard(selection.chosen))
 
     return router

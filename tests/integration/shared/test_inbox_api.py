@@ -59,7 +59,7 @@ async def parked(house: House) -> list[int]:
         for each in messages
     ]
     await house.inbox.accept(NOTE, deliveries, gave_up="nobody took them")
-    return [each.id for each in await house.inbox.parked()]
+    return [each.id for each in await house.inbox.parked.page()]
 
 
 async def states(house: House) -> dict[str, int]:

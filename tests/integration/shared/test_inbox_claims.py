@@ -40,7 +40,7 @@ async def test_an_event_that_ends_its_process_takes_no_other_with_it(house: Hous
         elif claimed:
             await finish(house, claimed)
     assert deaths == ATTEMPTS
-    [parked] = await house.inbox.parked()
+    [parked] = await house.inbox.parked.page()
     assert parked.event_id == str(poison.id)
     assert parked.reason == "no report from attempt 3: its process or its lease ended"
     status = await house.inbox.status()

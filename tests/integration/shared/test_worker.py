@@ -106,14 +106,14 @@ async def test_a_failing_event_is_retried_then_parked_and_holds_its_subject_only
         await until(lambda: _states_are(house, parked=1, held=2, done=1))
         assert attempts.count("1") == 3
         assert attempts.count("3") == 1
-        [parked] = await house.inbox.parked()
+        [parked] = await house.inbox.parked.page()
         assert parked.reason == "ValueError: no light today"
         assert parked.attempts == 3
         assert parked.subject == str(lamp.id)
 
         broken = False
         attempts.clear()
-        assert await house.inbox.redrive([parked.id]) == 1
+        assert await house.inbox.parked.redrive([parked.id]) == 1
         await until(lambda: _states_are(house, done=4))
     assert attempts == ["1", "2", "4"]
 
@@ -136,9 +136,9 @@ async def test_discarding_releases_the_events_behind(house: House) -> None:
         receiver, [delivery(event(lamp, signal="pre_save")), delivery(event(lamp))]
     )
     async with working(house, receiver):
-        [parked] = await until(house.inbox.parked)
+        [parked] = await until(house.inbox.parked.page)
         assert (parked.reason, parked.attempts) == ("not this one", 1)
-        assert await house.inbox.discard([parked.id, 999]) == 1
+        assert await house.inbox.parked.discard([parked.id, 999]) == 1
         await until(lambda: seen)
     assert await states(house) == {"discarded": 1, "done": 1}
 
@@ -157,14 +157,14 @@ async def test_what_cannot_be_read_is_parked_and_its_neighbours_flow(house: Hous
     async with working(house, receiver):
         await until(lambda: seen)
     assert await states(house) == {"done": 1, "parked": 2}
-    first, second = await house.inbox.parked()
+    first, second = await house.inbox.parked.page()
     assert first.reason.startswith("malformed: the body is not JSON")
     assert first.body == "base64:/wB7"
     assert first.headers["ce-id"] == good.message_id
     assert second.reason.startswith("malformed: the header ce-specversion")
-    shown = await house.inbox.show(first.id)
+    shown = await house.inbox.parked.show(first.id)
     assert shown == first
-    assert await house.inbox.show(10**6) is None
+    assert await house.inbox.parked.show(10**6) is None
 
 
 async def test_the_receivers_work_and_its_mark_are_one_transaction(house: House) -> None:
@@ -180,9 +180,9 @@ async def test_the_receivers_work_and_its_mark_are_one_transaction(house: House)
     receiver = RemoteReceiver(write, (("post_save", contracts.Product),), (Session,))
     await house.inbox.accept(receiver, [delivery(event())])
     async with working(house, receiver):
-        await until(house.inbox.parked)
+        await until(house.inbox.parked.page)
         crash = False
-        await house.inbox.redrive(None)
+        await house.inbox.parked.redrive(None)
         await until(lambda: _states_are(house, done=1))
     async with house.database.reading() as session:
         assert (await session.scalars(text("SELECT name FROM note"))).all() == ["once"]
@@ -215,7 +215,7 @@ async def test_a_row_whose_worker_died_is_parked_after_its_attempts(house: House
         assert await house.inbox.claim(receiver, 10, attempts=3) == []
         await _expire(house)
     assert await house.inbox.claim(receiver, 10, attempts=3) == []
-    [parked] = await house.inbox.parked()
+    [parked] = await house.inbox.parked.page()
     assert "its process" in parked.reason
 
 
@@ -346,5 +346,5 @@ async def test_what_the_broker_gave_up_on_is_parked(house: House) -> None:
 
     receiver = receives(note)
     await house.inbox.accept(receiver, [delivery(event())], gave_up="the broker gave up")
-    [parked] = await house.inbox.parked()
+    [parked] = await house.inbox.parked.page()
     assert parked.reason == "the broker gave up"

@@ -60,7 +60,7 @@ def parked(command: Run) -> list[int]:
             [Delivery(queue, "catalog.product.viewed", {}, body, f"m{n}") for n, body in
              enumerate(bodies)],
         )  # fmt: skip
-        ids.extend(each.id for each in await catalog.inbox.parked())
+        ids.extend(each.id for each in await catalog.inbox.parked.page())
 
     on_catalog(park)
     return ids
