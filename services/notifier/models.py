@@ -103,6 +103,7 @@ class Notification(Base):
     topic: Mapped[Topic]
     state: Mapped[State] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default="0")
+    """Those whose outcome is known."""
     token: Mapped[int] = mapped_column(server_default="0")
     """The fencing token: grows with every claim."""
     due_at: Mapped[datetime]

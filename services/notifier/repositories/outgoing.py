@@ -43,7 +43,7 @@ class Due:
     """None if the subscription has ended: the email is no longer wanted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What became of an email; one that is `pending` is to be tried again in `delay` seconds."""
 

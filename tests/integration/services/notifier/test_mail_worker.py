@@ -284,6 +284,20 @@ async def test_a_mail_server_that_hangs_keeps_no_email_from_other_workers(
     assert sorted(each.recipients[0] for each in smtp_server.messages) == people
 
 
+async def test_a_mail_server_that_hangs_after_the_final_dot_gets_that_email_again_and_no_other(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    people = await tell_many(notifier, 2 * CONNECTIONS)
+    smtp_server.hang(5.0)
+    server = SmtpServer("127.0.0.1", smtp_server.port, starttls=False)
+    async with running(worker(mailer=SmtpMailer(server, command_seconds=0.5))):
+        assert set((await until_settled(notifier)).values()) == {"sent"}
+    copies = Counter(each.message["Message-ID"] for each in smtp_server.messages)
+    assert sorted(copies.values()) == [1] * (len(people) - 1) + [2]
+    assert sorted({each.recipients[0] for each in smtp_server.messages}) == people
+    assert sum(each.attempts for each in await ledger(notifier)) == len(people) + 1
+
+
 async def test_the_lease_is_renewed_while_the_mail_server_takes_its_time(
     notifier: Notifier, worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
