@@ -4,6 +4,7 @@ Used as `name: Annotated[str, Line(200)]`. Both refuse control characters, NUL a
 surrogates, and give back NFC, so that equal words are equal strings.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 _CONTROLS_BUT_BREAKS = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_CONTROL_BUT_BREAK = re.compile(f"[{_CONTROLS_BUT_BREAKS}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Line:
 
     def _check(self, value: str) -> str:
         value = _normalised(value, self.max_length)
-        if any(unicodedata.category(each) == "Cc" for each in value):
+        if _CONTROL.search(value):
             raise PydanticCustomError("control_characters", "Must be one line, without controls")
         value = value.strip()
         if not value and not self.empty:
@@ -72,7 +75,7 @@ class Text:
 
     def _check(self, value: str) -> str:
         value = _normalised(value, self.max_length).replace("\r\n", "\n").replace("\r", "\n")
-        if any(unicodedata.category(each) == "Cc" and each not in "\n\t" for each in value):
+        if _CONTROL_BUT_BREAK.search(value):
             raise PydanticCustomError("control_characters", "Must be text, without controls")
         return value
 
