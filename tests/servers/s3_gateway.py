@@ -89,5 +89,8 @@ async def gateway(endpoint: str) -> AsyncIterator[tuple[Gateway, str]]:
     """Run a gateway; give it and the endpoint at which it is asked."""
     made = Gateway(endpoint)
     server = await start_server(made.connected, "127.0.0.1", 0)
-    async with server:
+    try:
         yield made, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        # Not `async with`: that waits for clients who keep a connection open.
+        server.close()
