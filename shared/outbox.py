@@ -141,8 +141,9 @@ def encode_all(
         snapshot = event.snapshot
         if event.version is not None and snapshot is not None:
             change = (snapshot.subject, event.version)
-            event.sequence = sequence(event.version, places[change])
-            places[change] += 1
+            place = places[change]
+            places[change] = place + 1
+            event.sequence = sequence(event.version, place)
         event.traceparent = event.traceparent or traceparent
         message = encoder.encode(event)
         subject = message.headers["ce-subject"]
