@@ -12,7 +12,7 @@ from importlib import import_module
 import structlog
 import uvloop
 
-from benchmarks import plots, report
+from benchmarks import memory, plots, report
 from benchmarks.measure import Outcome, Row
 from benchmarks.runner import run
 from benchmarks.world import World, world
@@ -21,8 +21,11 @@ ROWS = (
     *("publish", "accept", "consume", "post", "bulk", "read", "latency", "signals", "mail"),
     *("backlog", "embedded"),
 )
-QUICK_S, FULL_S = 130, 1_080
-"""Seconds for all rows together; starting the servers comes on top."""
+MEMORY = "memory"
+"""What is no row: a table of its own."""
+
+QUICK_S, FULL_S = 110, 960
+"""Seconds for all rows together; starting the servers and the memory table come on top."""
 
 QUICK_ROUNDS, FULL_ROUNDS = 2, 5
 
@@ -34,32 +37,36 @@ def main() -> int:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=ROWS,
-        default=ROWS,
+        choices=(*ROWS, MEMORY),
+        default=(*ROWS, MEMORY),
         metavar="ROW",
-        help=f"measure these and write nothing: {', '.join(ROWS)}",
+        help=f"measure these and write nothing: {', '.join((*ROWS, MEMORY))}",
     )
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    rows: list[Row] = [import_module(f"benchmarks.rows.{name}").ROW for name in options.only]
+    names = [name for name in options.only if name != MEMORY]
+    rows: list[Row] = [import_module(f"benchmarks.rows.{name}").ROW for name in names]
     began, load = time.monotonic(), os.getloadavg()[0]
     with world(quick=options.quick) as place:
         if place.compiler is None:
             print("LEFT OUT: what is compared with the C client: no cc, gcc or clang here.")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             outcomes = runner.run(_run_all(rows, place))
+            sizes = runner.run(_sizes(place)) if MEMORY in options.only else []
     minutes = (time.monotonic() - began) / 60
-    if options.only == ROWS:
+    if options.only == (*ROWS, MEMORY):
         report.write(
             outcomes,
+            sizes,
             quick=options.quick,
             minutes=minutes,
             load=load,
             compiler=place.compiler,
         )
         plots.write(outcomes)
-    if len(outcomes) < len(rows):
-        print(f"FAILED: {len(rows) - len(outcomes)} rows, see above", file=sys.stderr)
+    failed = len(rows) - len(outcomes) + (MEMORY in options.only and not sizes)
+    if failed:
+        print(f"FAILED: {failed} rows, see above", file=sys.stderr)
         return 1
     return 0
 
@@ -76,6 +83,15 @@ async def _run_all(rows: list[Row], place: World) -> list[Outcome]:
         except Exception:  # noqa: BLE001
             traceback.print_exc()
     return outcomes
+
+
+async def _sizes(place: World) -> list[memory.Size]:
+    try:
+        return await memory.measure(place)
+    # As with a row.
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        return []
 
 
 if __name__ == "__main__":

@@ -13,10 +13,14 @@ STARTING_S = 60
 
 
 @asynccontextmanager
-async def program(*command: str, env: Mapping[str, str] | None = None) -> AsyncIterator[int]:
-    """Run a Python module until the block ends; yields its process id."""
+async def program(
+    *command: str, env: Mapping[str, str] | None = None, quiet: bool = False
+) -> AsyncIterator[int]:
+    """Run a Python module until the block ends, its log unseen if `quiet`; yields its id."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *command), env={**os.environ, **(env or {})}
+        *(sys.executable, "-m", *command),
+        env={**os.environ, **(env or {})},
+        stderr=asyncio.subprocess.DEVNULL if quiet else None,
     )
     try:
         yield process.pid
@@ -32,12 +36,12 @@ async def program(*command: str, env: Mapping[str, str] | None = None) -> AsyncI
 
 @asynccontextmanager
 async def server(
-    *command: str, env: Mapping[str, str] | None = None
+    *command: str, env: Mapping[str, str] | None = None, quiet: bool = False
 ) -> AsyncIterator[tuple[int, int]]:
     """Run a program that takes a port as its last argument; yields its process id and port."""
     port = free_port()
     address = f"127.0.0.1:{port}" if command[0] == "gunicorn" else str(port)
-    async with program(*command, address, env=env) as pid:
+    async with program(*command, address, env=env, quiet=quiet) as pid:
         await until(lambda: _answers(port), within=STARTING_S)
         yield pid, port
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measure import Goal, Outcome, Reading
+from benchmarks.memory import Size
 from tests.servers.postgresql import describe as describe_postgresql
 from tests.servers.rabbitmq import describe as describe_rabbitmq
 
@@ -29,10 +30,20 @@ _READING = (
     " greatest; more than 1 means faster. CPU is that of the measured processes alone, in"
     " microseconds a thing; on a shared machine it is steadier than rates are."
 )
+_RESIDENT = (
+    "What each process has resident after its start, and at most while batches of products keep"
+    " all of them busy. Much of it is code that they share."
+)
 
 
 def write(
-    outcomes: Sequence[Outcome], *, quick: bool, minutes: float, load: float, compiler: str | None
+    outcomes: Sequence[Outcome],
+    sizes: Sequence[Size],
+    *,
+    quick: bool,
+    minutes: float,
+    load: float,
+    compiler: str | None,
 ) -> None:
     """Write the whole page anew; `load` is what the machine did besides, before the run."""
     kind = "quick run (few rounds, small counts)" if quick else "full run"
@@ -51,7 +62,15 @@ def write(
         parts += [f"## {outcome.row.title}", _table(outcome)]
         if outcome.row.notes:
             parts.append(outcome.row.notes)
+    if sizes:
+        parts += ["## Memory of each program", _memory(sizes), _RESIDENT]
     RESULTS.write_text("\n\n".join(parts) + "\n")
+
+
+def _memory(sizes: Sequence[Size]) -> str:
+    lines = ["| | idle, MB | at full load, MB |", "|---|--:|--:|"]
+    lines += [f"| {size.program} | {size.idle:,.0f} | {size.loaded:,.0f} |" for size in sizes]
+    return "\n".join(lines)
 
 
 def _machine(load: float) -> str:
