@@ -44,7 +44,7 @@ logs: ## follow what the stack says
 .PHONY: test chaos test-containers bench check fmt lock
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 test-containers: $(VENV)/.dev-ready ## test the stack from outside, while parts of it fail (ARGS="-k name")
 	@$(PY) -m pytest --no-header tests/containers $(ARGS)
