@@ -38,7 +38,7 @@ from shared.remote import RemoteReceiver
 from shared.statements import Statement
 from shared.types import database_now
 
-LEASE_S = 25.0
+LEASE_S = 20.0
 """How long a worker may be silent before its row goes to another."""
 
 _NO_REPORT = "no report from attempt "

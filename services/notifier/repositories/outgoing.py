@@ -13,7 +13,7 @@ from shared.database import Database
 from shared.inbox import printable
 from shared.types import database_now
 
-LEASE_S = 25.0
+LEASE_S = 20.0
 """How long a worker may be silent before its emails go to another."""
 
 GIVE_UP_S = 24 * 3600.0
