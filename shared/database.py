@@ -13,12 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -27,8 +25,9 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from shared.collaborators import NOBODY, Collaborators
-from shared.errors import DatabaseUnavailable, Deadlock
+from shared.errors import DatabaseUnavailable
 from shared.guard import GuardedSession
+from shared.unavailable import unavailable
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a SQLite writer waits for the writer of another process."""
@@ -143,57 +142,6 @@ class Database:
     async def close(self) -> None:
         await self.engine.dispose()
         await self.read_engine.dispose()
-
-
-@asynccontextmanager
-async def unavailable() -> AsyncIterator[None]:
-    """Turn the many ways in which a database is away into `DatabaseUnavailable`.
-
-    A deadlock becomes a `Deadlock`.
-    """
-    try:
-        yield
-    except DBAPIError as error:
-        if _sqlstate(error) == _DEADLOCK:
-            raise Deadlock("another change of the same things was in the way: try again") from error
-        if is_unavailable(error):
-            raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
-        raise
-    # The last is asyncpg's when a connection ends while a statement is about to begin.
-    except (PoolTimeout, DisconnectionError, asyncpg.InternalClientError) as error:
-        raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
-
-
-AWAY = (
-    "08",  # connection exception
-    "40",  # transaction rollback: a deadlock, or one that could not be serialized
-    "57P0",  # admin shutdown, crash shutdown, cannot connect now, database dropped
-    "53",  # insufficient resources: disk, memory, connections
-    "25P03",  # idle in transaction session timeout
-)
-"""How the SQLSTATE begins with which PostgreSQL says that it is away or
-that the same may succeed another time."""
-
-
-_DEADLOCK = "40P01"
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    return None if state is None else str(state)
-
-
-def is_unavailable(error: DBAPIError) -> bool:
-    """True if the error says that the database is away or busy, not that the statement is wrong."""
-    if error.connection_invalidated:
-        return True
-    state = _sqlstate(error)
-    if state is not None:
-        return state.startswith(AWAY)
-    said = str(error.orig)
-    if isinstance(error, OperationalError):
-        return "locked" in said or "unable to open" in said or "disk" in said
-    return isinstance(error, InterfaceError) and "connection is closed" in said
 
 
 def _postgresql(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:

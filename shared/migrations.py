@@ -9,9 +9,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
-from shared.database import Database, unavailable
+from shared.database import Database
 from shared.errors import SchemaNotCurrent
 from shared.types import UtcDateTime
+from shared.unavailable import unavailable
 
 
 def run_migrations(metadata: MetaData, **options: Any) -> None:

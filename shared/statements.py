@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from shared.database import AWAY, Database, unavailable
-from shared.errors import DatabaseUnavailable
+from shared.database import Database
+from shared.unavailable import driver_unavailable, unavailable
 
 
 @asynccontextmanager
@@ -18,22 +17,9 @@ async def driver(database: Database) -> AsyncIterator[Any]:
 
     Raises `DatabaseUnavailable` when the database is away.
     """
-    async with unavailable(), _away(), database.engine.connect() as pooled:
+    async with unavailable(), driver_unavailable(), database.engine.connect() as pooled:
         raw = await pooled.get_raw_connection()
         yield raw.driver_connection
-
-
-@asynccontextmanager
-async def _away() -> AsyncIterator[None]:
-    """Turn the driver's own words for a database that is away into `DatabaseUnavailable`."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        if not (error.sqlstate or "").startswith(AWAY):
-            raise
-        raise DatabaseUnavailable(f"the database does not answer: {error}") from error
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise DatabaseUnavailable(f"the database does not answer: {error}") from error
 
 
 class Statement:
