@@ -1,4 +1,4 @@
-"""The story of the design, told over HTTP: create, picture, reprice, view, delete."""
+"""The story of the README, told over HTTP: create, picture, reprice, view, delete."""
 
 from collections import Counter
 from collections.abc import Callable

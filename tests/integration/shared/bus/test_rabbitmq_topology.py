@@ -1,4 +1,4 @@
-"""The public topology, to the letter of the design: anyone may rely on it."""
+"""The public topology, to the letter: anyone may rely on it."""
 
 import asyncio
 from collections.abc import AsyncIterator
