@@ -2,7 +2,7 @@
 
 import asyncio
 import resource
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import text
 
@@ -68,7 +68,9 @@ async def _empty(place: House, url: str, count: int) -> dict[str, Reading]:
         while not ended.is_set():
             # The broker is not what is measured here.
             await purge(url)
-            await asyncio.wait({asyncio.ensure_future(ended.wait())}, timeout=5)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await ended.wait()
     print(f"  {count:,} rows: the process grew by {_memory() - before:,.0f} MB at its peak")
     return {name: readings[name] for name in ("first fifth", "last fifth")}
 
