@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from services.catalog.models import Image
+from services.catalog.models import Image, ImageIntent
 from services.catalog.pictures import Darkroom, DevelopedPicture
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
@@ -72,21 +72,26 @@ class Uploads:
                 await images.fulfil(intent.id)
                 yield session, await images.add(product, image)
         except Exception:
-            await asyncio.shield(self._give_up(intent.id))
+            await asyncio.shield(self._give_up(image.id, intent))
             raise
 
-    async def _give_up(self, intent_id: UUID) -> None:
-        """Purge the files of an intent, unless its image was committed after all."""
+    async def _give_up(self, image_id: UUID, made: ImageIntent) -> None:
+        """Purge the files that an upload made, unless its image was committed after all.
+
+        Without its intent too: a sweeper that came in between has missed those made after it.
+        """
         with suppress(DatabaseUnavailable, StorageError):
             async with self._database.transaction() as session:
-                intent = await ImageRepository(session).claim(intent_id)
-                if intent is None:
+                images = ImageRepository(session)
+                intent = await images.claim(made.id)
+                if intent is None and await images.exists(image_id):
                     return
-                for key in intent.keys:
+                for key in made.keys:
                     await self._images.delete(key)
-                await session.delete(intent)
+                if intent is not None:
+                    await session.delete(intent)
                 return
-        log.warning("an upload's files are left to the sweeper", intent=str(intent_id))
+        log.warning("an upload's files are left to the sweeper", intent=str(made.id))
 
 
 def _image(picture: DevelopedPicture, key: str, variants: dict[str, str], alt: str) -> Image:

@@ -414,6 +414,27 @@ async def test_what_a_broken_store_has_taken_is_swept_later(
     assert len(await stored(catalog)) == await intents(catalog) == 0
 
 
+async def test_an_upload_that_is_swept_halfway_leaves_no_file(
+    client: httpx2.AsyncClient,
+    catalog: Catalog,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put, sweeper = catalog.images.put, Sweeper(catalog.database, catalog.images)
+
+    async def sweep_after_the_first(key: str, data: bytes, content_type: str) -> None:
+        await put(key, data, content_type)
+        async with catalog.database.transaction() as session:
+            await session.execute(update(models.ImageIntent).values(created_at=database_now(-601)))
+        await sweeper.sweep_one()
+
+    monkeypatch.setattr(catalog.images, "put", sweep_after_the_first)
+    is_problem(await upload(client, url, pictures.png(8, 8)), 409)
+
+    assert await stored(catalog) == []
+    assert (await client.get(url)).json() == {"items": []}
+
+
 async def test_images_uploaded_at_once_all_have_their_place(
     client: httpx2.AsyncClient, catalog: Catalog, url: str
 ) -> None:
