@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -135,25 +136,30 @@ BREAKS: dict[str, Callable[[Proxy, random.Random], None]] = {
 }
 
 
-async def lose_the_image_store(targets: Targets, rng: random.Random) -> None:
-    """The directory is gone for a while."""
-    away = targets.world.images.with_name("away")
-    targets.world.images.rename(away)
+async def lock_the_image_store(targets: Targets, rng: random.Random) -> None:
+    """No file can be made or removed: a disk went read-only, a directory is not ours any more.
+
+    Not missing: a program that started meanwhile would make an empty store, and find there
+    that every file is gone already.
+    """
+    images = targets.world.images
     try:
+        if targets.filler is None:
+            images.chmod(0)
+        else:
+            await whole(lambda: _remount(images.parent, "ro"))
         await for_a_while(rng)
+    except subprocess.CalledProcessError as error:
+        raise Missed from error  # some file was just being written
     finally:
-        await whole(lambda: _bring_back(away, targets.world.images))
+        if targets.filler is None:
+            images.chmod(0o755)
+        else:
+            await whole(lambda: _remount(images.parent, "rw"))
 
 
-def _bring_back(away: Path, images: Path) -> None:
-    """Rename, and keep what a program that started meanwhile has put into a store of its own."""
-    while images.exists():
-        for path in [*images.iterdir()]:
-            with suppress(FileNotFoundError):
-                path.rename(away / path.name)
-        with suppress(OSError):
-            images.rmdir()
-    away.rename(images)
+def _remount(disk: Path, mode: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{mode}", disk], check=True, capture_output=True)
 
 
 async def fill_the_disk(targets: Targets, rng: random.Random) -> None:
@@ -195,7 +201,7 @@ FAULTS: dict[str, tuple[Fault, float, str]] = {
     "SMTP answers 5xx": (mail_faults.refuse_an_email_for_good, 0.5, "mail"),
     "SMTP drops after the dot": (mail_faults.drop_after_the_final_dot, 1, "mail"),
     "SMTP hangs": (mail_faults.hang_over_an_email, 0.7, "hung"),
-    "image store away": (lose_the_image_store, 0.7, "images"),
+    "image store locked": (lock_the_image_store, 0.7, "images"),
     "disk full": (fill_the_disk, 0.7, "images"),
     "copies out of order": (repeat_and_reorder, 1, "copies"),
     **{
