@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.database import Database
-from shared.unavailable import driver_unavailable, unavailable
+from shared.errors import DatabaseUnavailable
+from shared.unavailable import unavailable
 
 
 @asynccontextmanager
@@ -17,9 +18,12 @@ async def driver(database: Database) -> AsyncIterator[Any]:
 
     Raises `DatabaseUnavailable` when the database is away.
     """
-    async with unavailable(), driver_unavailable(), database.engine.connect() as pooled:
-        raw = await pooled.get_raw_connection()
-        yield raw.driver_connection
+    try:
+        async with unavailable(), database.engine.connect() as pooled:
+            raw = await pooled.get_raw_connection()
+            yield raw.driver_connection
+    except (OSError, TimeoutError) as error:  # as the driver tells of a socket and a deadline
+        raise DatabaseUnavailable(f"the database does not answer: {error!r}") from error
 
 
 class Statement:

@@ -36,22 +36,16 @@ async def unavailable() -> AsyncIterator[None]:
         if _is_unavailable(error):
             raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error
         raise
-    # The last is asyncpg's when a connection ends while a statement is about to begin.
-    except (PoolTimeout, DisconnectionError, asyncpg.InternalClientError) as error:
-        raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
-
-
-@asynccontextmanager
-async def driver_unavailable() -> AsyncIterator[None]:
-    """Turn the driver's own words for a database that is away into `DatabaseUnavailable`."""
-    try:
-        yield
+    # asyncpg's own words pass SQLAlchemy while it sets a new connection up, and the last when
+    # a connection ends while a statement is about to begin.
     except asyncpg.PostgresError as error:
         if not (error.sqlstate or "").startswith(_AWAY):
             raise
         raise DatabaseUnavailable(f"the database does not answer: {error}") from error
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise DatabaseUnavailable(f"the database does not answer: {error}") from error
+    except (
+        PoolTimeout, DisconnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError
+    ) as error:  # fmt: skip
+        raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
 
 
 def _sqlstate(error: DBAPIError) -> str | None:
