@@ -16,13 +16,13 @@ from starlette.types import ASGIApp
 
 from shared.errors import HeliographError, InvalidSetting, SchemaNotCurrent
 
-GRACE = 6.0
+GRACE = 5.0
 """Seconds that parts have to finish what is under way.
 
-With `CANCELLING` and `serving.CLOSING_S` they leave two of the ten after which an engine of
-containers kills.
+With `CANCELLING` and `serving.CLOSING_S` they leave three of the ten after which an engine of
+containers kills: on a busy machine the interpreter alone takes as long to end.
 """
-HTTP_GRACE = 5
+HTTP_GRACE = 4
 """Seconds that requests have to finish; less than `GRACE`."""
 CANCELLING = 1.0
 """Seconds that parts have to let go once they are cancelled."""
