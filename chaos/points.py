@@ -3,6 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import httpx2
 
 from chaos.traffic import Client
 from chaos.verdict import Verdict, verdict
@@ -13,6 +16,7 @@ DIES_WITHIN_S = 40.0
 DRAINS_WITHIN_S = 60.0
 BACKLOG_S = 5.0
 """More for each round: the one worker that dies all the time leaves its work behind."""
+REDRIVES_EVERY_S = 5.0
 CLIENTS = 2
 PAUSE_S = 0.2
 
@@ -51,7 +55,22 @@ async def kill_at_each(
             story.cancel()
         await asyncio.wait(stories)
     within = DRAINS_WITHIN_S + BACKLOG_S * times
-    return await verdict(world, {each: hits[each] for each in POINTS}, within=within)
+    redriving = asyncio.create_task(_redrive(world))
+    try:
+        return await verdict(world, {each: hits[each] for each in POINTS}, within=within)
+    finally:
+        redriving.cancel()
+        await asyncio.wait({redriving})
+
+
+async def _redrive(world: World) -> None:
+    """Do as an operator does: an event that was running at eight kills in turn is parked."""
+    [api] = world.fleet.of("notifier api")
+    async with httpx2.AsyncClient(base_url=api.url, headers=world.headers) as client:
+        while True:
+            with suppress(httpx2.HTTPError):
+                await client.post("/v1/inbox/redrive", json={"all": True})
+            await asyncio.sleep(REDRIVES_EVERY_S)
 
 
 async def _kill(
