@@ -1,10 +1,11 @@
 """The image stores of production, a directory and an S3 bucket, both through obstore."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
@@ -134,6 +135,7 @@ class ObstoreImageStore:
             return None
 
     def _delete(self, key: str) -> bool:
+        self._remove_unfinished(key)
         try:
             # S3 answers a delete the same whether or not there was an object.
             self._store.head(key)
@@ -142,6 +144,16 @@ class ObstoreImageStore:
             self._check()
             return False
         return True
+
+    def _remove_unfinished(self, key: str) -> None:
+        """Remove what a process left that died in a put.
+
+        obstore writes a file as `<key>#1`, or the next number that is free, and renames it.
+        """
+        if isinstance(self._store, LocalStore):
+            with suppress(FileNotFoundError):
+                for number in itertools.count(1):
+                    Path(self._store.prefix or "", f"{key}#{number}").unlink()
 
     def _check(self) -> None:
         """Tell a missing directory or bucket from a missing file: to obstore they are alike."""

@@ -216,6 +216,19 @@ def test_a_missing_directory_is_made_and_may_have_any_name(tmp_path: Path) -> No
     assert directory.is_dir()
 
 
+async def test_what_a_death_in_a_put_left_goes_with_the_file(tmp_path: Path) -> None:
+    store, key = image_store(tmp_path.as_uri()), new_key("jpg")
+    for number in (1, 2):
+        (tmp_path / f"{key}#{number}").write_bytes(b"the beginning of a pic")
+
+    assert not await store.delete(key)
+    assert names(tmp_path) == []
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WRITE_TO_A_FULL_DISK, tmp_path.as_uri()],
