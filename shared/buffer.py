@@ -6,7 +6,6 @@ worth. When it is full it drops and counts.
 
 import asyncio
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 import structlog
@@ -67,10 +66,15 @@ class EventBuffer:
         await self._flush()
 
     async def _flush(self) -> bool:
-        """Write what is there; False if the database is away, and then it is kept."""
+        """Write what is there; False if the database is away, and then it is kept.
+
+        What comes meanwhile waits for the next write: under load each transaction would
+        else hold the few events that came during the one before.
+        """
         self._filled.clear()
-        while self._events:
-            batch = list(islice(self._events, BATCH))
+        waiting = len(self._events)
+        while waiting:
+            batch = self._events[: min(waiting, BATCH)]
             try:
                 async with self._database.transaction() as session:
                     session.sync_session.events.extend(batch)
@@ -79,4 +83,5 @@ class EventBuffer:
                 self._filled.set()
                 return False
             del self._events[: len(batch)]
+            waiting -= len(batch)
         return True

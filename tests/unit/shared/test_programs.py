@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -54,6 +55,20 @@ async def test_a_signal_lets_every_part_finish_what_is_under_way(number: signal.
 
     await run_parts([Step("work", work), Step("killer", killer)])
     assert sorted(finished) == ["killer", "work"]
+
+
+async def test_the_garbage_collector_spares_what_was_there_before_the_parts() -> None:
+    spared = []
+
+    async def work(stopping: asyncio.Event) -> None:
+        spared.append(gc.get_freeze_count())
+        stop()
+        await stopping.wait()
+
+    await run_parts([Step("work", work)])
+
+    assert spared[0] > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 async def test_a_part_that_fails_stops_the_others_and_the_program() -> None:
