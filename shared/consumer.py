@@ -1,16 +1,25 @@
 """Consumers: they move deliveries from the bus into the inbox, and do nothing else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
 
 import structlog
 
-from shared.bus import Bus, Delivery
+from shared.bus import Bus, Delivery, Subscription
 from shared.crash import crash_point
+from shared.entries import Entry, entry
 from shared.errors import DatabaseUnavailable
 from shared.inbox import Inbox
 from shared.remote import RemoteReceiver
 from shared.stopping import pause_after, stopped_within
+
+BATCH = 100
+"""Most deliveries that are accepted at once: half of what the bus sends ahead. The other half
+is read meanwhile."""
+
+TURN = 20
+"""So many are read between two looks at what else there is to do."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,24 +65,24 @@ class Consumer:
     ) -> None:
         ended = asyncio.create_task(stopping.wait())
         try:
-            async with self._bus.subscribe(queue) as subscription:
+            async with (
+                self._bus.subscribe(queue, prefetch=2 * BATCH) as subscription,
+                asyncio.TaskGroup() as tasks,
+            ):
                 self._subscribed[queue] = subscription
-                batches = aiter(subscription)
-                while True:
-                    arrival = asyncio.ensure_future(anext(batches))
-                    try:
-                        await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    finally:
-                        arrival.cancel()
-                    await asyncio.wait({arrival})
-                    if arrival.cancelled():
-                        return
-                    batch = arrival.result()
+                arrivals = aiter(subscription)
+                accepting: asyncio.Task[bool] | None = None
+                while arrived := await _next(arrivals, ended):
                     crash_point("consumer.after_receipt")
-                    if not await self._accept(receiver, batch, gave_up, stopping):
-                        return
-                    crash_point("consumer.after_commit")
-                    await subscription.ack(batch)
+                    for start in range(0, len(arrived), BATCH):
+                        batch = arrived[start : start + BATCH]
+                        entries = await _read(receiver, batch, gave_up)
+                        # Never two at once: each queue is accepted in its order.
+                        if accepting is not None and not await accepting:
+                            return
+                        accepting = tasks.create_task(
+                            self._accept(receiver, entries, subscription, batch, stopping)
+                        )
         finally:
             self._subscribed.pop(queue, None)
             ended.cancel()
@@ -81,15 +90,16 @@ class Consumer:
     async def _accept(
         self,
         receiver: RemoteReceiver,
+        entries: Sequence[Entry],
+        subscription: Subscription,
         batch: Sequence[Delivery],
-        gave_up: str | None,
         stopping: asyncio.Event,
     ) -> bool:
         """Hold the batch until the database takes it; False if we were stopped before."""
         failures = 0
         while True:
             try:
-                await self._inbox.accept(receiver, batch, gave_up)
+                await self._inbox.accept(receiver, entries)
             except DatabaseUnavailable as error:
                 if failures == 0:
                     log.warning("cannot accept, holding the batch", reason=str(error))
@@ -97,4 +107,30 @@ class Consumer:
                     return False
                 failures += 1
             else:
+                crash_point("consumer.after_commit")
+                await subscription.ack(batch)
                 return True
+
+
+async def _next(
+    arrivals: AsyncIterator[Sequence[Delivery]], ended: asyncio.Task[Literal[True]]
+) -> Sequence[Delivery]:
+    """Wait for what arrives next; empty if we were stopped before."""
+    arrival = asyncio.ensure_future(anext(arrivals))
+    try:
+        await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        arrival.cancel()
+    await asyncio.wait({arrival})
+    return () if arrival.cancelled() else arrival.result()
+
+
+async def _read(
+    receiver: RemoteReceiver, batch: Sequence[Delivery], gave_up: str | None
+) -> list[Entry]:
+    """Read the deliveries of a batch, while the one before it is on its way to the database."""
+    entries = []
+    for start in range(0, len(batch), TURN):
+        entries += [entry(receiver, each, gave_up) for each in batch[start : start + TURN]]
+        await asyncio.sleep(0)
+    return entries

@@ -6,28 +6,21 @@ promise; `docs/schemas/` holds its JSON Schemas.
 """
 
 import dataclasses
-import json
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
-from pydantic import ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from shared.bus import Message
 from shared.contracts import Changes, Contract, rfc3339
-from shared.errors import Malformed
 
 T = TypeVar("T")
-C = TypeVar("C", bound=Contract)
 
 CONTENT_TYPE = "application/json"
 TYPE_VERSION = "v1"
-MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 def new_id() -> UUID:
@@ -192,107 +185,3 @@ def _content(event: Event[Any], snapshot: Contract) -> dict[str, Any]:
             }
     body["actor"] = event.actor
     return body
-
-
-_TYPE = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)\.v([0-9]+)")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Envelope:
-    """The attributes of a delivered event that can be read without its data."""
-
-    id: str
-    sender_name: str
-    signal: str
-    subject: str
-    time: datetime
-    sequence: str | None
-    traceparent: str | None
-
-
-def open_envelope(headers: Mapping[str, object]) -> Envelope:
-    """Read the CloudEvents attributes; raise `Malformed` naming the first that is wrong."""
-
-    def text(name: str, limit: int = 200) -> str:
-        value = headers.get(name)
-        if not isinstance(value, str) or not value:
-            raise Malformed(f"the header {name} is missing or not text")
-        if len(value) > limit or not value.isprintable():
-            raise Malformed(f"the header {name} is longer than {limit} characters or unprintable")
-        return value
-
-    if text("ce-specversion") != "1.0":
-        raise Malformed("ce-specversion is not 1.0")
-    kind = _TYPE.fullmatch(text("ce-type"))
-    if kind is None or f"v{kind[3]}" != TYPE_VERSION:
-        raise Malformed(f"ce-type is not <service>.<sender>.<signal>.{TYPE_VERSION}")
-    try:
-        time = datetime.fromisoformat(text("ce-time"))
-    except ValueError as error:
-        raise Malformed("ce-time is not an RFC 3339 time") from error
-    if time.tzinfo is None:
-        raise Malformed("ce-time has no zone")
-    return Envelope(
-        id=text("ce-id"),
-        sender_name=kind[1],
-        signal=kind[2],
-        subject=text("ce-subject"),
-        time=time,
-        sequence=text("ce-subjectsequence") if "ce-subjectsequence" in headers else None,
-        traceparent=text("traceparent") if "traceparent" in headers else None,
-    )
-
-
-def decode(headers: Mapping[str, object], body: bytes, contract: type[C]) -> Event[C]:
-    """Read an event whose instances are `contract`s; raise `Malformed` with what is wrong."""
-    return decode_body(open_envelope(headers), body, contract)
-
-
-def decode_body(envelope: Envelope, body: bytes, contract: type[C]) -> Event[C]:
-    """Read an event whose envelope is open, as `decode` does."""
-    if envelope.sender_name != contract.sender_name:
-        raise Malformed(f"the sender is {envelope.sender_name}, not {contract.sender_name}")
-    if len(body) > MAX_BODY_BYTES:
-        raise Malformed(f"the body has more than {MAX_BODY_BYTES} bytes")
-    try:
-        data = from_json(body)
-    except ValueError as error:
-        raise Malformed(f"the body is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise Malformed("the body is not a JSON object")
-    try:
-        return _event(envelope, data, contract)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Malformed(f"the body's {where or 'data'}: {first['msg']}") from error
-    except (TypeError, ValueError) as error:
-        raise Malformed(f"the body does not describe an event: {error}") from error
-
-
-def _event(envelope: Envelope, data: dict[str, Any], contract: type[C]) -> Event[C]:
-    original, pk_set = data.get("original"), data.get("pk_set")
-    fields = data.get("update_fields")
-    return Event(
-        sender=contract,
-        instance=contract.model_validate(data if contract.flat else data.get("instance")),
-        signal=envelope.signal,
-        original=None if original is None else contract.model_validate(original),
-        changes=data.get("changes"),
-        created=data.get("created"),
-        update_fields=None if fields is None else tuple(fields),
-        origin=data.get("origin"),
-        actor=data.get("actor"),
-        action=data.get("action"),
-        field=data.get("field"),
-        pk_set=None if pk_set is None else frozenset(UUID(each) for each in pk_set),
-        id=UUID(envelope.id),
-        time=envelope.time,
-        sequence=envelope.sequence,
-        traceparent=envelope.traceparent,
-    )
-
-
-def headers_to_json(headers: Mapping[str, object]) -> str:
-    """Write any message's headers as JSON; what JSON does not know is written as its `repr`."""
-    return json.dumps(dict(headers), default=repr)

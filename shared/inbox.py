@@ -6,11 +6,10 @@ unfinished one of the same receiver and subject is `held`: that is derived, not 
 Done rows stay for `KEEP_DAYS`, without their payload, to know a second copy by.
 """
 
-import hashlib
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
+from pydantic_core import from_json
 from sqlalchemy import (
     Column,
     Index,
@@ -29,15 +28,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-from shared.bus import Delivery
-from shared.contracts import Contract
 from shared.crash import crash_point
 from shared.database import Database, Session
-from shared.errors import DatabaseUnavailable, HeliographError, Malformed
-from shared.events import Event, decode_body, headers_to_json, open_envelope
+from shared.entries import Entry
+from shared.errors import DatabaseUnavailable, HeliographError
 from shared.inbox_claims import Claimed, Leases, is_open
 from shared.parked import ParkedEvents
 from shared.remote import RemoteReceiver
+from shared.statements import driver
+from shared.text import printable
 from shared.types import BigId, UtcDateTime, database_now
 from shared.wakeup import Bell
 
@@ -45,14 +44,14 @@ KEEP_DAYS = 7
 """For this long a second copy of an event is known and refused."""
 
 
-_ACCEPTED = (
-    *("receiver", "event_id", "subject", "routing_key", "headers", "body", "state", "reason"),
-)
+_COLUMNS = ", ".join(Entry._fields)
+_STATE = "CASE WHEN reason IS NULL THEN 'pending' ELSE 'parked' END"
+# One text for any number of rows, so that it is prepared once.
 _UNNEST = f"""
-INSERT INTO inbox ({", ".join(_ACCEPTED)}, due_at, received_at)
-SELECT {", ".join(_ACCEPTED)}, clock_timestamp(), clock_timestamp() FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[]
-) WITH ORDINALITY AS rows ({", ".join(_ACCEPTED)}, place) ORDER BY place
+INSERT INTO inbox (receiver, {_COLUMNS}, state, due_at, received_at)
+SELECT $1, {_COLUMNS}, {_STATE}, clock_timestamp(), clock_timestamp() FROM unnest(
+    $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[]
+) WITH ORDINALITY AS rows ({_COLUMNS}, place) ORDER BY place
 ON CONFLICT (receiver, event_id) DO NOTHING
 """  # noqa: S608 - names of ours only
 
@@ -109,60 +108,24 @@ class Inbox:
             .values(
                 due_at=database_now(),
                 received_at=database_now(),
-                **{name: bindparam(name) for name in _ACCEPTED},
+                **{name: bindparam(name) for name in ("receiver", "state", *Entry._fields)},
             )
             .on_conflict_do_nothing(index_elements=["receiver", "event_id"])
         )
 
-    async def accept(
-        self, receiver: RemoteReceiver, deliveries: Sequence[Delivery], gave_up: str | None = None
-    ) -> None:
-        """Make deliveries ours, each once per receiver; when this returns they are durable.
-
-        One that cannot be read is parked with the reason. With `gave_up`, the reason why the
-        broker gave up delivering them, all of them are parked.
-        """
-        rows = [self._accepted(receiver, each, gave_up) for each in deliveries]
-        async with self.database.transaction() as session:
-            connection = await session.connection()
-            if self.database.is_sqlite:
-                await connection.execute(
-                    self._insert, [dict(zip(_ACCEPTED, row, strict=True)) for row in rows]
-                )
-            else:
-                # One cached statement, as the outbox has: see `outbox._UNNEST`.
-                await connection.exec_driver_sql(
-                    _UNNEST, tuple(list(column) for column in zip(*rows, strict=True))
-                )
-            crash_point("consumer.after_insert")
-        self.bell.ring()
-
-    @staticmethod
-    def _accepted(
-        receiver: RemoteReceiver, delivery: Delivery, gave_up: str | None
-    ) -> tuple[str, str, str | None, str, bytes, bytes, str, str | None]:
-        """The values of `_ACCEPTED`."""
-        headers = headers_to_json(delivery.headers).encode()
-        try:
-            event = read(receiver, delivery.headers, delivery.body)
-        except Malformed as error:
-            # Its claims about itself are not believed: it can neither pass for another event
-            # nor hold a subject up.
-            raw = headers + b"\n" + delivery.body
-            event_id, subject = "malformed:" + hashlib.sha256(raw).hexdigest(), None
-            reason: str | None = f"malformed: {error}"
+    async def accept(self, receiver: RemoteReceiver, entries: Sequence[Entry]) -> None:
+        """Make entries ours, each once per receiver; when this returns they are durable."""
+        if self.database.is_sqlite:
+            async with self.database.transaction() as session:
+                rows = [_row(receiver, each) for each in entries]
+                await (await session.connection()).execute(self._insert, rows)
+                crash_point("consumer.after_insert")
         else:
-            event_id, subject, reason = str(event.id), str(event.instance.subject), gave_up
-        return (
-            receiver.name,
-            event_id,
-            subject,
-            printable(delivery.routing_key),
-            headers,
-            delivery.body,
-            "pending" if reason is None else "parked",
-            None if reason is None else printable(reason),
-        )
+            columns = [list(column) for column in zip(*entries, strict=True)]
+            async with driver(self.database) as connection, connection.transaction():
+                await connection.execute(_UNNEST, receiver.name, *columns)
+                crash_point("consumer.after_insert")
+        self.bell.ring()
 
     async def claim(self, receiver: RemoteReceiver, limit: int, *, attempts: int) -> list[Claimed]:
         """Lease up to `limit` rows that may run now, and count the attempt.
@@ -182,7 +145,7 @@ class Inbox:
             self._turns[receiver.name] = found[-1].subject or "" if found else ""
         claimed = [
             Claimed(
-                row.id, row.token, row.attempts, json.loads(row.headers), row.body,
+                row.id, row.token, row.attempts, from_json(row.headers), row.body,
                 suspect=row.reason is not None,
             )
             for row in found
@@ -253,26 +216,11 @@ class Inbox:
             return result.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
-def read(receiver: RemoteReceiver, headers: Mapping[str, object], body: bytes) -> Event[Contract]:
-    """Decode an event for the receiver; raise `Malformed` if it cannot be one of its events."""
-    envelope = open_envelope(headers)
-    contract = receiver.contract(envelope.sender_name, envelope.signal)
-    if contract is None:
-        raise Malformed(
-            f"{receiver.name} does not listen to {envelope.sender_name}.{envelope.signal}"
-        )
-    event = decode_body(envelope, body, contract)
-    if str(event.instance.subject) != envelope.subject:
-        raise Malformed("ce-subject is not the instance's")
-    return event
+def _row(receiver: RemoteReceiver, entry: Entry) -> dict[str, object]:
+    state = "pending" if entry.reason is None else "parked"
+    return {"receiver": receiver.name, "state": state, **entry._asdict()}
 
 
 def _all_ours(rows: Sequence[Claimed], ours: Collection[int]) -> None:
     if len(ours) != len(rows):
         raise LeaseLost("another worker has taken the event over")
-
-
-def printable(value: str, limit: int = 2000) -> str:
-    """Make a text fit for the database and a terminal: no NUL, no surrogates, not endless."""
-    clean = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -90,3 +90,9 @@ def _normalised(value: str, max_length: int) -> str:
             {"max_length": max_length},
         )
     return value
+
+
+def printable(value: str, limit: int = 2000) -> str:
+    """Make a text fit for the database and a terminal: no NUL, no surrogates, not endless."""
+    clean = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -18,10 +18,11 @@ from shared.collaborators import Collaborators
 from shared.contracts import Contract
 from shared.crash import crash_point
 from shared.database import Session
+from shared.entries import read
 from shared.errors import DatabaseUnavailable, Malformed, Park
 from shared.events import Event
 from shared.finisher import Finisher
-from shared.inbox import Inbox, LeaseLost, read
+from shared.inbox import Inbox, LeaseLost
 from shared.inbox_claims import LEASE_S, Claimed
 from shared.remote import RemoteReceiver
 from shared.stopping import pause_after, stopped_within

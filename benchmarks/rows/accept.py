@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import faststream_app
 from benchmarks.world import INBOX, RECEIVER, House, World, batches, house, messages, purge, working
-from shared.bus import Delivery
 from shared.consumer import Consumer
+from shared.entries import Entry
 from shared.inbox import Inbox
 from shared.remote import RemoteReceiver
 
@@ -46,11 +46,9 @@ class _CountingInbox(Inbox):
         self.full = asyncio.Event()
         self._left = count
 
-    async def accept(
-        self, receiver: RemoteReceiver, deliveries: Sequence[Delivery], gave_up: str | None = None
-    ) -> None:
-        await super().accept(receiver, deliveries, gave_up)
-        self._left -= len(deliveries)
+    async def accept(self, receiver: RemoteReceiver, entries: Sequence[Entry]) -> None:
+        await super().accept(receiver, entries)
+        self._left -= len(entries)
         if self._left <= 0:
             self.full.set()
 

@@ -11,6 +11,7 @@ from benchmarks.world import INBOX, RECEIVER, House, World, house, messages, wor
 from shared import contracts
 from shared.bus import Delivery
 from shared.database import Session
+from shared.entries import entry
 from shared.events import Event
 from shared.worker import Worker
 from tests.buses import until
@@ -70,12 +71,12 @@ def _with_session(handled: Callable[[], None]) -> Callable[..., object]:
 
 async def fill(place: House, count: int) -> None:
     """Put events into the inbox, as a consumer does."""
-    deliveries = [
-        Delivery("bench.receive", each.routing_key, each.headers, each.body)
+    entries = [
+        entry(RECEIVER, Delivery("bench.receive", each.routing_key, each.headers, each.body))
         for each in messages(count)
     ]
     for start in range(0, count, 1000):
-        await place.inbox.accept(RECEIVER, deliveries[start : start + 1000])
+        await place.inbox.accept(RECEIVER, entries[start : start + 1000])
 
 
 ROW = Row(

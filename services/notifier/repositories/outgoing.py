@@ -10,7 +10,7 @@ from sqlalchemy import Float, Integer, Table, Text, and_, bindparam, case, selec
 
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 from shared.database import Database
-from shared.inbox import printable
+from shared.text import printable
 from shared.types import database_now
 
 LEASE_S = 20.0

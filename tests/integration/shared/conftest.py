@@ -1,7 +1,7 @@
 """A small service of the tests' own: a database with an outbox and an inbox."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
-from shared.bus import Bus
+from shared.bus import Bus, Delivery
 from shared.bus.memory import MemoryBus
 from shared.claims import Claims, claims, relay_lease_table
 from shared.database import Database
+from shared.entries import entry
 from shared.events import Event
 from shared.inbox import Inbox, inbox_table
 from shared.outbox import Outbox, outbox_table
 from shared.programs import Part
+from shared.remote import RemoteReceiver
 from shared.wakeup import Bell
 
 metadata = MetaData()
@@ -43,6 +45,15 @@ class House:
         async with self.database.transaction() as session:
             for event in events:
                 self.outbox.record(event, session)
+
+    async def accept(
+        self,
+        receiver: RemoteReceiver,
+        deliveries: Sequence[Delivery],
+        gave_up: str | None = None,
+    ) -> None:
+        """Bring deliveries into the inbox, as a consumer does."""
+        await self.inbox.accept(receiver, [entry(receiver, each, gave_up) for each in deliveries])
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ async def parked(house: House) -> list[int]:
         Delivery("shop.note", each.routing_key, each.headers, each.body, each.id)
         for each in messages
     ]
-    await house.inbox.accept(NOTE, deliveries, gave_up="nobody took them")
+    await house.accept(NOTE, deliveries, gave_up="nobody took them")
     return [each.id for each in await house.inbox.parked.page()]
 
 

@@ -30,7 +30,7 @@ async def finish(house: House, rows: list[Claimed]) -> None:
 
 async def test_an_event_that_ends_its_process_takes_no_other_with_it(house: House) -> None:
     poison, *innocent = [event(product()) for _ in range(6)]
-    await house.inbox.accept(RECEIVER, [delivery(each) for each in (poison, *innocent)])
+    await house.accept(RECEIVER, [delivery(each) for each in (poison, *innocent)])
     deaths = 0
     for _ in range(30):
         claimed = await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)
@@ -48,16 +48,16 @@ async def test_an_event_that_ends_its_process_takes_no_other_with_it(house: Hous
 
 
 async def test_one_suspect_is_claimed_at_a_time_beside_fresh_events(house: House) -> None:
-    await house.inbox.accept(RECEIVER, [delivery(event(product())) for _ in range(3)])
+    await house.accept(RECEIVER, [delivery(event(product())) for _ in range(3)])
     assert len(await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)) == 3
     await end_leases(house)
-    await house.inbox.accept(RECEIVER, [delivery(event(product()))])
+    await house.accept(RECEIVER, [delivery(event(product()))])
     claimed = await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)
     assert sorted(row.suspect for row in claimed) == [False, True]
 
 
 async def test_an_event_that_failed_and_said_so_is_no_suspect(house: House) -> None:
-    await house.inbox.accept(RECEIVER, [delivery(event(product())) for _ in range(3)])
+    await house.accept(RECEIVER, [delivery(event(product())) for _ in range(3)])
     claimed = await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)
     await house.inbox.retry(claimed, "ValueError: no light today", 0)
     again = await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)
@@ -68,7 +68,7 @@ async def test_an_event_that_failed_and_said_so_is_no_suspect(house: House) -> N
 async def test_subjects_take_turns(house: House) -> None:
     lamps = [product() for _ in range(3)]
     events = [event(lamp, version=version) for version in (1, 2) for lamp in lamps]
-    await house.inbox.accept(RECEIVER, [delivery(each) for each in events])
+    await house.accept(RECEIVER, [delivery(each) for each in events])
     ran: list[str] = []
     while claimed := await house.inbox.claim(RECEIVER, 1, attempts=ATTEMPTS):
         await finish(house, claimed)
@@ -78,11 +78,11 @@ async def test_subjects_take_turns(house: House) -> None:
 
 async def test_many_held_events_do_not_hide_the_free_ones(house: House) -> None:
     stuck, free = product(), product()
-    await house.inbox.accept(
+    await house.accept(
         RECEIVER, [delivery(event(stuck, version=version)) for version in range(1, 200)]
     )
     [first] = await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)
     await house.inbox.park([first], "stuck")
-    await house.inbox.accept(RECEIVER, [delivery(event(free))])
+    await house.accept(RECEIVER, [delivery(event(free))])
     [claimed] = await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)
     assert claimed.headers["ce-subject"] == str(free.id)

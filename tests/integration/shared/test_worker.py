@@ -8,9 +8,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from shared import contracts
-from shared.bus import Delivery, Topology
-from shared.bus.memory import MemoryBus
-from shared.consumer import Consumer
+from shared.bus import Delivery
 from shared.database import Session
 from shared.errors import Park
 from shared.events import Event, encode
@@ -57,12 +55,12 @@ async def test_an_event_runs_once_although_it_comes_twice(house: House) -> None:
 
     receiver = receives(note)
     twice = delivery(event())
-    await house.inbox.accept(receiver, [twice, twice])
+    await house.accept(receiver, [twice, twice])
     async with working(house, receiver):
         await until(lambda: seen)
-        await house.inbox.accept(receiver, [twice])
+        await house.accept(receiver, [twice])
         other = delivery(event(product(name="Chair")))
-        await house.inbox.accept(receiver, [other])
+        await house.accept(receiver, [other])
         await until(lambda: len(seen) > 1)
     assert seen == ["Lamp", "Chair"]
     assert await states(house) == {"done": 2}
@@ -75,7 +73,7 @@ async def test_plain_functions_run_too(house: House) -> None:
         seen.append(event.signal)
 
     receiver = receives(note)
-    await house.inbox.accept(receiver, [delivery(event())])
+    await house.accept(receiver, [delivery(event())])
     async with working(house, receiver):
         await until(lambda: seen == ["post_save"])
 
@@ -93,7 +91,7 @@ async def test_a_failing_event_is_retried_then_parked_and_holds_its_subject_only
             raise ValueError("no light today")
 
     receiver = receives(fail)
-    await house.inbox.accept(
+    await house.accept(
         receiver,
         [
             delivery(event(lamp, sequence="1")),
@@ -132,9 +130,7 @@ async def test_discarding_releases_the_events_behind(house: House) -> None:
         seen.append(event.signal)
 
     receiver = receives(fail_once)
-    await house.inbox.accept(
-        receiver, [delivery(event(lamp, signal="pre_save")), delivery(event(lamp))]
-    )
+    await house.accept(receiver, [delivery(event(lamp, signal="pre_save")), delivery(event(lamp))])
     async with working(house, receiver):
         [parked] = await until(house.inbox.parked.page)
         assert (parked.reason, parked.attempts) == ("not this one", 1)
@@ -153,7 +149,7 @@ async def test_what_cannot_be_read_is_parked_and_its_neighbours_flow(house: Hous
     good = delivery(event())
     bad = Delivery("q", good.routing_key, good.headers, b"\xff\x00{", good.message_id)
     strange = Delivery("q", "k\x00", {"ce-id": b"\xff", "n": 1}, b"", None)
-    await house.inbox.accept(receiver, [bad, strange, good, bad])
+    await house.accept(receiver, [bad, strange, good, bad])
     async with working(house, receiver):
         await until(lambda: seen)
     assert await states(house) == {"done": 1, "parked": 2}
@@ -178,7 +174,7 @@ async def test_the_receivers_work_and_its_mark_are_one_transaction(house: House)
             raise ValueError("after the write")
 
     receiver = RemoteReceiver(write, (("post_save", contracts.Product),), (Session,))
-    await house.inbox.accept(receiver, [delivery(event())])
+    await house.accept(receiver, [delivery(event())])
     async with working(house, receiver):
         await until(house.inbox.parked.page)
         crash = False
@@ -198,7 +194,7 @@ async def test_a_batch_is_handed_over_whole_and_after_a_failure_one_by_one(house
 
     receiver = receives(count, batch=10, ordered=False)
     names = ["Lamp", "Broken", "Chair", "Table"]
-    await house.inbox.accept(receiver, [delivery(event(product(name=name))) for name in names])
+    await house.accept(receiver, [delivery(event(product(name=name))) for name in names])
     async with working(house, receiver):
         await until(lambda: _states_are(house, done=3, parked=1))
     assert sizes[0] == 4
@@ -209,7 +205,7 @@ async def test_a_row_whose_worker_died_is_parked_after_its_attempts(house: House
     async def never(_event: Event[contracts.Product]) -> None: ...
 
     receiver = receives(never)
-    await house.inbox.accept(receiver, [delivery(event())])
+    await house.accept(receiver, [delivery(event())])
     for _ in range(3):
         assert len(await house.inbox.claim(receiver, 10, attempts=3)) == 1
         assert await house.inbox.claim(receiver, 10, attempts=3) == []
@@ -229,7 +225,7 @@ async def test_a_worker_that_wakes_after_its_lease_cannot_finish(house: House) -
     async def never(_event: Event[contracts.Product]) -> None: ...
 
     receiver = receives(never)
-    await house.inbox.accept(receiver, [delivery(event())])
+    await house.accept(receiver, [delivery(event())])
     stale = await house.inbox.claim(receiver, 1, attempts=8)
     await _expire(house)
     fresh = await house.inbox.claim(receiver, 1, attempts=8)
@@ -249,7 +245,7 @@ async def test_a_stopped_worker_hands_back_what_it_was_running(house: House) -> 
         await asyncio.Event().wait()
 
     receiver = receives(hang)
-    await house.inbox.accept(receiver, [delivery(event())])
+    await house.accept(receiver, [delivery(event())])
     [row] = await house.inbox.claim(receiver, 1, attempts=8)
     task = asyncio.create_task(Worker([receiver], house.inbox).run_group(receiver, [row]))
     await begun.wait()
@@ -273,7 +269,7 @@ async def test_ordered_events_of_one_subject_never_overlap(house: House) -> None
     receiver = receives(slow)
     lamp, chair = product(name="lamp"), product(name="chair")
     for number in range(1, 6):
-        await house.inbox.accept(
+        await house.accept(
             receiver,
             [delivery(event(each, sequence=str(number))) for each in (lamp, chair)],
         )
@@ -297,7 +293,7 @@ async def test_slow_events_keep_no_other_place_empty(house: House) -> None:
 
     receiver = replace(receives(note), needs=(Session,))
     names = ["slow"] * 3 + ["quick"] * 6
-    await house.inbox.accept(receiver, [delivery(event(product(name=name))) for name in names])
+    await house.accept(receiver, [delivery(event(product(name=name))) for name in names])
     async with running(Worker([receiver], house.inbox, retries=QUICK, concurrency=4)):
         await until(lambda: seen.count("quick") == 6)
         assert "slow" not in seen
@@ -309,7 +305,7 @@ async def test_done_rows_are_forgotten_after_seven_days(house: House) -> None:
     async def note(_event: Event[contracts.Product]) -> None: ...
 
     receiver = receives(note)
-    await house.inbox.accept(receiver, [delivery(event()), delivery(event())])
+    await house.accept(receiver, [delivery(event()), delivery(event())])
     async with working(house, receiver):
         await until(lambda: _states_are(house, done=2))
     assert await house.inbox.prune() == 0
@@ -324,27 +320,10 @@ async def test_done_rows_are_forgotten_after_seven_days(house: House) -> None:
     assert await states(house) == {"done": 1}
 
 
-async def test_the_consumer_acks_what_the_inbox_has(house: House) -> None:
-    bus = house.bus
-    assert isinstance(bus, MemoryBus)
-
-    async def note(_event: Event[contracts.Product]) -> None: ...
-
-    receiver = receives(note)
-    await bus.declare(Topology(exchanges=("catalog.events",), queues=(receiver.queue("test"),)))
-    consumer = Consumer("test", [receiver], house.inbox, bus)
-    assert consumer.trouble == "the queue test.note is not consumed"
-    async with running(consumer):
-        await until(lambda: consumer.trouble is None)
-        messages = [encode(event()) for _ in range(5)]
-        assert len(await bus.publish(messages)) == 5
-        assert await states(house) == {"pending": 5}
-
-
 async def test_what_the_broker_gave_up_on_is_parked(house: House) -> None:
     async def note(_event: Event[contracts.Product]) -> None: ...
 
     receiver = receives(note)
-    await house.inbox.accept(receiver, [delivery(event())], gave_up="the broker gave up")
+    await house.accept(receiver, [delivery(event())], gave_up="the broker gave up")
     [parked] = await house.inbox.parked.page()
     assert parked.reason == "the broker gave up"

@@ -38,7 +38,7 @@ async def test_a_failed_batch_opens_no_more_transactions_than_the_worker_runs_si
     receiver = RemoteReceiver(
         fail_together, (("post_save", contracts.Product),), (Session,), batch=ROWS, ordered=False
     )
-    await house.inbox.accept(receiver, [_delivery(event()) for _ in range(ROWS)])
+    await house.accept(receiver, [_delivery(event()) for _ in range(ROWS)])
 
     async def all_are_done() -> bool:
         return (await house.inbox.status()).get((receiver.name, "done")) == ROWS

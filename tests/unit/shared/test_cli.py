@@ -15,6 +15,7 @@ from services.catalog.service import Catalog
 from shared import serving
 from shared.auth import Tokens
 from shared.bus import Delivery
+from shared.entries import entry
 
 Run = Callable[..., Result]
 
@@ -57,9 +58,11 @@ def parked(command: Run) -> list[int]:
         bodies = (b"{", b"\x1b[2J")
         await catalog.inbox.accept(
             receiver,
-            [Delivery(queue, "catalog.product.viewed", {}, body, f"m{n}") for n, body in
-             enumerate(bodies)],
-        )  # fmt: skip
+            [
+                entry(receiver, Delivery(queue, "catalog.product.viewed", {}, body))
+                for body in bodies
+            ],
+        )
         ids.extend(each.id for each in await catalog.inbox.parked.page())
 
     on_catalog(park)

@@ -20,6 +20,7 @@ from shared import contracts
 from shared.bus import Delivery, Message
 from shared.claims import SqliteClaims, relay_lease_table
 from shared.database import Database
+from shared.entries import entry
 from shared.errors import BusUnavailable
 from shared.events import Event, encode
 from shared.inbox import Inbox, LeaseLost, inbox_table
@@ -139,7 +140,7 @@ class Delivered(RuleBasedStateMachine):
         arrived = [
             Delivery("q", each.routing_key, each.headers, each.body, each.id) for each in messages
         ]
-        await self.inbox.accept(RECEIVER, arrived)
+        await self.inbox.accept(RECEIVER, [entry(RECEIVER, each) for each in arrived])
 
     @rule(place=st.integers(0, 20))
     def repeat(self, place: int) -> None:
