@@ -29,7 +29,7 @@ def write_frames(messages: Sequence[Message], path: Path) -> None:
     """Write messages as the client reads them: encoding is not what it measures."""
     with path.open("wb") as file:
         for message in messages:
-            frames = publish_frames(message, 1, MAX_BODY)
+            frames = b"".join(publish_frames(message, 1, MAX_BODY))
             file.write(struct.pack(">L", len(frames)) + frames)
 
 

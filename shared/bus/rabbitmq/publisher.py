@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 
 from aiormq import Channel
 from aiormq.abc import ChannelFrame
@@ -93,8 +94,9 @@ class Publisher:
 
 async def send(channel: Channel, confirms: Confirms, messages: Sequence[Message]) -> Batch:
     """Write all messages to the channel at once; the batch tells what becomes of them."""
+    number, max_body = channel.number, channel.max_content_size
     payload = b"".join(
-        publish_frames(message, channel.number, channel.max_content_size) for message in messages
+        chain.from_iterable(publish_frames(message, number, max_body) for message in messages)
     )
     async with channel.lock:
         await channel.write_queue.put(ChannelFrame(payload, should_close=False))

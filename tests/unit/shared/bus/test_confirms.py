@@ -1,6 +1,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.bus.rabbitmq.confirms import Batch, Confirms
 
@@ -54,3 +56,37 @@ async def test_an_answer_that_comes_after_its_channel_was_lost_harms_nobody(
     batch.settled.cancel()
     confirms.answer(1, multiple=False, taken=True)
     assert batch.settled.cancelled()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    answers=st.lists(st.tuples(st.integers(0, 21), st.booleans(), st.booleans()), max_size=30),
+    sent_between=st.integers(0, 30),
+)
+async def test_answers_in_any_order_are_as_if_each_message_were_noted_by_itself(
+    sizes: list[int], answers: list[tuple[int, bool, bool]], sent_between: int
+) -> None:
+    confirms = Confirms()
+    tags = iter(range(1, 100))
+    expected: dict[int, bool | None] = {}
+    batches: list[tuple[Batch, list[int]]] = []
+
+    def send(size: int) -> None:
+        mine = [next(tags) for _ in range(size)]
+        batches.append((expect(confirms, *map(str, mine)), mine))
+        expected.update(dict.fromkeys(mine))
+
+    *first, last = sizes
+    for size in first:
+        send(size)
+    for number, (tag, multiple, taken) in enumerate(answers):
+        if number == sent_between:
+            send(last)
+        confirms.answer(tag, multiple=multiple, taken=taken)
+        for each in range(1 if multiple else tag, tag + 1):
+            if each in expected and expected[each] is None:
+                expected[each] = taken
+        for batch, mine in batches:
+            assert batch.taken == {str(each) for each in mine if expected[each]}
+            assert batch.answered == any(expected[each] is not None for each in mine)
+            assert batch.settled.done() == all(expected[each] is not None for each in mine)
