@@ -13,6 +13,7 @@ import structlog
 from shared.database import Database
 from shared.errors import DatabaseUnavailable
 from shared.events import Event
+from shared.outbox import Outbox, Row, encode_all
 
 log = structlog.get_logger(__name__)
 
@@ -33,22 +34,25 @@ class EventBuffer:
     def __init__(
         self,
         database: Database,
+        outbox: Outbox,
         *,
         capacity: int = CAPACITY,
         on_dropped: Callable[[int], None] = lambda _count: None,
     ) -> None:
         self._database = database
+        self._outbox = outbox
         self._capacity = capacity
         self._on_dropped = on_dropped
-        self._events: list[Event[Any]] = []
+        # Encoded: what an event hangs on would outlive the request, and cost collections.
+        self._rows: list[Row] = []
         self._filled = asyncio.Event()
 
     def record(self, event: Event[Any]) -> None:
         """Keep the event for the next write, or drop it if the buffer is full."""
-        if len(self._events) >= self._capacity:
+        if len(self._rows) >= self._capacity:
             self._on_dropped(1)
             return
-        self._events.append(event)
+        self._rows += encode_all([event])
         self._filled.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -72,16 +76,16 @@ class EventBuffer:
         else hold the few events that came during the one before.
         """
         self._filled.clear()
-        waiting = len(self._events)
+        waiting = len(self._rows)
         while waiting:
-            batch = self._events[: min(waiting, BATCH)]
+            batch = self._rows[: min(waiting, BATCH)]
             try:
                 async with self._database.transaction() as session:
-                    session.sync_session.events.extend(batch)
+                    await self._outbox.insert(session, batch)
             except DatabaseUnavailable as error:
                 log.warning("cannot write buffered events, keeping them", reason=str(error))
                 self._filled.set()
                 return False
-            del self._events[: len(batch)]
+            del self._rows[: len(batch)]
             waiting -= len(batch)
         return True

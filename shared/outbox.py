@@ -59,6 +59,9 @@ def outbox_table(metadata: MetaData) -> Table:
     )
 
 
+Row = tuple[int, str, str, str, str, bytes, bytes]
+"""An event as it stands in the outbox, in the order of the columns."""
+
 _COLUMNS = ("partition", "event_id", "subject", "exchange", "routing_key", "headers", "body")
 
 
@@ -104,8 +107,11 @@ class Outbox:
         events = session.sync_session.events
         rows = encode_all(events, session.traceparent)
         events.clear()
-        if not rows:
-            return
+        if rows:
+            await self.insert(session, rows)
+
+    async def insert(self, session: Session, rows: Sequence[Row]) -> None:
+        """Write events that are encoded already."""
         await self._insert.write(session, rows)
         session.info[self] = True
         crash_point("catalog.after_outbox")
@@ -128,9 +134,7 @@ class Outbox:
         return rows or 0, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
 
 
-def encode_all(
-    events: Sequence[Event[Any]], traceparent: str | None = None
-) -> list[tuple[int, str, str, str, str, bytes, bytes]]:
+def encode_all(events: Sequence[Event[Any]], traceparent: str | None = None) -> list[Row]:
     """Encode a transaction's events as outbox rows; a save that changed nothing has none."""
     places: defaultdict[tuple[UUID, int], int] = defaultdict(int)
     encoder = Encoder()

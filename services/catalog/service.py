@@ -57,7 +57,9 @@ class Catalog(Service):
             self.outbox.bell,
             on_published=self.metrics.relay_published.inc,
         )
-        self.views = EventBuffer(self.database, on_dropped=self.metrics.viewed_dropped.inc)
+        self.views = EventBuffer(
+            self.database, self.outbox, on_dropped=self.metrics.viewed_dropped.inc
+        )
         self.outbox.connect(MODEL_SIGNALS, SENDERS)
         viewed.connect(self.views.record, models.Product, last=True)
         self._unrouted = 0

@@ -15,7 +15,7 @@ async def written(house: House) -> int:
 
 
 async def test_what_comes_while_others_are_written_waits_for_more(house: House) -> None:
-    buffer = EventBuffer(house.database)
+    buffer = EventBuffer(house.database, house.outbox)
     loop = asyncio.get_running_loop()
     commits: list[float] = []
 
@@ -34,7 +34,7 @@ async def test_what_comes_while_others_are_written_waits_for_more(house: House) 
 
 
 async def test_the_buffer_is_empty_when_it_has_ended(house: House) -> None:
-    buffer = EventBuffer(house.database)
+    buffer = EventBuffer(house.database, house.outbox)
     async with running(buffer):
         for _ in range(1_001):
             buffer.record(event(version=None))
@@ -44,7 +44,7 @@ async def test_the_buffer_is_empty_when_it_has_ended(house: House) -> None:
 
 async def test_a_full_buffer_drops_and_tells(house: House) -> None:
     dropped: list[int] = []
-    buffer = EventBuffer(house.database, capacity=2, on_dropped=dropped.append)
+    buffer = EventBuffer(house.database, house.outbox, capacity=2, on_dropped=dropped.append)
     for _ in range(5):
         buffer.record(event(version=None))
     async with running(buffer):
