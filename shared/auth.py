@@ -6,6 +6,7 @@ subject and, as RFC 8693 writes them, its scopes.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 import jwt
@@ -25,6 +26,9 @@ LEEWAY = timedelta(seconds=5)
 LIFETIME = timedelta(hours=12)
 LONGEST_SUBJECT = 200
 LONGEST_TOKEN = 4096
+KNOWN_TOKENS = 1000
+"""So many verified tokens are remembered, those that were used last."""
+EXPIRED = "The token has expired."
 
 
 class InvalidToken(HeliographError):
@@ -44,6 +48,8 @@ class Tokens:
 
     def __init__(self, secret: SecretStr) -> None:
         self._secret = secret
+        # Callers send the same token again and again; one that is refused is not kept.
+        self._known = lru_cache(KNOWN_TOKENS)(self._decode)
 
     def issue(self, subject: str, scopes: list[str], lifetime: timedelta = LIFETIME) -> str:
         """Sign a token; raise `InvalidToken` if it could not be verified later."""
@@ -63,6 +69,13 @@ class Tokens:
 
     def verify(self, token: str) -> Caller:
         """Who the token stands for; raise `InvalidToken` unless it is ours and still valid."""
+        caller, expires = self._known(token)
+        if expires <= (datetime.now(UTC) - LEEWAY).timestamp():
+            raise InvalidToken(EXPIRED)
+        return caller
+
+    def _decode(self, token: str) -> tuple[Caller, int]:
+        """Who the token stands for, and when it expires, in seconds since 1970."""
         if len(token) > LONGEST_TOKEN:
             raise InvalidToken(f"The token has more than {LONGEST_TOKEN} characters.")
         try:
@@ -76,14 +89,15 @@ class Tokens:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.ExpiredSignatureError as error:
-            raise InvalidToken("The token has expired.") from error
+            raise InvalidToken(EXPIRED) from error
         except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError) as error:
             # The last three: JSON that is deep, or numbers that are large.
             raise InvalidToken("The token is not valid here.") from error
         scope = claims.get("scope", "")
         if not isinstance(scope, str):
             raise InvalidToken("The token's scope is not text.")
-        return Caller(_checked_subject(claims["sub"]), frozenset(scope.split()))
+        caller = Caller(_checked_subject(claims["sub"]), frozenset(scope.split()))
+        return caller, int(claims["exp"])
 
 
 def _checked_subject(subject: str) -> str:

@@ -5,7 +5,8 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from shared.auth import Caller, InvalidToken, Tokens
+from shared.auth import LEEWAY, Caller, InvalidToken, Tokens
+from tests.polling import until
 
 KEY = "k" * 64
 TOKENS = Tokens(SecretStr(KEY))
@@ -68,6 +69,20 @@ def test_an_expired_token_is_told_from_a_wrong_one() -> None:
     TOKENS.verify(token(exp=datetime.now(UTC) - timedelta(seconds=2)))
     with pytest.raises(InvalidToken, match="expired"):
         TOKENS.verify(token(exp=datetime.now(UTC) - timedelta(seconds=20)))
+
+
+async def test_a_token_that_is_known_expires_like_any_other() -> None:
+    known = token(exp=datetime.now(UTC) - LEEWAY + timedelta(seconds=2))
+
+    def expired() -> bool:
+        try:
+            TOKENS.verify(known)
+        except InvalidToken as error:
+            return "expired" in str(error)
+        return False
+
+    assert not expired()
+    await until(expired)
 
 
 @pytest.mark.parametrize("subject", ["", "a\0b", "a" * 201, "\ud800"])
