@@ -86,6 +86,8 @@ class Row:
     sides: Callable[["World"], AbstractAsyncContextManager[Mapping[str, Measure]]]
     goals: Sequence[Goal] = ()
     notes: str = ""
+    rounds: int | None = None
+    """How many, where a reading takes so long that it needs no warm-up and few others."""
 
 
 @dataclass(slots=True)

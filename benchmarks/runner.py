@@ -15,13 +15,13 @@ DEADLINE_S = 300
 async def run(row: Row, world: World, *, rounds: int, seconds: float) -> Outcome:
     """Measure all sides `rounds` times, fewer if `seconds` run out, but at least once.
 
-    A first round warms up and is not counted, unless it took all the time there was.
+    A first round warms up and is not counted, unless the row says how many it needs.
     """
     began = time.monotonic()
     outcome = Outcome(row)
     print(f"\n{row.title}", flush=True)
     async with row.sides(world) as sides:
-        for number in range(rounds + 1):
+        for number in range(0 if row.rounds is None else 1, (row.rounds or rounds) + 1):
             if number > 1 and time.monotonic() - began > seconds * number / (number + 1):
                 break
             names = list(sides) if number % 2 else list(sides)[::-1]

@@ -17,7 +17,7 @@ from shared.outbox import encode_all
 from shared.relay import Relay
 from shared.worker import Worker
 
-RATES = {50: 500, 200: 2_000}
+RATES = {50: 150, 200: 600}
 """Events a second, and how many of them in a full run."""
 
 
