@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -13,17 +14,20 @@ from shared.unavailable import unavailable
 
 
 @asynccontextmanager
-async def driver(database: Database) -> AsyncIterator[Any]:
-    """Lend a connection of PostgreSQL's pool as its driver, asyncpg, has it.
+async def driver(database: Database, *, reads: bool = False) -> AsyncIterator[Any]:
+    """Lend a connection of a pool as its driver has it, asyncpg; `reads` if it shall only read.
 
     Raises `DatabaseUnavailable` when the database is away.
     """
-    try:
-        async with unavailable(), database.engine.connect() as pooled:
-            raw = await pooled.get_raw_connection()
+    engine = database.read_engine if reads else database.engine
+    async with unavailable(), engine.connect() as pooled:
+        raw = await pooled.get_raw_connection()
+        try:
             yield raw.driver_connection
-    except (OSError, TimeoutError) as error:  # as the driver tells of a socket and a deadline
-        raise DatabaseUnavailable(f"the database does not answer: {error!r}") from error
+        except (OSError, TimeoutError) as error:  # as the driver tells of a socket and a deadline
+            # It may still owe an answer, for which its next user would wait.
+            await pooled.invalidate(error)
+            raise DatabaseUnavailable(f"the database does not answer: {error!r}") from error
 
 
 class Statement:
@@ -63,3 +67,38 @@ class Statement:
 
     def _in_order(self, values: Mapping[str, object]) -> tuple[object, ...]:
         return tuple({**self._values, **values}.values())
+
+
+class Query:
+    """A SELECT of SQLAlchemy that is compiled once; its values are given by name."""
+
+    def __init__(self, database: Database, query: Select[Any]) -> None:
+        self._database = database
+        self._query = query
+        if not database.is_sqlite:
+            dialect = database.read_engine.dialect
+            compiled = query.compile(dialect=dialect)
+            self._text = str(compiled)
+            self._names = tuple(compiled.positiontup or ())
+            types = [column.type.dialect_impl(dialect) for column in query.selected_columns]
+            self._readers = [
+                (place, reader)
+                for place, each in enumerate(types)
+                if (reader := each.result_processor(dialect, None))
+            ]
+
+    async def run(self, **values: object) -> Sequence[Sequence[Any]]:
+        """Run it where nothing can be written; returns the rows, read as SQLAlchemy reads them.
+
+        Raises `DatabaseUnavailable` when the database is away.
+        """
+        if self._database.is_sqlite:
+            async with unavailable(), self._database.read_engine.connect() as connection:
+                return list(await connection.execute(self._query, values))
+        async with driver(self._database, reads=True) as raw:
+            found = await raw.fetch(self._text, *(values[name] for name in self._names))
+        rows = [list(row) for row in found]
+        for row in rows:
+            for place, reader in self._readers:
+                row[place] = reader(row[place])
+        return rows

@@ -10,6 +10,7 @@ from services.catalog import models
 from services.catalog.api import handle_errors, routers
 from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.pictures import Darkroom
+from services.catalog.repositories.reading import ProductReader
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
 from services.catalog.snapshots import Snapshots
@@ -49,6 +50,7 @@ class Catalog(Service):
         self.pruned.append(self.viewers)
         self.snapshots = Snapshots(settings.public_url)
         self.collaborators.add(Snapshots, self.snapshots)
+        self.collaborators.add(ProductReader, ProductReader(self.database, self.snapshots))
         self.outbox = Outbox(self.database, models.outbox, Bell("catalog_outbox"))
         self.bells.append(self.outbox.bell)
         self.relay = Relay(

@@ -13,9 +13,9 @@ from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, 
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import Amount, NewProduct, ProductPatch, merge_patch
 from services.catalog.api.product_categories import set_categories
-from services.catalog.repositories import reading
 from services.catalog.repositories.listing import Listing, Sort
 from services.catalog.repositories.products import ProductRepository
+from services.catalog.repositories.reading import ProductReader
 from services.catalog.signals import viewed
 from shared import contracts
 from shared.auth import OptionalCaller
@@ -99,7 +99,8 @@ async def read_product(
     caller: OptionalCaller,
     if_none_match: IfNoneMatch = None,
 ) -> contracts.Product | Response:
-    product, snapshot = await reading.product(session, id)
+    reader: ProductReader = session.within[ProductReader]
+    product, snapshot = await reader.read(id)
     if request.method == "GET":
         viewer = caller.subject if caller else None
         await _announce_view(product, viewer, session, request.state.traceparent)

@@ -1,10 +1,10 @@
 """Connections that are open and dead: nothing arrives, nothing is closed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import literal_column, select, text
 from sqlalchemy.engine import make_url
 from yarl import URL
 
@@ -13,6 +13,7 @@ from shared import database
 from shared.bus.rabbitmq import RabbitBus
 from shared.database import Database
 from shared.errors import BusUnavailable, DatabaseUnavailable
+from shared.statements import Query
 from tests.buses import EMAILS, ids, message, publish_until_taken, receive, topology, until
 
 
@@ -27,7 +28,16 @@ async def answer(reached: Database) -> int:
         return found
 
 
-async def test_a_half_open_connection_is_noticed_and_replaced(postgres_url: str) -> None:
+async def answer_of_the_driver(reached: Database) -> int:
+    [[found]] = await Query(reached, select(literal_column("42"))).run()
+    number: int = found
+    return number
+
+
+@pytest.mark.parametrize("answer", [answer, answer_of_the_driver])
+async def test_a_half_open_connection_is_noticed_and_replaced(
+    postgres_url: str, answer: Callable[[Database], Awaitable[int]]
+) -> None:
     url = make_url(postgres_url)
     async with proxy(url.port or 0) as link:
         reached = Database(url.set(port=link.port).render_as_string(hide_password=False))
