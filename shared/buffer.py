@@ -81,7 +81,7 @@ class EventBuffer:
             batch = self._rows[: min(waiting, BATCH)]
             try:
                 async with self._database.transaction() as session:
-                    await self._outbox.insert(session, batch)
+                    await self._outbox.insert(session, batch, len(batch))
             except DatabaseUnavailable as error:
                 log.warning("cannot write buffered events, keeping them", reason=str(error))
                 self._filled.set()

@@ -66,6 +66,14 @@ class Event(Generic[T]):
     traceparent: str | None = None
     snapshot: Contract | None = None
     """In the process: the public copy of `instance` that goes out on the bus."""
+    content: bytes | None = dataclasses.field(default=None, repr=False, compare=False)
+    """What the body says behind sender and signal, once it is written."""
+
+    def write_content(self) -> bytes:
+        """Write the content, once: from then on the event says no other, nor does its copy."""
+        if self.content is None:
+            self.content = to_json(_content(self))[1:]
+        return self.content
 
 
 def sequence(version: int, place: int) -> str:
@@ -111,60 +119,41 @@ def _address(sender_name: str, signal: str) -> _Address:
     )
 
 
-class Encoder:
-    """Writes events as the messages that leave on the bus, from their `snapshot`s.
-
-    The events of one change differ in their signal only: what else they say is written
-    once for the encoder's life, that of a transaction.
-    """
-
-    def __init__(self) -> None:
-        self._contents: dict[UUID, tuple[dict[str, Any], str, bytes]] = {}
-
-    def encode(self, event: Event[Any]) -> Message:
-        """Write one event; raise `TypeError` if it has no snapshot."""
-        snapshot = event.snapshot
-        if snapshot is None:
-            raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
-        address = _address(snapshot.sender_name, event.signal)
-        subject, content = self._content(event, snapshot)
-        id_ = str(event.id)
-        headers = {
-            **address.headers,
-            "ce-id": id_,
-            "ce-subject": subject,
-            "ce-time": rfc3339(event.time),
-        }
-        if event.sequence is not None:
-            headers["ce-subjectsequence"] = event.sequence
-        if event.traceparent is not None:
-            headers["traceparent"] = event.traceparent
-        return Message(
-            id=id_,
-            exchange=address.exchange,
-            routing_key=address.routing_key,
-            headers=headers,
-            body=address.start + content,
-        )
-
-    def _content(self, event: Event[Any], snapshot: Contract) -> tuple[str, bytes]:
-        """Write the subject, and what the body says after its start."""
-        content = _content(event, snapshot)
-        known = self._contents.get(snapshot.subject)
-        if known is not None and known[0] == content:
-            return known[1:]
-        written = str(snapshot.subject), to_json(content)[1:]
-        self._contents[snapshot.subject] = content, *written
-        return written
-
-
 def encode(event: Event[Any]) -> Message:
-    """Write a single event as the message that leaves on the bus."""
-    return Encoder().encode(event)
+    """Write an event as the message that leaves on the bus; raise `TypeError` without a snapshot.
+
+    It keeps its content: whoever copies the event for the next signal of the same change
+    need not write that again.
+    """
+    snapshot = event.snapshot
+    if snapshot is None:
+        raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
+    address = _address(snapshot.sender_name, event.signal)
+    id_ = str(event.id)
+    headers = {
+        **address.headers,
+        "ce-id": id_,
+        "ce-subject": str(snapshot.subject),
+        "ce-time": rfc3339(event.time),
+    }
+    if event.sequence is not None:
+        headers["ce-subjectsequence"] = event.sequence
+    if event.traceparent is not None:
+        headers["traceparent"] = event.traceparent
+    return Message(
+        id=id_,
+        exchange=address.exchange,
+        routing_key=address.routing_key,
+        headers=headers,
+        body=address.start + event.write_content(),
+    )
 
 
-def _content(event: Event[Any], snapshot: Contract) -> dict[str, Any]:
+def _content(event: Event[Any]) -> dict[str, Any]:
     """What the body says besides the sender and the signal."""
+    snapshot = event.snapshot
+    if snapshot is None:
+        raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
     if snapshot.flat:
         body = snapshot.model_dump(mode="json")
     else:

@@ -6,7 +6,7 @@ again once the bus has it.
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from sqlalchemy import (
 from shared.bulk import BulkInsert
 from shared.crash import crash_point
 from shared.database import Database, Session
-from shared.events import Encoder, Event, sequence
+from shared.events import Event, encode, sequence
 from shared.signals import Signal
 from shared.types import BigId, UtcDateTime, database_now
 from shared.wakeup import Bell
@@ -103,16 +103,19 @@ class Outbox:
         session.sync_session.events.append(event)
 
     async def write(self, session: Session) -> None:
-        """Write the events of the session's transaction, in the order in which they were sent."""
-        events = session.sync_session.events
-        rows = encode_all(events, session.traceparent)
-        events.clear()
-        if rows:
-            await self.insert(session, rows)
+        """Write the events of the session's transaction, in the order in which they were sent.
 
-    async def insert(self, session: Session, rows: Sequence[Row]) -> None:
-        """Write events that are encoded already."""
-        await self._insert.write(session, rows)
+        Those of a save that changed nothing are not announced.
+        """
+        held = session.sync_session.events
+        events = [each for each in held if each.changes is None or each.changes]
+        held.clear()
+        if events:
+            await self.insert(session, encode_all(events, session.traceparent), len(events))
+
+    async def insert(self, session: Session, rows: Iterable[Row], count: int) -> None:
+        """Write so many events, which may be encoded while the server works on those before."""
+        await self._insert.write(session, rows, count)
         session.info[self] = True
         crash_point("catalog.after_outbox")
 
@@ -134,14 +137,10 @@ class Outbox:
         return rows or 0, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
 
 
-def encode_all(events: Sequence[Event[Any]], traceparent: str | None = None) -> list[Row]:
-    """Encode a transaction's events as outbox rows; a save that changed nothing has none."""
+def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> Iterator[Row]:
+    """Number a transaction's events within their changes, and encode them as outbox rows."""
     places: defaultdict[tuple[UUID, int], int] = defaultdict(int)
-    encoder = Encoder()
-    rows = []
     for event in events:
-        if event.changes is not None and not event.changes:
-            continue
         snapshot = event.snapshot
         if event.version is not None and snapshot is not None:
             change = (snapshot.subject, event.version)
@@ -149,17 +148,14 @@ def encode_all(events: Sequence[Event[Any]], traceparent: str | None = None) -> 
             places[change] = place + 1
             event.sequence = sequence(event.version, place)
         event.traceparent = event.traceparent or traceparent
-        message = encoder.encode(event)
+        message = encode(event)
         subject = message.headers["ce-subject"]
-        rows.append(
-            (
-                partition(event, subject),
-                message.id,
-                subject,
-                message.exchange,
-                message.routing_key,
-                to_json(message.headers),
-                message.body,
-            )
+        yield (
+            partition(event, subject),
+            message.id,
+            subject,
+            message.exchange,
+            message.routing_key,
+            to_json(message.headers),
+            message.body,
         )
-    return rows

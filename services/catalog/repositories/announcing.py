@@ -67,17 +67,18 @@ class AnnouncingRepository(Generic[M, C]):
                 self.unmark(event.instance, event.original)
         if not written:
             return [None] * len(events)
-        await self._write([event.instance for event in written], *touched)
+        await self._write(written, *touched)
         crash_point("catalog.after_row")
         for event in written:
-            await post_save.send(replace(event, id=new_id()), self.session.within)
+            await post_save.send(_next(event), self.session.within)
         return [
             event.snapshot if event.changes is None or event.changes else None  # type: ignore[misc]
             for event in events
         ]
 
-    async def _write(self, instances: Sequence[M], *touched: Signalling) -> None:
-        """Bring announced instances, and `touched` ones, into the database."""
+    async def _write(self, events: Sequence[Event[M]], *touched: Signalling) -> None:
+        """Bring the instances of `pre_save` events, and `touched` ones, into the database."""
+        instances = [event.instance for event in events]
         self.session.add_all(instances)
         for each in (*instances, *touched):
             self.session.announce(each)
@@ -115,7 +116,13 @@ class AnnouncingRepository(Generic[M, C]):
             await self.session.delete(instance)
         await self.session.flush()
         for event in events:
-            await post_delete.send(replace(event, id=new_id()), self.session.within)
+            await post_delete.send(_next(event), self.session.within)
+
+
+def _next(event: Event[M]) -> Event[M]:
+    """The event of the change's next signal, which says the same."""
+    event.write_content()
+    return replace(event, id=new_id())
 
 
 def next_version(session: Session, instance_id: UUID, current: int) -> int:

@@ -12,6 +12,8 @@ from sqlalchemy.orm.attributes import instance_state
 from services.catalog.models import Base, Product
 from shared.bulk import BulkInsert
 from shared.database import Session
+from shared.events import Event
+from shared.meanwhile import meanwhile
 
 _TABLE = Base.metadata.tables["product"]
 _COLUMNS = tuple(_TABLE.columns.keys())
@@ -24,9 +26,20 @@ def is_bare(product: Product) -> bool:
     return instance_state(product).transient and not product.images and not product.categories
 
 
-async def insert_bare(session: Session, products: Sequence[Product]) -> None:
-    """Insert products that are bare; from then on the session knows them as if it had flushed."""
+async def insert_bare(session: Session, events: Sequence[Event[Product]]) -> None:
+    """Insert what events of `pre_save` are about, and what is bare.
+
+    From then on the session knows the products as if it had flushed. That, and the content
+    of the events, is prepared in the time that the server needs.
+    """
+    products = [event.instance for event in events]
+
+    def prepare() -> None:
+        session.sync_session.adopt(products)
+        for event in events:
+            event.write_content()
+
     # From the dictionaries: none lacks a value once a snapshot was taken, and asking each
     # attribute for its value takes ten times as long.
-    await _INSERT.write(session, [_values(vars(product)) for product in products])
-    session.sync_session.adopt(products)
+    rows = (_values(vars(product)) for product in products)
+    await meanwhile(_INSERT.write(session, rows, len(products)), prepare)

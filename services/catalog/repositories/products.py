@@ -18,6 +18,7 @@ from services.catalog.repositories.views import ViewRepository
 from shared import contracts
 from shared.bulk import one_of
 from shared.database import Session
+from shared.events import Event
 from shared.guard import Signalling
 
 _WHOLE = (selectinload(Product.images), selectinload(Product.categories))
@@ -162,11 +163,11 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         self._originals |= {each.id: each for each in snapshots}
         return snapshots
 
-    async def _write(self, instances: Sequence[Product], *touched: Signalling) -> None:
-        bare: list[Product] = []
-        others: list[Product] = []
-        for product in instances:
-            (bare if is_bare(product) else others).append(product)
+    async def _write(self, events: Sequence[Event[Product]], *touched: Signalling) -> None:
+        bare: list[Event[Product]] = []
+        others: list[Event[Product]] = []
+        for event in events:
+            (bare if is_bare(event.instance) else others).append(event)
         # A stored one may give up the SKU that a new one takes.
         await super()._write(others, *touched)
         if bare:

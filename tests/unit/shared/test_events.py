@@ -1,5 +1,6 @@
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from shared import contracts
 from shared.decoding import decode
 from shared.errors import Malformed
-from shared.events import Event, encode, sequence
+from shared.events import Event, encode, new_id, sequence
 from tests.samples import event, product
 
 
@@ -54,6 +55,16 @@ def test_an_event_travels_as_a_cloud_event_in_binary_mode() -> None:
     assert body["changes"] == {"price": {"from": "19.99", "to": "14.90"}}
     assert body["origin"] is None
     assert body["actor"] == "user-7"
+
+
+def test_the_events_of_a_change_say_the_same() -> None:
+    before = event(signal="pre_save")
+    content = before.write_content()
+    after = replace(before, id=new_id(), signal="post_save")
+    assert after.write_content() is content
+    told = [json.loads(encode(each).body) for each in (before, after)]
+    assert [each.pop("signal") for each in told] == ["pre_save", "post_save"]
+    assert told[0] == told[1]
 
 
 def test_a_view_travels_flat_and_without_a_sequence() -> None:

@@ -30,10 +30,6 @@ def test_events_of_one_change_are_numbered_in_their_order() -> None:
     ]  # fmt: skip
 
 
-def test_a_save_that_changed_nothing_has_no_rows() -> None:
-    assert encode_all([event(changes={}), event(changes={}, signal="pre_save")]) == []
-
-
 def test_a_subject_keeps_its_partition_and_subjects_spread() -> None:
     found: Counter[int] = Counter()
     for number in range(800):
