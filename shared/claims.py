@@ -46,10 +46,14 @@ class Row:
 
 
 class Claim(Protocol):
-    """Rows that no other relay sends meanwhile, the oldest first."""
+    """Rows that no other relay sends meanwhile, of each subject the oldest first."""
 
     @property
     def rows(self) -> Sequence[Row]: ...
+
+    @property
+    def more(self) -> bool:
+        """False if these were all that it could have taken as it began."""
 
     async def settle(self, published: Sequence[int], failed: Sequence[int]) -> None:
         """Delete what the bus has; count a failed attempt for what it may not have."""
@@ -80,27 +84,38 @@ def claims(database: Database, outbox: Table, lease: Table) -> Claims:
 # give, and its size the planner guesses about right.
 _PARTITION = "(partition, id) >= (p, 0) AND (partition, id) < (p + 1, 0) ORDER BY partition, id"
 
+_FIRST = f"(SELECT id FROM outbox WHERE {_PARTITION} LIMIT 1)"  # noqa: S608 - constants of ours
+
+# Besides the partitions that it locks it names the one of the background if that has rows:
+# that one is locked only if there is no other.
 _LOCK = f"""
-SELECT p FROM unnest($1::int[]) AS p
-WHERE CASE WHEN (SELECT id FROM outbox WHERE {_PARTITION} LIMIT 1) IS NOT NULL
-           THEN pg_try_advisory_xact_lock({_LOCK_SPACE}, p) ELSE false END
-LIMIT {SHARE}
+WITH ordered AS MATERIALIZED (
+    SELECT p FROM unnest($1::int[]) AS p
+    WHERE CASE WHEN {_FIRST} IS NOT NULL
+               THEN pg_try_advisory_xact_lock({_LOCK_SPACE}, p) ELSE false END
+    LIMIT {SHARE}
+)
+SELECT p FROM ordered UNION ALL
+SELECT p FROM (VALUES ({BACKGROUND})) AS background (p)
+WHERE CASE WHEN {_FIRST} IS NULL THEN false WHEN EXISTS (SELECT FROM ordered) THEN true
+           ELSE pg_try_advisory_xact_lock({_LOCK_SPACE}, p) END
 """  # noqa: S608 - constants of ours
 
 _HEAD = f"""
 SELECT head.* FROM unnest($1::int[]) AS p CROSS JOIN LATERAL (
     SELECT id, subject, attempts, event_id, exchange, routing_key, headers, body
     FROM outbox WHERE {_PARTITION} LIMIT $2
-) AS head ORDER BY head.id LIMIT $3
+) AS head
 """  # noqa: S608 - constants of ours
 
 
 class PostgresClaim:
     """A claim that ends with its transaction."""
 
-    def __init__(self, connection: Any, rows: Sequence[Row]) -> None:
+    def __init__(self, connection: Any, rows: Sequence[Row], *, more: bool) -> None:
         self._connection = connection
         self.rows = rows
+        self.more = more
 
     async def settle(self, published: Sequence[int], failed: Sequence[int]) -> None:
         if published:
@@ -128,19 +143,13 @@ class PostgresClaims:
     async def claim(self, limit: int) -> AsyncIterator[Claim]:
         async with driver(self._database) as connection, connection.transaction():
             lanes = random.sample(range(PARTITIONS), PARTITIONS)
-            locked = await connection.fetch(_LOCK, lanes) or await connection.fetch(
-                _LOCK, [BACKGROUND]
-            )
-            yield PostgresClaim(connection, await self._head(connection, locked, limit))
-
-    @staticmethod
-    async def _head(connection: Any, locked: Sequence[Any], limit: int) -> list[Row]:
-        """Read up to `limit` rows, as many of each partition, so that all empty evenly."""
-        if not locked:
-            return []
-        share = -(-limit // len(locked))
-        found = await connection.fetch(_HEAD, [p for (p,) in locked], share, limit)
-        return [_row(*each) for each in found]
+            found = [p for (p,) in await connection.fetch(_LOCK, lanes)]
+            locked = [p for p in found if p != BACKGROUND] or found
+            # As many rows of each, so that all empty evenly.
+            share = max(limit // (len(locked) or 1), 1)
+            rows = await connection.fetch(_HEAD, locked, share) if locked else []
+            more = len(found) >= SHARE or len(found) > len(locked) or len(rows) >= share
+            yield PostgresClaim(connection, [_row(*each) for each in rows], more=more)
 
 
 def relay_lease_table(metadata: MetaData) -> Table:
@@ -156,6 +165,9 @@ def relay_lease_table(metadata: MetaData) -> Table:
 
 class SqliteClaim:
     """A claim by lease; what a relay settles after its lease ran out may have gone out twice."""
+
+    more = True
+    """A look costs little there."""
 
     def __init__(self, database: Database, outbox: Table, rows: Sequence[Row]) -> None:
         self._database = database

@@ -7,6 +7,7 @@ first, until that one is confirmed: so first copies leave in the order of their 
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import structlog
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 POLL_S = 0.5
 """Longest wait for a ring; the net under wake-ups that were missed."""
+GATHER_S = 0.005
+"""Least time between two rings that are answered: what is committed meanwhile shares a claim."""
 
 
 def sendable(rows: Iterable[Row]) -> Iterator[Row]:
@@ -56,6 +59,8 @@ class Relay:
         self._bell = bell
         self._waiter = bell.waiter()
         self._listening = asyncio.Lock()
+        self._rings = 0
+        self._listen_at = 0.0
         self._on_published = on_published
         self.trouble: str | None = None
         """Why nothing can be relayed right now."""
@@ -72,6 +77,7 @@ class Relay:
     async def _pump(self, stopping: asyncio.Event) -> None:
         failures = 0
         while not stopping.is_set():
+            rings = self._rings
             try:
                 progress = await self.relay_once()
             except (BusUnavailable, DatabaseUnavailable) as error:
@@ -81,22 +87,28 @@ class Relay:
                 progress = False
             else:
                 self.trouble = None
-                if progress is None:
-                    failures = 0
-                    # A ring wakes one; the next wakes another, should that one be busy still.
-                    async with self._listening:
-                        if not stopping.is_set():
-                            await self._waiter.wait(POLL_S)
-                    continue
-            if progress:
-                failures = 0
-            else:
+            if progress is False:
                 failures += 1
                 # A ring does not cut it short: new events mend nothing.
                 await stopped_within(stopping, pause_after(failures - 1))
+                continue
+            failures = 0
+            # A ring since then may be for an event that another claim found locked by this one.
+            if progress is None and self._rings == rings:
+                await self._listen(stopping)
+
+    async def _listen(self, stopping: asyncio.Event) -> None:
+        """Wait for a ring: it wakes one, the next another, should that one be busy still."""
+        async with self._listening:
+            if stopping.is_set():
+                return
+            await asyncio.sleep(self._listen_at - time.monotonic())
+            if await self._waiter.wait(POLL_S):
+                self._rings += 1
+            self._listen_at = time.monotonic() + GATHER_S
 
     async def relay_once(self, limit: int = BATCH) -> bool | None:
-        """Relay one batch; True if the bus took any of it, None if there was nothing to do."""
+        """Relay one batch; None if nothing is left to do, else whether the bus took any of it."""
         async with self._claims.claim(limit) as claim:
             rows = tuple(sendable(claim.rows))
             if not rows:
@@ -111,4 +123,6 @@ class Relay:
         self._on_published(len(published))
         if failed:
             log.warning("the bus did not confirm", events=len(failed), confirmed=len(published))
+        if published and len(published) == len(claim.rows) and not claim.more:
+            return None
         return bool(published)

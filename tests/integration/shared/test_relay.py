@@ -1,16 +1,16 @@
 import asyncio
 import zlib
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
+from operator import itemgetter
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from shared.bus import Message
-from shared.claims import _HEAD, _LOCK, SHARE, Claim
+from shared.claims import _HEAD, _LOCK, SHARE, Claim, Claims
 from shared.errors import BusUnavailable
 from shared.outbox import PARTITIONS
 from shared.relay import Relay
@@ -41,6 +41,38 @@ class Broker:
     @property
     def ids(self) -> list[str]:
         return [each.id for each in self.sent]
+
+
+class Gate(Broker):
+    """A bus whose answers wait until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+
+    async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
+        taken = await super().publish(messages)
+        await self.open.wait()
+        return taken
+
+
+class Counting:
+    """Claims that are counted."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+        self.parallel = claims.parallel
+        self.begun = self.ended = 0
+
+    @asynccontextmanager
+    async def claim(self, limit: int) -> AsyncIterator[Claim]:
+        self.begun += 1
+        async with self._claims.claim(limit) as claim:
+            yield claim
+        self.ended += 1
+
+    async def release(self) -> None:
+        await self._claims.release()
 
 
 async def rows(house: House) -> int:
@@ -170,7 +202,7 @@ async def test_a_ring_wakes_one_claim_and_the_next_another(
 ) -> None:
     class Nothing:
         parallel = 2
-        begun = 0
+        begun = ended = 0
         may_end = asyncio.Event()
 
         @asynccontextmanager
@@ -179,6 +211,7 @@ async def test_a_ring_wakes_one_claim_and_the_next_another(
             await self.may_end.wait()
             async with house.claims().claim(0) as claim:
                 yield claim
+            self.ended += 1
 
         async def release(self) -> None: ...
 
@@ -186,7 +219,7 @@ async def test_a_ring_wakes_one_claim_and_the_next_another(
     claims, bell = Nothing(), house.outbox.bell
     claims.may_end.set()
     async with running(Relay(claims, Broker(), bell)):
-        await until(lambda: claims.begun == 2)
+        await until(lambda: claims.ended == 2)
         claims.may_end.clear()
         bell.ring()
         await until(lambda: claims.begun == 3)
@@ -200,9 +233,84 @@ async def test_a_claim_takes_the_same_share_of_each_partition(postgres_url: str)
     async with open_house(postgres_url) as house:
         await house.announce(*[event(product()) for _ in range(200)])
         async with house.claims().claim(40) as claim:
-            shares = Counter(zlib.crc32(row.subject.encode()) % PARTITIONS for row in claim.rows)
-        assert set(shares.values()) == {40 // SHARE}
-        assert [row.id for row in claim.rows] == sorted(row.id for row in claim.rows)
+            places = [(zlib.crc32(row.subject.encode()) % PARTITIONS, row.id) for row in claim.rows]
+        shares = {place: [id_ for _, id_ in ids] for place, ids in groupby(places, itemgetter(0))}
+        assert [len(ids) for ids in shares.values()] == [40 // SHARE] * SHARE
+        assert all(ids == sorted(ids) for ids in shares.values())
+
+
+@pytest.mark.postgresql
+async def test_a_claim_tells_whether_there_may_be_more(postgres_url: str) -> None:
+    async with open_house(postgres_url) as house:
+        lamp = product()
+        await house.announce(event(lamp), event(lamp, version=2))
+        async with house.claims().claim(500) as claim:
+            assert (len(claim.rows), claim.more) == (2, False)
+        async with house.claims().claim(2) as claim:
+            assert (len(claim.rows), claim.more) == (2, True)
+        await house.announce(event(version=None, signal="viewed"))
+        async with house.claims().claim(500) as claim:
+            assert (len(claim.rows), claim.more) == (2, True)
+            await claim.settle([row.id for row in claim.rows], [])
+        async with house.claims().claim(500) as claim:
+            assert (len(claim.rows), claim.more) == (1, False)
+        await house.announce(*[event(product()) for _ in range(100)])
+        async with house.claims().claim(500) as claim:
+            assert claim.more
+
+
+@pytest.mark.postgresql
+async def test_after_a_short_claim_the_relay_looks_again_only_when_it_hears_a_ring(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.relay.POLL_S", 60)
+    async with open_house(postgres_url) as house:
+        claims = Counting(house.claims())
+        broker = Broker()
+        async with running(Relay(claims, broker, house.outbox.bell)):
+            await until(lambda: claims.ended == 2)
+            await house.announce(event())
+            await until(lambda: claims.ended == 3)
+            await house.announce(event())
+            await until(lambda: claims.ended == 4)
+        assert len(broker.sent) == 2
+        assert claims.begun == 4
+
+
+@pytest.mark.postgresql
+async def test_an_event_that_a_claim_found_locked_by_another_does_not_wait_for_the_poll(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.relay.POLL_S", 60)
+    async with open_house(postgres_url) as house:
+        claims = Counting(house.claims())
+        broker = Gate()
+        lamp = product()
+        async with running(Relay(claims, broker, house.outbox.bell)):
+            await until(lambda: claims.ended == 2)
+            await house.announce(event(lamp))
+            await until(lambda: broker.batches)
+            await house.announce(event(lamp, version=2))
+            await until(lambda: claims.ended == 3)
+            assert len(broker.batches) == 1
+            broker.open.set()
+            await until(lambda: len(broker.sent) == 2)
+
+
+@pytest.mark.postgresql
+async def test_what_is_committed_within_a_few_milliseconds_shares_a_claim(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.relay.GATHER_S", 0.5)
+    async with open_house(postgres_url) as house:
+        claims = Counting(house.claims())
+        broker = Broker()
+        async with running(Relay(claims, broker, house.outbox.bell)):
+            await until(lambda: claims.ended == 2)
+            for _ in range(20):
+                await house.announce(event())
+            await until(lambda: len(broker.sent) == 20)
+        assert len(broker.batches) <= 5
 
 
 @pytest.mark.postgresql
@@ -220,7 +328,7 @@ async def test_a_claim_walks_through_nothing_but_its_partitions(postgres_url: st
             )
             await session.execute(text("ANALYZE outbox"))
             connection = await session.connection()
-            for statement, values in ((_LOCK, ([1, 2, 3],)), (_HEAD, ([1, 2, 3], 50, 100))):
+            for statement, values in ((_LOCK, ([1, 2, 3],)), (_HEAD, ([1, 2, 3], 50))):
                 lines = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
                 plan = "\n".join(lines.scalars())
                 assert "using outbox_partition" in plan, plan
