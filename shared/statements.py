@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Select, Update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.database import Database
 from shared.errors import DatabaseUnavailable
@@ -33,7 +32,7 @@ async def driver(database: Database, *, reads: bool = False) -> AsyncIterator[An
 class Statement:
     """A statement of SQLAlchemy that is compiled once; its values are given by name."""
 
-    def __init__(self, database: Database, statement: ReturningUpdate[Any]) -> None:
+    def __init__(self, database: Database, statement: Update) -> None:
         self._database = database
         self._statement = statement
         if not database.is_sqlite:
@@ -53,6 +52,18 @@ class Statement:
         async with driver(self._database) as raw:
             rows: Sequence[Sequence[Any]] = await raw.fetch(self._text, *self._in_order(values))
             return rows
+
+    async def run_each(self, many: Sequence[Mapping[str, object]]) -> None:
+        """Run it once for each, all in one transaction and, on PostgreSQL, one round trip.
+
+        Raises `DatabaseUnavailable` when the database is away.
+        """
+        if self._database.is_sqlite:
+            async with self._database.statement() as connection:
+                await connection.execute(self._statement, many)
+            return
+        async with driver(self._database) as raw:
+            await raw.executemany(self._text, [self._in_order(values) for values in many])
 
     async def run_in(
         self, connection: AsyncConnection, **values: object

@@ -6,6 +6,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
+from itertools import groupby
 
 from services.notifier.mail_envelope import Envelope, sender_of, written
 from services.notifier.mail_errors import MailRefused
@@ -34,13 +35,11 @@ Content-Type: multipart/alternative; boundary="{_BOUNDARY}"
 Content-Type: text/plain; charset="utf-8"
 Content-Transfer-Encoding: quoted-printable
 
-%b
---{_BOUNDARY}
+%b--{_BOUNDARY}
 Content-Type: text/html; charset="utf-8"
 Content-Transfer-Encoding: quoted-printable
 
-%b
---{_BOUNDARY}--
+%b--{_BOUNDARY}--
 """.replace("\n", "\r\n").encode()
 
 
@@ -73,7 +72,7 @@ class Letter:
             self._head = written(head).removesuffix(b"\r\n")
         except ValueError as error:
             raise MailRefused(str(error)) from error
-        self._text, self._html = ("\r\n".join(part.split("\n")) for part in (text, html))
+        self._text, self._html = _Part(text), _Part(html)
 
     def to(self, addressee: Addressee) -> Envelope:
         """Fill the letter in for one recipient.
@@ -90,12 +89,43 @@ class Letter:
                 format_datetime(addressee.date).encode(),
                 _verbatim(addressee.message_id),
                 _verbatim(url, not_in_it=">"),
-                _quoted(_filled(self._text, recipient, url)),
-                _quoted(_filled(self._html, escape(recipient), escape(url))),
+                self._text.filled(recipient, url),
+                self._html.filled(escape(recipient), escape(url)),
             )
             return Envelope(self._sender, recipient, content)
         except ValueError as error:
             raise MailRefused(str(error)) from error
+
+
+class _Part:
+    """A text in quoted-printable, all but the lines that each recipient has for itself.
+
+    Quoted-printable keeps lines short and seven bits wide, so no server alters them.
+    """
+
+    def __init__(self, text: str) -> None:
+        lines = [line + "\r\n" for line in text.split("\n")]
+        self._pieces: list[str | bytes] = []
+        for own, run in groupby(lines, _has_own_words):
+            piece = "".join(run)
+            self._pieces.append(piece if own else _quoted(piece))
+
+    def filled(self, recipient: str, url: str) -> bytes:
+        """The whole part, its last line ended too."""
+        return b"".join(
+            piece
+            if isinstance(piece, bytes)
+            else _quoted(piece.replace(RECIPIENT, recipient).replace(UNSUBSCRIBE, url))
+            for piece in self._pieces
+        )
+
+
+def _has_own_words(line: str) -> bool:
+    return RECIPIENT in line or UNSUBSCRIBE in line
+
+
+def _quoted(lines: str) -> bytes:
+    return binascii.b2a_qp(lines.encode())
 
 
 def _verbatim(value: str, *, not_in_it: str = "=?") -> bytes:
@@ -106,12 +136,3 @@ def _verbatim(value: str, *, not_in_it: str = "=?") -> bytes:
     if not (value.isascii() and value.isprintable()) or " " in value or not_in_it in value:
         raise ValueError(f"cannot stand in a header: {value!r}")
     return value.encode()
-
-
-def _filled(part: str, recipient: str, url: str) -> bytes:
-    return part.replace(RECIPIENT, recipient).replace(UNSUBSCRIBE, url).encode()
-
-
-def _quoted(text: bytes) -> bytes:
-    """Quoted-printable keeps lines short and seven bits wide, so no server alters them."""
-    return binascii.b2a_qp(text)

@@ -3,13 +3,29 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Float, Integer, Table, Text, and_, bindparam, case, select, tuple_, update
+from sqlalchemy import (
+    Float,
+    Integer,
+    ScalarSelect,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute
 
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 from shared.database import Database
+from shared.statements import Statement
 from shared.text import printable
 from shared.types import database_now
 
@@ -20,8 +36,7 @@ GIVE_UP_S = 24 * 3600.0
 """Age at which an email that still cannot be sent has failed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(NamedTuple):
     """An email that a worker may send until its lease ends.
 
     `token` is the fencing token: it grows with every claim, so that a worker that comes back
@@ -66,15 +81,24 @@ _chosen = (
     .with_for_update(skip_locked=True)
     .cte("chosen")
 )
+
+
+# As text, for in SQLite's RETURNING SQLAlchemy names columns without their tables, and in a
+# subquery such a name is one of the subquery's own.
+_event_id = literal_column("notification.event_id", Uuid())
+_subscription_id = literal_column("notification.subscription_id", Uuid())
+
+
+def _of_occasion(column: InstrumentedAttribute[Any]) -> ScalarSelect[Any]:
+    return select(column).where(Occasion.event_id == _event_id).scalar_subquery()
+
+
+# Subqueries, for SQLite returns no columns of a table that is joined.
 _CLAIM = (
     update(_table)
     .where(_columns.id.in_(select(_chosen.c.id)))
     .values(token=_columns.token + 1, due_at=database_now(LEASE_S))
-    .returning(_columns.id)
-)
-
-_DUE = (
-    select(
+    .returning(
         _columns.id,
         _columns.token,
         _columns.attempts,
@@ -82,17 +106,13 @@ _DUE = (
         _columns.event_id,
         _columns.subscription_id,
         _columns.created_at,
-        Occasion.topic,
-        Occasion.product,
-        Occasion.old_price,
-        Subscription.token.label("unsubscribe_token"),
+        _of_occasion(Occasion.topic),
+        _of_occasion(Occasion.product),
+        _of_occasion(Occasion.old_price),
+        select(Subscription.token)
+        .where(Subscription.id == _subscription_id, Subscription.wish.is_not(None))
+        .scalar_subquery(),
     )
-    .join(Occasion, Occasion.event_id == _columns.event_id)
-    .outerjoin(
-        Subscription,
-        and_(Subscription.id == _columns.subscription_id, Subscription.wish.is_not(None)),
-    )
-    .order_by(_columns.id)
 )
 
 _new_state = bindparam("new_state", type_=Text())
@@ -119,16 +139,13 @@ class Outgoing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._claim = Statement(database, _CLAIM)
+        self._record = Statement(database, _RECORD)
 
     async def claim(self, limit: int) -> list[Due]:
         """Lease up to `limit` emails that are due."""
-        async with self._database.statement() as connection:
-            claimed = (await connection.execute(_CLAIM, {"at_most": limit})).scalars().all()
-        if not claimed:
-            return []
-        async with self._database.reading() as session:
-            rows = await session.execute(_DUE.where(_columns.id.in_(claimed)))
-            return [Due(**row._mapping) for row in rows]  # noqa: SLF001 - public despite its name
+        claimed = await self._claim.run(at_most=limit)
+        return sorted((Due(*row) for row in claimed), key=lambda due: due.id)
 
     async def renew(self, emails: Collection[Due]) -> set[int]:
         """Begin the leases anew; returns the ids of the emails that are still ours."""
@@ -144,20 +161,18 @@ class Outgoing:
         Counts the attempts. An email to be tried again that is older than `GIVE_UP_S` has
         failed.
         """
-        async with self._database.statement() as connection:
-            await connection.execute(
-                _RECORD,
-                [
-                    {
-                        "mine": each.email.id,
-                        "my_token": each.email.token,
-                        "new_state": each.state,
-                        "new_reason": _line(each.reason),
-                        "delay": each.delay,
-                    }
-                    for each in outcomes
-                ],
-            )
+        await self._record.run_each(
+            [
+                {
+                    "mine": each.email.id,
+                    "my_token": each.email.token,
+                    "new_state": each.state,
+                    "new_reason": _line(each.reason),
+                    "delay": each.delay,
+                }
+                for each in outcomes
+            ]
+        )
 
     async def _lease(self, emails: Collection[Due], seconds: float) -> set[int]:
         mine = [(each.id, each.token) for each in emails]
