@@ -57,6 +57,11 @@ class Session(AsyncSession):
         """`"batch"`, `"import"`, or None."""
         self.traceparent: str | None = None
 
+    async def close(self) -> None:
+        await super().close()
+        # It holds the session: a circle, with all that the session holds, for the collector.
+        self.within = NOBODY
+
     def announce(self, instance: object) -> None:
         """Let the next flush write this instance of a signalling model: its signals are sent."""
         self.sync_session.announced.add(instance)
