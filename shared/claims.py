@@ -10,8 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic_core import from_json
 from sqlalchemy import Column, MetaData, Table, Text, delete, select, update
@@ -35,8 +34,7 @@ _LOCK_SPACE = 0x48454C49
 """First key of our advisory locks; the second is the partition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An event in the outbox."""
 
     id: int

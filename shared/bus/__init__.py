@@ -8,11 +8,10 @@ the same contract suite, `tests/integration/shared/bus/`.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """An event on its way out: CloudEvents attributes as headers, JSON as the body."""
 
     id: str

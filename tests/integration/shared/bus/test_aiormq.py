@@ -87,7 +87,7 @@ async def test_a_send_on_a_full_writer_that_is_cancelled_uses_no_delivery_tag(
 
 
 async def test_a_lost_channel_fails_the_batch(channel: aiormq.Channel, confirms: Confirms) -> None:
-    wrong = dataclasses.replace(message(1), exchange="nowhere")
+    wrong = message(1)._replace(exchange="nowhere")
     batch = await send(channel, confirms, [wrong])
     with pytest.raises(aiormq.ChannelNotFoundEntity):
         await asyncio.wait_for(batch.settled, 5)
