@@ -27,10 +27,10 @@ def is_bare(product: Product) -> bool:
 
 
 async def insert_bare(session: Session, events: Sequence[Event[Product]]) -> None:
-    """Insert what events of `pre_save` are about, and what is bare.
+    """Insert the bare products that `pre_save` told of.
 
-    From then on the session knows the products as if it had flushed. That, and the content
-    of the events, is prepared in the time that the server needs.
+    From then on the session knows them as if it had flushed. That is prepared, and the content
+    of the events written, in the time that the server needs.
     """
     products = [event.instance for event in events]
 

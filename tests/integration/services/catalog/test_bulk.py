@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from services.catalog import models
-from services.catalog.errors import SkuTaken
+from services.catalog.errors import Conflict, SkuTaken
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
+from shared.bulk import MANY
 from shared.errors import Refused
 from shared.events import Event, new_id
 from shared.signals import pre_save
@@ -130,6 +131,26 @@ async def test_a_taken_sku_is_named_and_nothing_is_saved(
         await _save_many(catalog, *skus)
     assert raised.value.sku in {"A-1", "B-1"}
     assert await products(catalog) == ["A-1"]
+
+
+@pytest.mark.parametrize("count", [2, MANY])
+async def test_a_sku_that_is_taken_meanwhile_leaves_the_products_new(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    async def nobody(*_: object) -> set[str]:
+        return set()
+
+    await _save_many(catalog, "A-1")
+    monkeypatch.setattr(ProductRepository, "clashing", nobody)
+    lamps = [_new(f"A-{number}") for number in range(count)]
+    async with catalog.database.transaction() as session:
+        with pytest.raises(Conflict):
+            async with session.begin_nested():
+                await ProductRepository(session).save_many(lamps)
+        assert not any(lamp in session for lamp in lamps)
+        await ProductRepository(session).save_many(lamps[:1])
+    assert await products(catalog) == ["A-0", "A-1"]
+    assert len(await announced(catalog)) == 4
 
 
 async def test_updating_where_announces_what_changed_and_nothing_else(catalog: Catalog) -> None:
