@@ -328,7 +328,10 @@ async def test_a_claim_walks_through_nothing_but_its_partitions(postgres_url: st
             )
             await session.execute(text("ANALYZE outbox"))
             connection = await session.connection()
-            for statement, values in ((_LOCK, ([1, 2, 3],)), (_HEAD, ([1, 2, 3], 50))):
+            for statement, values in (
+                (_LOCK, ([1, 2, 3], [0, 9, 0])),
+                (_HEAD, ([1, 2, 3], [0, 9, 0], 50)),
+            ):
                 lines = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
                 plan = "\n".join(lines.scalars())
                 assert "using outbox_partition" in plan, plan
