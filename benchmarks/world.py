@@ -17,7 +17,9 @@ from sqlalchemy import MetaData, Table, text
 from shared import contracts
 from shared.bus import Bus, Message, Topology
 from shared.bus.connect import bus_from_url
-from shared.claims import Claims, claims, relay_lease_table
+from shared.claims import Claims
+from shared.claims.connect import claims
+from shared.claims.sqlite import relay_lease_table
 from shared.database import Database
 from shared.events import Event, encode, new_id
 from shared.inbox import Inbox, inbox_table

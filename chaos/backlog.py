@@ -15,7 +15,7 @@ from rich.table import Table
 from sqlalchemy import text
 
 from services.catalog.models import Base, inbox
-from shared.claims import PostgresClaims
+from shared.claims.postgresql import PostgresClaims
 from shared.contracts import Product
 from shared.database import Database
 from shared.inbox import Inbox

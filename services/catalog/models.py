@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from shared.claims import relay_lease_table
+from shared.claims.sqlite import relay_lease_table
 from shared.guard import Signalling
 from shared.inbox import inbox_table
 from shared.money import from_minor

@@ -19,7 +19,7 @@ from services.catalog.uploads import Uploads
 from services.catalog.viewers import Viewers
 from shared.buffer import EventBuffer
 from shared.bus import Bus
-from shared.claims import claims
+from shared.claims.connect import claims
 from shared.errors import BusUnavailable
 from shared.health import Health
 from shared.outbox import Outbox

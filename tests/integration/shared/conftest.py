@@ -11,7 +11,9 @@ from sqlalchemy import MetaData
 
 from shared.bus import Bus, Delivery
 from shared.bus.memory import MemoryBus
-from shared.claims import Claims, claims, relay_lease_table
+from shared.claims import Claims
+from shared.claims.connect import claims
+from shared.claims.sqlite import relay_lease_table
 from shared.database import Database
 from shared.entries import entry
 from shared.events import Event

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import text
 
-from shared import floors
-from shared.claims import PostgresClaims
+from shared.claims import floors
+from shared.claims.floors import Floors
+from shared.claims.postgresql import PostgresClaims
 from shared.events import Event
-from shared.floors import Floors
 from shared.relay import Relay
 from tests.integration.shared.conftest import House, open_house
 from tests.integration.shared.test_relay import Broker

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from shared.bus import Message
-from shared.claims import _HEAD, _LOCK, SHARE, Claim, Claims
+from shared.claims import Claim, Claims
+from shared.claims.postgresql import _HEAD, _LOCK, SHARE
 from shared.errors import BusUnavailable
 from shared.outbox import PARTITIONS
 from shared.relay import Relay

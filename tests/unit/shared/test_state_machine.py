@@ -18,7 +18,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, u
 
 from shared import contracts
 from shared.bus import Delivery, Message
-from shared.claims import SqliteClaims, relay_lease_table
+from shared.claims.sqlite import SqliteClaims, relay_lease_table
 from shared.database import Database
 from shared.entries import entry
 from shared.errors import BusUnavailable
