@@ -26,7 +26,7 @@ async def run(row: Row, world: World, *, rounds: int, seconds: float) -> Outcome
                 break
             names = list(sides) if number % 2 else list(sides)[::-1]
             for name in names:
-                gc.collect()
+                _settle_heap()
                 async with asyncio.timeout(DEADLINE_S):
                     reading = await sides[name]()
                 label = f"round {number}" if number else "warm-up"
@@ -44,3 +44,10 @@ async def run(row: Row, world: World, *, rounds: int, seconds: float) -> Outcome
             goal_ratio = f"{ratio:.2f} (goal {goal.at_least:.3g})"
             print(f"  {goal.side} : {goal.against} = {goal_ratio} {verdict}", flush=True)
     return outcome
+
+
+def _settle_heap() -> None:
+    """Begin as our programs do (`shared.programs.run_parts`), all sides alike."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -6,7 +6,6 @@ behind a parked one cost a single step. Subjects take turns.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -44,8 +43,7 @@ LEASE_S = 20.0
 _NO_REPORT = "no report from attempt "
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A row that a worker may work on until its lease ends.
 
     `token` is the fencing token: it grows with every claim, so that a worker that comes
