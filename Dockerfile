@@ -1,6 +1,7 @@
 # One image a service: `docker build --target catalog .`, `docker build --target notifier .`
 #
-# Each holds its service, `shared` and its own hashed requirements, nothing of the other's.
+# Each holds its service, what is in `shared/` and its own hashed requirements, nothing of the
+# other's.
 # The first stages install; only what they made is copied, so no installer's leavings and no
 # tests of libraries are in the images. PIP_INDEX_URL and PIP_TRUSTED_HOST may be given as
 # build arguments where packages come from an index of one's own.
@@ -25,7 +26,7 @@ COPY requirements/notifier.txt .
 RUN sh install-libraries notifier.txt /libraries
 
 FROM python:3.13-slim AS service
-ENV PYTHONPATH=/app/libraries PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PYTHONPATH=/app/shared:/app/libraries PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app
 # A number, which Kubernetes can tell from root.
 USER 10001:10001

@@ -85,7 +85,12 @@ $(VENV)/bin/python:
 	@echo "Making $(VENV) with $$($(PYTHON) --version)."
 	@$(PYTHON) -m venv --without-pip $(VENV)
 
-$(VENV)/.uv-ready: requirements/uv.txt | $(VENV)/bin/python
+# What is in shared/ reaches the path by a file, for an editable install has no hash.
+$(VENV)/.path-ready: | $(VENV)/bin/python
+	@echo '$(CURDIR)/shared' > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/heliograph.pth"
+	@touch $@
+
+$(VENV)/.uv-ready: requirements/uv.txt | $(VENV)/.path-ready
 	@$(PYTHON) -m pip --python $(PY) --quiet --disable-pip-version-check \
 	    install --require-hashes --no-deps --requirement $<
 	@touch $@

@@ -16,17 +16,17 @@ import uvloop
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
+from heliograph.bus.connect import bus_from_url
+from heliograph.bus.memory import MemoryBus
+from heliograph.database import Session
+from heliograph.events import Event
+from heliograph.programs import HttpServer, bind, run_parts
+from heliograph.service import Role
+from heliograph.signals import MODEL_SIGNALS
 from services.catalog.models import Product, ViewCount
 from services.catalog.service import SENDERS, Catalog
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
-from shared.bus.connect import bus_from_url
-from shared.bus.memory import MemoryBus
-from shared.database import Session
-from shared.events import Event
-from shared.programs import HttpServer, bind, run_parts
-from shared.service import Role
-from shared.signals import MODEL_SIGNALS
 
 KEY = "a key of the benchmarks, long enough for HS256"
 

@@ -14,19 +14,19 @@ from typing import Any
 import aiormq
 from sqlalchemy import MetaData, Table, text
 
-from shared import contracts
-from shared.bus import Bus, Message, Topology
-from shared.bus.connect import bus_from_url
-from shared.claims import Claims
-from shared.claims.connect import claims
-from shared.claims.sqlite import relay_lease_table
-from shared.database import Database
-from shared.events import Event, encode, new_id
-from shared.inbox import Inbox, inbox_table
-from shared.outbox import Outbox, encode_all, outbox_table
-from shared.programs import Part
-from shared.remote import RemoteReceiver
-from shared.wakeup import Bell
+from heliograph import contracts
+from heliograph.bus import Bus, Message, Topology
+from heliograph.bus.connect import bus_from_url
+from heliograph.claims import Claims
+from heliograph.claims.connect import claims
+from heliograph.claims.sqlite import relay_lease_table
+from heliograph.database import Database
+from heliograph.events import Event, encode, new_id
+from heliograph.inbox import Inbox, inbox_table
+from heliograph.outbox import Outbox, encode_all, outbox_table
+from heliograph.programs import Part
+from heliograph.remote import RemoteReceiver
+from heliograph.wakeup import Bell
 from tests.servers.postgresql import PostgreSQL, postgresql
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 

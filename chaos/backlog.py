@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
+from heliograph.claims.postgresql import PostgresClaims
+from heliograph.contracts import Product
+from heliograph.database import Database
+from heliograph.inbox import Inbox
+from heliograph.outbox import PARTITIONS
+from heliograph.remote import RemoteReceiver
+from heliograph.wakeup import Bell
 from services.catalog.models import Base, inbox
-from shared.claims.postgresql import PostgresClaims
-from shared.contracts import Product
-from shared.database import Database
-from shared.inbox import Inbox
-from shared.outbox import PARTITIONS
-from shared.remote import RemoteReceiver
-from shared.wakeup import Bell
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.postgresql_cluster import Cluster, find_binaries
 

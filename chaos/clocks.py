@@ -9,7 +9,7 @@ import asyncpg
 VARIABLE = "CHAOS_CLOCK_JUMPS"
 """Seconds, forward or back, by which a program's wall clock jumps soon after its start."""
 JUMPS_AFTER_S = 2.0
-OURS = ("shared.", "services.", "jwt.")
+OURS = ("heliograph.", "services.", "jwt.")
 
 # Found before PostgreSQL's own by a session that begins after this. A table of one row, so
 # that the jump is seen at once by every session.

@@ -13,7 +13,7 @@ from chaos.fleet import Member
 from chaos.listener import Heard
 from chaos.proxy import Proxy
 from chaos.targets import Fault, Missed, Targets, for_a_while, restart, whole
-from shared.crash import POINTS, VARIABLE
+from heliograph.crash import POINTS, VARIABLE
 
 FROZEN_S = (0.5, 22.0)
 AGAIN = 40

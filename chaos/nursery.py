@@ -18,7 +18,12 @@ from typing import Any, NoReturn
 from chaos import clocks
 
 PROGRAMS = ("services.catalog", "services.notifier")
-BESIDES = ("shared.serving", "shared.logging", "shared.bus.connect", "shared.bus.rabbitmq")
+BESIDES = (
+    "heliograph.serving",
+    "heliograph.logging",
+    "heliograph.bus.connect",
+    "heliograph.bus.rabbitmq",
+)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import httpx2
 from chaos.traffic import Client
 from chaos.verdict import Verdict, verdict
 from chaos.world import World
-from shared.crash import POINTS, VARIABLE
+from heliograph.crash import POINTS, VARIABLE
 
 DIES_WITHIN_S = 40.0
 DRAINS_WITHIN_S = 60.0

@@ -5,18 +5,18 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import get_args
 
+from heliograph.bus import Bus
+from heliograph.bus.connect import bus_from_url
+from heliograph.errors import InvalidSetting
+from heliograph.programs import HttpServer, Part, bind
+from heliograph.service import Role, Service
+from heliograph.serving import patiently
+from heliograph.settings import MEMORY_BUS, load
+from heliograph.stages import draining
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
-from shared.bus import Bus
-from shared.bus.connect import bus_from_url
-from shared.errors import InvalidSetting
-from shared.programs import HttpServer, Part, bind
-from shared.service import Role, Service
-from shared.serving import patiently
-from shared.settings import MEMORY_BUS, load
-from shared.stages import draining
 
 ROLES: tuple[Role, ...] = get_args(Role)
 SCOPES = ("catalog:read", "catalog:write", "catalog:admin", "notifier:admin")

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from shared import contracts
-from shared.events import Event, new_id
+from heliograph import contracts
+from heliograph.events import Event, new_id
 
 
 def product(**fields: Any) -> contracts.Product:

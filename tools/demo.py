@@ -16,12 +16,12 @@ from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
+from heliograph.errors import Refused
+from heliograph.events import Event
+from heliograph.logging import configure
+from heliograph.signals import post_delete, pre_save, receiver
 from services.catalog import models
 from services.embedded import Embedded, embedded
-from shared.errors import Refused
-from shared.events import Event
-from shared.logging import configure
-from shared.signals import post_delete, pre_save, receiver
 from tools.demo_client import Answer, Client
 from tools.demo_stage import Changes, Heard, Listener, Stage, StepMissing
 

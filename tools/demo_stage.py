@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from heliograph.bus import Binding, Bus, Queue, Topology
+from heliograph.errors import HeliographError
 from services.embedded import Embedded
-from shared.bus import Binding, Bus, Queue, Topology
-from shared.errors import HeliographError
 
 PATIENCE_S = 8.0
 POLL_S = 0.02

@@ -6,8 +6,8 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from shared.database import Database
-from shared.migrations import Migrations
+from heliograph.database import Database
+from heliograph.migrations import Migrations
 
 
 async def draft(service: str, message: str) -> Path:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+from heliograph.settings import DEVELOPMENT_KEY, ServiceSettings
 from services.catalog.settings import CatalogSettings
 from services.notifier.settings import NotifierSettings
-from shared.settings import DEVELOPMENT_KEY, ServiceSettings
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- settings -->", "<!-- /settings -->"

@@ -8,12 +8,12 @@ from dataclasses import replace
 from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import celery_client
 from benchmarks.world import INBOX, RECEIVER, House, World, house, messages, working
-from shared import contracts
-from shared.bus import Delivery
-from shared.database import Session
-from shared.entries import entry
-from shared.events import Event
-from shared.worker import Worker
+from heliograph import contracts
+from heliograph.bus import Delivery
+from heliograph.database import Session
+from heliograph.entries import entry
+from heliograph.events import Event
+from heliograph.worker import Worker
 from tests.buses import until
 
 

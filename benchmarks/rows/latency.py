@@ -10,12 +10,12 @@ from statistics import median
 
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.world import RECEIVER, House, World, events, house, purge, working
-from shared import contracts
-from shared.consumer import Consumer
-from shared.events import Event, encode
-from shared.outbox import encode_all
-from shared.relay import Relay
-from shared.worker import Worker
+from heliograph import contracts
+from heliograph.consumer import Consumer
+from heliograph.events import Event, encode
+from heliograph.outbox import encode_all
+from heliograph.relay import Relay
+from heliograph.worker import Worker
 
 RATES = {50: 150, 200: 600}
 """Events a second, and how many of them in a full run."""

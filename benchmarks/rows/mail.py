@@ -11,6 +11,7 @@ from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import django_server
 from benchmarks.programs import server
 from benchmarks.world import World, events, working
+from heliograph.bus.memory import MemoryBus
 from services.notifier.composer import Composer
 from services.notifier.mail_worker import MailWorker
 from services.notifier.repositories.notifications import NotificationRepository
@@ -18,7 +19,6 @@ from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
-from shared.bus.memory import MemoryBus
 
 MAIL_FROM = "Shop <news@shop.example>"
 

@@ -18,8 +18,8 @@ from benchmarks.world import (
     purge,
     working,
 )
-from shared.bus import Message
-from shared.relay import Relay
+from heliograph.bus import Message
+from heliograph.relay import Relay
 
 
 @asynccontextmanager

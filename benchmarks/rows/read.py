@@ -9,9 +9,9 @@ from benchmarks.load import load, request
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.programs import server
 from benchmarks.world import World
+from heliograph.events import new_id
 from services.catalog.models import Product
 from services.catalog.repositories.products import ProductRepository
-from shared.events import new_id
 
 CONNECTIONS = 8
 PRODUCTS = 100

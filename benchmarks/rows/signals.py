@@ -7,8 +7,8 @@ from functools import partial
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import django_signals
 from benchmarks.world import World
-from shared.events import Event
-from shared.signals import Signal
+from heliograph.events import Event
+from heliograph.signals import Signal
 
 
 class _Sender:

@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING
 
+from heliograph.cli import command_line
+from heliograph.cli_inbox import outbox_commands
+from heliograph.cli_program import Program
 from services.catalog.cli_images import images_commands
 from services.catalog.cli_transfer import add_transfer
 from services.catalog.settings import CatalogSettings
-from shared.cli import command_line
-from shared.cli_inbox import outbox_commands
-from shared.cli_program import Program
 
 if TYPE_CHECKING:
+    from heliograph.bus import Bus
     from services.catalog.service import Catalog
-    from shared.bus import Bus
 
 
 def _catalog(settings: CatalogSettings, bus: "Bus") -> "Catalog":

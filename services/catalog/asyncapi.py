@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from shared import VERSION
-from shared.contracts import Category, Contract, Image, Product, View
-from shared.events import CONTENT_TYPE, event_type, exchange, routing_key
+from heliograph import VERSION
+from heliograph.contracts import Category, Contract, Image, Product, View
+from heliograph.events import CONTENT_TYPE, event_type, exchange, routing_key
 
 S = TypeVar("S", bound=Contract)
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from heliograph.database import Database
+from heliograph.storage import ImageStore, StoredKey
 from services.catalog.repositories.images import ImageRepository, NamedFile
-from shared.database import Database
-from shared.storage import ImageStore, StoredKey
 
 GRACE = timedelta(hours=1)
 """A file this young may belong to a deletion that its receivers still work on."""

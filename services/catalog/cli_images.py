@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from shared.cli_program import Program, typer_app, with_service
-from shared.settings import ServiceSettings
+from heliograph.cli_program import Program, typer_app, with_service
+from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from services.catalog.audit import Findings

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from shared.cli_program import Program, with_service
-from shared.settings import ServiceSettings
+from heliograph.cli_program import Program, with_service
+from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from rich.progress import Progress

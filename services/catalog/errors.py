@@ -14,7 +14,7 @@ CatalogError
 from collections.abc import Iterable
 from uuid import UUID
 
-from shared.errors import HeliographError
+from heliograph.errors import HeliographError
 
 
 class CatalogError(HeliographError):

@@ -20,12 +20,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from shared.claims.sqlite import relay_lease_table
-from shared.guard import Signalling
-from shared.inbox import inbox_table
-from shared.money import from_minor
-from shared.outbox import outbox_table
-from shared.types import UtcDateTime
+from heliograph.claims.sqlite import relay_lease_table
+from heliograph.guard import Signalling
+from heliograph.inbox import inbox_table
+from heliograph.money import from_minor
+from heliograph.outbox import outbox_table
+from heliograph.types import UtcDateTime
 
 
 class Base(DeclarativeBase):

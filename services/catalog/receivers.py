@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from heliograph import contracts
+from heliograph.database import Session
+from heliograph.events import Event
+from heliograph.signals import receiver
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.signals import viewed
-from shared import contracts
-from shared.database import Session
-from shared.events import Event
-from shared.signals import receiver
 
 
 @receiver(viewed, sender=contracts.View, batch=500, ordered=False)

@@ -6,6 +6,17 @@ from typing import ClassVar
 
 from fastapi import APIRouter, FastAPI
 
+from heliograph.buffer import EventBuffer
+from heliograph.bus import Bus
+from heliograph.claims.connect import claims
+from heliograph.errors import BusUnavailable
+from heliograph.health import Health
+from heliograph.outbox import Outbox
+from heliograph.programs import Part
+from heliograph.relay import Relay
+from heliograph.service import Role, Service
+from heliograph.signals import MODEL_SIGNALS, check_collaborators
+from heliograph.wakeup import Bell
 from services.catalog import models
 from services.catalog.api import handle_errors, routers
 from services.catalog.idempotency import IdempotencyKeys
@@ -17,17 +28,6 @@ from services.catalog.snapshots import Snapshots
 from services.catalog.sweeper import Sweeper
 from services.catalog.uploads import Uploads
 from services.catalog.viewers import Viewers
-from shared.buffer import EventBuffer
-from shared.bus import Bus
-from shared.claims.connect import claims
-from shared.errors import BusUnavailable
-from shared.health import Health
-from shared.outbox import Outbox
-from shared.programs import Part
-from shared.relay import Relay
-from shared.service import Role, Service
-from shared.signals import MODEL_SIGNALS, check_collaborators
-from shared.wakeup import Bell
 
 SENDERS = (models.Product, models.Image, models.Category)
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.settings import DatabaseURL, PublicURL, ServiceSettings
+from heliograph.settings import DatabaseURL, PublicURL, ServiceSettings
 
 
 class CatalogSettings(ServiceSettings):

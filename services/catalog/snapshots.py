@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from heliograph import contracts
 from services.catalog import models
-from shared import contracts
 
 
 class Snapshots:

@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 
+from heliograph.database import Database
+from heliograph.errors import DatabaseUnavailable
+from heliograph.stopping import stopped_within
+from heliograph.storage import ImageStore, StorageError
 from services.catalog.repositories.images import ImageRepository
-from shared.database import Database
-from shared.errors import DatabaseUnavailable
-from shared.stopping import stopped_within
-from shared.storage import ImageStore, StorageError
 
 log = structlog.get_logger(__name__)
 

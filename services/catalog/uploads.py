@@ -13,16 +13,16 @@ from uuid import UUID
 
 import structlog
 
+from heliograph import contracts
+from heliograph.crash import crash_point
+from heliograph.database import Database, Session
+from heliograph.errors import DatabaseUnavailable
+from heliograph.events import new_id
+from heliograph.storage import ImageStore, StorageError, new_key
 from services.catalog.models import Image, ImageIntent
 from services.catalog.pictures import Darkroom, DevelopedPicture
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
-from shared import contracts
-from shared.crash import crash_point
-from shared.database import Database, Session
-from shared.errors import DatabaseUnavailable
-from shared.events import new_id
-from shared.storage import ImageStore, StorageError, new_key
 
 log = structlog.stdlib.get_logger(__name__)
 

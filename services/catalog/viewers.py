@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from heliograph.database import Database
 from services.catalog.repositories.views import ViewRepository
-from shared.database import Database
 
 
 class Viewers:

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from heliograph.cli import command_line
+from heliograph.cli_program import Program
 from services.notifier.settings import NotifierSettings
-from shared.cli import command_line
-from shared.cli_program import Program
 
 if TYPE_CHECKING:
+    from heliograph.bus import Bus
     from services.notifier.service import Notifier
-    from shared.bus import Bus
 
 
 def _notifier(settings: NotifierSettings, bus: "Bus") -> "Notifier":

@@ -4,12 +4,12 @@ from decimal import Decimal
 from email.utils import parseaddr
 from functools import lru_cache
 
+from heliograph import contracts
 from services.notifier.emails import NewProductEmail, PriceDropEmail, render
 from services.notifier.mail_envelope import Envelope
 from services.notifier.mail_letter import Addressee, Letter
 from services.notifier.models import Topic
 from services.notifier.repositories.outgoing import Due
-from shared import contracts
 
 _LETTERS = 16
 """So many events' letters are kept; the emails of one event mostly go out together."""

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from heliograph import contracts
 from services.notifier.email_text import fitted, one_line, paragraphs
 from services.notifier.mail_errors import MailRefused
 from services.notifier.mail_letter import RECIPIENT, UNSUBSCRIBE, Letter
-from shared import contracts
 
 SUBJECT_LENGTH = 150
 SUMMARY_LENGTH = 400

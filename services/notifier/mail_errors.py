@@ -6,7 +6,7 @@ HeliographError
     └── MailDeferred    for now: try again later
 """
 
-from shared.errors import HeliographError
+from heliograph.errors import HeliographError
 
 _LONGEST_REASON = 300
 

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from heliograph.errors import DatabaseUnavailable
 from services.notifier.repositories.outgoing import LEASE_S, Due, Outgoing
-from shared.errors import DatabaseUnavailable
 
 log = structlog.stdlib.get_logger(__name__)
 

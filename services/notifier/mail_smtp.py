@@ -10,10 +10,10 @@ from typing import cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from heliograph.crash import crash_point
 from services.notifier.mail_connection import Answer, SmtpConnection
 from services.notifier.mail_envelope import Envelope
 from services.notifier.mail_errors import MailDeferred, MailError, MailRefused
-from shared.crash import crash_point
 
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0

@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from heliograph.errors import DatabaseUnavailable
+from heliograph.stopping import stopped_within
+from heliograph.wakeup import Bell
+from heliograph.worker import Retries
 from services.notifier.composer import Composer
 from services.notifier.mail_lease import MailLease, mail_lease
 from services.notifier.mail_smtp import CONNECTIONS
 from services.notifier.mailer import Envelope, MailDeferred, Mailer, MailRefused
 from services.notifier.repositories.outgoing import Due, Outcome, Outgoing
-from shared.errors import DatabaseUnavailable
-from shared.stopping import stopped_within
-from shared.wakeup import Bell
-from shared.worker import Retries
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -2,14 +2,14 @@
 
 import structlog
 
+from heliograph import contracts
+from heliograph.crash import crash_point
+from heliograph.database import Session
+from heliograph.errors import Park
+from heliograph.events import Event
+from heliograph.signals import post_save, pre_delete, pre_save, receiver
+from heliograph.storage import ImageStore, is_key
 from services.notifier.repositories.notifications import NotificationRepository
-from shared import contracts
-from shared.crash import crash_point
-from shared.database import Session
-from shared.errors import Park
-from shared.events import Event
-from shared.signals import post_save, pre_delete, pre_save, receiver
-from shared.storage import ImageStore, is_key
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -6,6 +6,12 @@ from typing import ClassVar
 
 from fastapi import APIRouter
 
+from heliograph.bus import Bus
+from heliograph.database import Session
+from heliograph.health import Health
+from heliograph.programs import Part
+from heliograph.service import Role, Service
+from heliograph.wakeup import Bell
 from services.notifier import models
 from services.notifier.api import routers
 from services.notifier.composer import Composer
@@ -15,12 +21,6 @@ from services.notifier.repositories.notifications import notified
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.settings import NotifierSettings
 from services.notifier.told import Told
-from shared.bus import Bus
-from shared.database import Session
-from shared.health import Health
-from shared.programs import Part
-from shared.service import Role, Service
-from shared.wakeup import Bell
 
 
 class Notifier(Service):

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from heliograph.settings import DatabaseURL, PublicURL, ServiceSettings, directory_url
 from services.notifier.addresses import valid_address
 from services.notifier.mailer import mailer
-from shared.settings import DatabaseURL, PublicURL, ServiceSettings, directory_url
 
 
 def _mailbox(value: str) -> str:

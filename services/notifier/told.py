@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from heliograph.database import Database
 from services.notifier.repositories.notifications import NotificationRepository
-from shared.database import Database
 
 
 class Told:

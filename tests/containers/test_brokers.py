@@ -12,7 +12,7 @@ from tests.containers.faults import Note
 from tests.servers.rabbitmq_container import IMAGE_SETTING
 from tools.stack import ROOT
 
-SUITE = "tests/integration/shared/bus"
+SUITE = "tests/integration/heliograph/bus"
 
 
 @pytest.mark.parametrize("image", ["rabbitmq:3.10-management", "rabbitmq:4-management"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chaos.points import kill_at_each
 from chaos.world import Addresses, world
-from shared.crash import POINTS
+from heliograph.crash import POINTS
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.smtp import SMTPServer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx2
 
-from shared.auth import Tokens
-from shared.settings import DEVELOPMENT_KEY
+from heliograph.auth import Tokens
+from heliograph.settings import DEVELOPMENT_KEY
 from tests.programs import ROOT, Program, command, embedded, eventually
 
 README = (ROOT / "README.md").read_text()
@@ -60,7 +60,13 @@ def test_a_reaction_is_one_function(tmp_path: Path) -> None:
         shutil.copytree(ROOT / package, tmp_path / package)
     with (tmp_path / "services/notifier/receivers.py").open("a") as receivers:
         receivers.write("\n" + block("receiver"))
-    program = Program(tmp_path, "services", "--port", "0", settings={"PYTHONPATH": str(tmp_path)})
+    program = Program(
+        tmp_path,
+        "services",
+        "--port",
+        "0",
+        settings={"PYTHONPATH": f"{tmp_path}:{tmp_path / 'shared'}"},
+    )
     try:
         catalog = program.wait_for(r"^catalog +(\S+)$")
         token = Tokens(DEVELOPMENT_KEY).issue("user-7", ["catalog:write"])
@@ -89,7 +95,7 @@ def test_a_new_service_is_what_its_page_says(tmp_path: Path) -> None:
         ROOT / "services/notifier/migrations/script.py.mako",
         tmp_path / "services/census/migrations",
     )
-    settings = {"PYTHONPATH": str(tmp_path)}
+    settings = {"PYTHONPATH": f"{tmp_path}:{tmp_path / 'shared'}"}
     [revision] = re.findall(r'-m (tools\.revision) (census) "(.*?)"', page)
     drafted = command(tmp_path, *revision, settings=settings)
     assert drafted.returncode == 0, drafted.stderr

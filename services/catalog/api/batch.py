@@ -8,6 +8,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from heliograph.database import Session
+from heliograph.events import new_id
+from heliograph.problems import FieldProblem, ProblemError, pointer, problem_type, problems
 from services.catalog import models
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import NewProduct, ProductPatch
@@ -15,9 +18,6 @@ from services.catalog.api.product_categories import unknown_categories
 from services.catalog.errors import UnknownCategory
 from services.catalog.repositories.categories import ProductCategories
 from services.catalog.repositories.products import ProductRepository
-from shared.database import Session
-from shared.events import new_id
-from shared.problems import FieldProblem, ProblemError, pointer, problem_type, problems
 
 MOST_ITEMS = 1_000
 MAX_BODY_BYTES = 4 * 1024 * 1024

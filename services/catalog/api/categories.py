@@ -6,6 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from heliograph import contracts
+from heliograph.events import new_id
+from heliograph.problems import problems
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
@@ -15,9 +18,6 @@ from services.catalog.errors import InvalidCursor
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.cursors import LONGEST, read_cursor, write_cursor
 from services.catalog.slugs import SLUG, slug_of
-from shared import contracts
-from shared.events import new_id
-from shared.problems import problems
 
 CACHE_CONTROL = "no-cache"
 

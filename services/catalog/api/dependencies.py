@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from heliograph.auth import Caller, requires
+from heliograph.database import Database, Session
+from heliograph.storage import ImageStore
 from services.catalog.snapshots import Snapshots
 from services.catalog.uploads import Uploads
-from shared.auth import Caller, requires
-from shared.database import Database, Session
-from shared.storage import ImageStore
 
 Writer = Annotated[Caller, requires("catalog:write")]
 Reader = Annotated[Caller, requires("catalog:read")]

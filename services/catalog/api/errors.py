@@ -5,6 +5,8 @@ from functools import partial
 import structlog
 from fastapi import FastAPI, Request, Response
 
+from heliograph.problems import FieldProblem, pointer, response
+from heliograph.storage import StoreUnavailable
 from services.catalog.errors import (
     Conflict,
     InvalidCursor,
@@ -18,8 +20,6 @@ from services.catalog.pictures import (
     PictureTooLarge,
     PictureTypeUnsupported,
 )
-from shared.problems import FieldProblem, pointer, response
-from shared.storage import StoreUnavailable
 
 RETRY_AFTER_S = 2
 

@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from heliograph.problems import ProblemError, problems
+from heliograph.storage import CONTENT_TYPES, is_key
 from services.catalog.api.dependencies import Images
 from services.catalog.api.etags import IfNoneMatch, etag, is_known
-from shared.problems import ProblemError, problems
-from shared.storage import CONTENT_TYPES, is_key
 
 HEADERS = {
     # A key is never used for other bytes.

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
+from heliograph.auth import Caller
+from heliograph.database import Session
 from services.catalog.api.dependencies import Writer, writing
 from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.models import StoredAnswer
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
-from shared.auth import Caller
-from shared.database import Session
 
 IdempotencyKey = Annotated[
     str | None,

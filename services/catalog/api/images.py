@@ -11,6 +11,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
+from heliograph import contracts
+from heliograph.problems import FieldProblem, ProblemError, pointer, problems
 from services.catalog.api.dependencies import (
     OwnDatabase,
     OwnSnapshots,
@@ -30,8 +32,6 @@ from services.catalog.errors import NotFound
 from services.catalog.pictures import MAX_BYTES
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
-from shared import contracts
-from shared.problems import FieldProblem, ProblemError, pointer, problems
 
 MULTIPART_OVERHEAD = 64 * 1024
 """Bytes of a request around its file: boundaries and the headers of parts."""

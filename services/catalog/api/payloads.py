@@ -8,10 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from heliograph.money import exponent, to_minor
+from heliograph.problems import FieldProblem, ProblemError, pointer
+from heliograph.text import Line, Text
 from services.catalog import models
-from shared.money import exponent, to_minor
-from shared.problems import FieldProblem, ProblemError, pointer
-from shared.text import Line, Text
 
 _AMOUNT = r"[0-9]{1,12}(\.[0-9]{1,4})?"
 

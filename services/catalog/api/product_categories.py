@@ -6,6 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
+from heliograph import contracts
+from heliograph.problems import FieldProblem, ProblemError, pointer, problems
 from services.catalog import models
 from services.catalog.api.dependencies import Writing
 from services.catalog.api.etags import IfMatch, check_match, etag
@@ -13,8 +15,6 @@ from services.catalog.api.payloads import CategoryIds
 from services.catalog.errors import NotFound, UnknownCategory
 from services.catalog.repositories.categories import ProductCategories
 from services.catalog.repositories.products import ProductRepository
-from shared import contracts
-from shared.problems import FieldProblem, ProblemError, pointer, problems
 
 router = APIRouter(prefix="/v1/products/{id}/categories", tags=["categories"])
 

@@ -7,6 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from heliograph import contracts
+from heliograph.auth import OptionalCaller
+from heliograph.database import Session
+from heliograph.events import Event, new_id
+from heliograph.problems import problems
+from heliograph.text import Line
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
@@ -17,12 +23,6 @@ from services.catalog.repositories.listing import Listing, Sort
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.repositories.reading import ProductReader
 from services.catalog.signals import viewed
-from shared import contracts
-from shared.auth import OptionalCaller
-from shared.database import Session
-from shared.events import Event, new_id
-from shared.problems import problems
-from shared.text import Line
 
 CACHE_CONTROL = "private, no-cache"
 """Every read asks, for every read is a view."""

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 
+from heliograph.problems import problems
 from services.catalog.api.dependencies import Admin
 from services.catalog.viewers import Viewers
-from shared.problems import problems
 
 router = APIRouter(prefix="/v1/viewers", tags=["views"])
 

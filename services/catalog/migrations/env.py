@@ -1,7 +1,7 @@
-"""Runs the catalog's migrations on the connection that `shared.migrations` hands in."""
+"""Runs the catalog's migrations on the connection that `heliograph.migrations` hands in."""
 
+from heliograph.migrations import run_migrations
 from services.catalog.models import Base
 from services.catalog.search import is_modelled
-from shared.migrations import run_migrations
 
 run_migrations(Base.metadata, include_object=is_modelled)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from heliograph.contracts import Contract
+from heliograph.crash import crash_point
+from heliograph.database import Session
+from heliograph.events import Event, new_id
+from heliograph.guard import Signalling
+from heliograph.signals import post_delete, post_save, pre_delete, pre_save
 from services.catalog.snapshots import Snapshots
-from shared.contracts import Contract
-from shared.crash import crash_point
-from shared.database import Session
-from shared.events import Event, new_id
-from shared.guard import Signalling
-from shared.signals import post_delete, post_save, pre_delete, pre_save
 
 M = TypeVar("M", bound=Signalling)
 C = TypeVar("C", bound=Contract)

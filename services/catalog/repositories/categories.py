@@ -7,14 +7,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from heliograph import contracts
+from heliograph.database import Session
+from heliograph.events import Event, new_id
+from heliograph.signals import m2m_changed
 from services.catalog.errors import Conflict, NotFound, UnknownCategory
 from services.catalog.models import Category, Product, product_category
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
 from services.catalog.repositories.products import ProductRepository
-from shared import contracts
-from shared.database import Session
-from shared.events import Event, new_id
-from shared.signals import m2m_changed
 
 
 class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):

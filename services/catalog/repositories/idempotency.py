@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, select, tuple_
 
+from heliograph.database import Session
+from heliograph.types import database_now
 from services.catalog.errors import KeyInUse, KeyReused
 from services.catalog.models import StoredAnswer
 from services.catalog.repositories.announcing import now
-from shared.database import Session
-from shared.types import database_now
 
 KEPT = timedelta(hours=24)
 """For how long a request can be sent again; its answer may stay a little longer."""

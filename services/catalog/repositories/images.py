@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from heliograph import contracts
+from heliograph.events import new_id
+from heliograph.types import database_now
 from services.catalog.errors import Conflict, NotFound
 from services.catalog.models import Image, ImageIntent, Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
-from shared import contracts
-from shared.events import new_id
-from shared.types import database_now
 
 STEP = 1_000
 """Rows that are held in memory at once where all are read."""

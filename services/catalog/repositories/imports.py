@@ -2,8 +2,8 @@
 
 from sqlalchemy import select
 
+from heliograph.database import Session
 from services.catalog.models import ImportProgress
-from shared.database import Session
 
 
 class ImportRepository:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, case, literal, tuple_
 
+from heliograph.money import currencies
 from services.catalog.errors import InvalidCursor
 from services.catalog.models import Category, Product
 from services.catalog.repositories.cursors import read_cursor, write_cursor
 from services.catalog.search import has_words
-from shared.money import currencies
 
 FINEST = 4
 """Decimals of the currencies with the most of them."""

@@ -9,11 +9,11 @@ from operator import itemgetter
 
 from sqlalchemy.orm.attributes import instance_state
 
+from heliograph.bulk import BulkInsert
+from heliograph.database import Session
+from heliograph.events import Event
+from heliograph.meanwhile import meanwhile
 from services.catalog.models import Base, Product
-from shared.bulk import BulkInsert
-from shared.database import Session
-from shared.events import Event
-from shared.meanwhile import meanwhile
 
 _TABLE = Base.metadata.tables["product"]
 _COLUMNS = tuple(_TABLE.columns.keys())

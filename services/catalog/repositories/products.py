@@ -9,17 +9,17 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
+from heliograph import contracts
+from heliograph.bulk import one_of
+from heliograph.database import Session
+from heliograph.events import Event
+from heliograph.guard import Signalling
 from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
 from services.catalog.repositories.listing import Listing
 from services.catalog.repositories.new_products import insert_bare, is_bare
 from services.catalog.repositories.views import ViewRepository
-from shared import contracts
-from shared.bulk import one_of
-from shared.database import Session
-from shared.events import Event
-from shared.guard import Signalling
 
 _WHOLE = (selectinload(Product.images), selectinload(Product.categories))
 """Loads what a snapshot shows."""

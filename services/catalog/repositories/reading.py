@@ -8,12 +8,12 @@ from sqlalchemy import Text, bindparam, cast, func, literal_column, select
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
+from heliograph import contracts
+from heliograph.database import Database
+from heliograph.statements import Query
 from services.catalog.errors import NotFound
 from services.catalog.models import Base, Image, Product, product_category
 from services.catalog.snapshots import Snapshots
-from shared import contracts
-from shared.database import Database
-from shared.statements import Query
 
 M = TypeVar("M", Product, Image)
 

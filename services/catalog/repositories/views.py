@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from heliograph import contracts
+from heliograph.database import Session
+from heliograph.types import database_now
 from services.catalog.models import Product, ViewCount, Viewer
-from shared import contracts
-from shared.database import Session
-from shared.types import database_now
 
 
 class ViewRepository:

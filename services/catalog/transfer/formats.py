@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from heliograph import contracts
 from services.catalog.errors import CatalogError
-from shared import contracts
 
 Format = Literal["csv", "jsonl"]
 

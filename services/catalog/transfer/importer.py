@@ -15,6 +15,10 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from heliograph.database import Database, Session
+from heliograph.errors import Refused
+from heliograph.events import new_id
+from heliograph.problems import ProblemError
 from services.catalog.api.payloads import NewProduct
 from services.catalog.errors import CatalogError
 from services.catalog.models import ImportProgress, Product
@@ -22,10 +26,6 @@ from services.catalog.repositories.categories import CategoryRepository, Product
 from services.catalog.repositories.imports import ImportRepository
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.transfer.formats import Record, format_of, read
-from shared.database import Database, Session
-from shared.errors import Refused
-from shared.events import new_id
-from shared.problems import ProblemError
 
 CHUNK = 500
 """Records in one transaction."""

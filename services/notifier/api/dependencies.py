@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, Field
 
+from heliograph.database import Database, Session
+from heliograph.text import Line
 from services.notifier.addresses import LONGEST_ADDRESS, valid_address
-from shared.database import Database, Session
-from shared.text import Line
 
 LARGEST_ID = 2**63 - 1
 

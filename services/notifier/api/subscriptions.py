@@ -8,13 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from heliograph.auth import requires
+from heliograph.contracts import Price
+from heliograph.money import to_minor
+from heliograph.problems import ProblemError, problems
 from services.notifier.api.dependencies import Email, Limit, Reading, Transaction
 from services.notifier.models import Topic
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
-from shared.auth import requires
-from shared.contracts import Price
-from shared.money import to_minor
-from shared.problems import ProblemError, problems
 
 PRICE = r"^[0-9]{1,15}(\.[0-9]{1,4})?$"
 CURRENCY = r"^[A-Z]{3}$"

@@ -1,6 +1,6 @@
-"""Runs the notifier's migrations on the connection that `shared.migrations` hands in."""
+"""Runs the notifier's migrations on the connection that `heliograph.migrations` hands in."""
 
+from heliograph.migrations import run_migrations
 from services.notifier.models import Base
-from shared.migrations import run_migrations
 
 run_migrations(Base.metadata)

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 
+from heliograph import contracts
+from heliograph.database import Session
+from heliograph.events import Event
+from heliograph.money import to_minor
+from heliograph.types import database_now
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 from services.notifier.repositories.upsert import insert
-from shared import contracts
-from shared.database import Session
-from shared.events import Event
-from shared.money import to_minor
-from shared.types import database_now
 
 
 class NotificationRepository:

@@ -23,11 +23,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from heliograph.database import Database
+from heliograph.statements import Statement
+from heliograph.text import printable
+from heliograph.types import database_now
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
-from shared.database import Database
-from shared.statements import Statement
-from shared.text import printable
-from shared.types import database_now
 
 LEASE_S = 20.0
 """How long a worker may be silent before its emails go to another."""

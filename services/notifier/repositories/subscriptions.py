@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
+from heliograph.database import Session
+from heliograph.events import new_id
 from services.notifier.models import Subscription, Topic
 from services.notifier.repositories.upsert import insert
-from shared.database import Session
-from shared.events import new_id
 
 TOKEN_BYTES = 24
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy.dialects import postgresql, sqlite
 
+from heliograph.database import Session
 from services.notifier.models import Base
-from shared.database import Session
 
 
 def insert(session: Session, model: type[Base]) -> sqlite.Insert | postgresql.Insert:

@@ -3,12 +3,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from heliograph.bus.memory import MemoryBus
+from heliograph.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
-from shared.bus.memory import MemoryBus
-from shared.service import Service
 
 KEY = "a key of the tests, long enough for HS256"
 ID = "019a0000-0000-7000-8000-000000000000"

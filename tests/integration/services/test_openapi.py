@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from heliograph.bus.memory import MemoryBus
+from heliograph.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
-from shared.bus.memory import MemoryBus
-from shared.service import Service
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 KEY = "a key of the tests, long enough for HS256"

@@ -9,7 +9,7 @@ JUMP = """
 import time
 from datetime import UTC, datetime
 from chaos import clocks
-import shared.auth as ours
+import heliograph.auth as ours
 
 clocks.JUMPS_AFTER_S = 0.05
 clocks.shift(float({seconds}))

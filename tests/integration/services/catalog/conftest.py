@@ -12,12 +12,12 @@ import pytest
 from asgi_lifespan import LifespanManager
 from sqlalchemy import select
 
+from heliograph.bus.memory import MemoryBus
+from heliograph.signals import Signal
 from services.catalog import models
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
-from shared.bus.memory import MemoryBus
-from shared.signals import Signal
-from tests.integration.shared.conftest import running
+from tests.integration.heliograph.conftest import running
 
 KEY = "a key of the tests, long enough for HS256"
 PRODUCT = {"sku": "A-1", "name": "Lamp", "price": "19.99", "currency": "EUR"}

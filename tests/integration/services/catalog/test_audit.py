@@ -6,12 +6,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from heliograph.events import new_id
+from heliograph.storage import new_key
 from services.catalog import models
 from services.catalog.audit import Findings, ImageAudit
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.service import Catalog
-from shared.events import new_id
-from shared.storage import new_key
 from tests import pictures
 from tests.integration.services.catalog.conftest import KEY, create, keys, stored
 from tests.programs import command

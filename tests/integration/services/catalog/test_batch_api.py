@@ -6,13 +6,13 @@ import httpx2
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from heliograph.database import Session
+from heliograph.errors import Refused
+from heliograph.events import Event
+from heliograph.signals import pre_save
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
-from shared.database import Session
-from shared.errors import Refused
-from shared.events import Event
-from shared.signals import pre_save
 from tests.integration.services.catalog.conftest import (
     PRODUCT,
     Token,

@@ -5,15 +5,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from heliograph.bulk import MANY
+from heliograph.errors import Refused
+from heliograph.events import Event, new_id
+from heliograph.signals import pre_save
 from services.catalog import models
 from services.catalog.errors import Conflict, SkuTaken
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
-from shared.bulk import MANY
-from shared.errors import Refused
-from shared.events import Event, new_id
-from shared.signals import pre_save
 from tests.integration.services.catalog.conftest import announced, listening, products
 
 

@@ -7,15 +7,15 @@ from uuid import UUID
 
 import pytest
 
+from heliograph.database import Session
+from heliograph.errors import Refused
+from heliograph.events import Event, new_id
+from heliograph.signals import m2m_changed
 from services.catalog import models
 from services.catalog.errors import Conflict, UnknownCategory
 from services.catalog.repositories.categories import CategoryRepository, ProductCategories
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
-from shared.database import Session
-from shared.errors import Refused
-from shared.events import Event, new_id
-from shared.signals import m2m_changed
 from tests.integration.services.catalog.conftest import announced, listening
 
 

@@ -1,11 +1,11 @@
 import httpx2
 import pytest
 
+from heliograph.errors import Refused
+from heliograph.events import Event
+from heliograph.signals import pre_save
 from services.catalog import models
 from services.catalog.service import Catalog
-from shared.errors import Refused
-from shared.events import Event
-from shared.signals import pre_save
 from tests.integration.services.catalog.conftest import (
     Token,
     announced,

@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable, delete, insert, select, update
 
+from heliograph.database import Session
+from heliograph.errors import Unannounced
+from heliograph.events import Event, new_id
+from heliograph.signals import Signal, post_save
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
-from shared.database import Session
-from shared.errors import Unannounced
-from shared.events import Event, new_id
-from shared.signals import Signal, post_save
 from tests.integration.services.catalog.conftest import announced, listening, products
 
 

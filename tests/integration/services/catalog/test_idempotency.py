@@ -6,13 +6,13 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
+from heliograph.database import Session
+from heliograph.errors import DatabaseUnavailable, Refused
+from heliograph.events import Event
+from heliograph.signals import post_save, pre_save
 from services.catalog import models
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
 from services.catalog.service import Catalog
-from shared.database import Session
-from shared.errors import DatabaseUnavailable, Refused
-from shared.events import Event
-from shared.signals import post_save, pre_save
 from tests import pictures
 from tests.integration.services.catalog.conftest import (
     PRODUCT,

@@ -5,15 +5,15 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
+from heliograph.errors import Refused
+from heliograph.events import Event
+from heliograph.signals import pre_save
+from heliograph.storage import StoreUnavailable
+from heliograph.types import database_now
 from services.catalog import models
 from services.catalog.pictures import MAX_BYTES
 from services.catalog.service import Catalog
 from services.catalog.sweeper import Sweeper
-from shared.errors import Refused
-from shared.events import Event
-from shared.signals import pre_save
-from shared.storage import StoreUnavailable
-from shared.types import database_now
 from tests import pictures
 from tests.integration.services.catalog.conftest import (
     MISSING,

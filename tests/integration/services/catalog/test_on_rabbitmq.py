@@ -11,12 +11,12 @@ import httpx2
 import pika
 import pytest
 
+from heliograph.bus.connect import bus_from_url
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.catalog.transfer.importer import Importer
-from shared.bus.connect import bus_from_url
+from tests.integration.heliograph.conftest import running
 from tests.integration.services.catalog.conftest import KEY, PRODUCT
-from tests.integration.shared.conftest import running
 from tests.polling import until
 
 pytestmark = pytest.mark.postgresql

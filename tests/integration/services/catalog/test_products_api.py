@@ -5,12 +5,12 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from heliograph.database import Session
+from heliograph.errors import DatabaseUnavailable, Refused
+from heliograph.events import Event
+from heliograph.signals import post_save, pre_delete, pre_save
 from services.catalog import models
 from services.catalog.service import Catalog
-from shared.database import Session
-from shared.errors import DatabaseUnavailable, Refused
-from shared.events import Event
-from shared.signals import post_save, pre_delete, pre_save
 from tests.integration.services.catalog.conftest import (
     MISSING,
     PRODUCT,

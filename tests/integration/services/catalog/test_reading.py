@@ -6,12 +6,12 @@ import httpx2
 import pytest
 from sqlalchemy.exc import InvalidRequestError
 
+from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.errors import NotFound
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.repositories.reading import ProductReader
 from services.catalog.service import Catalog
-from shared.events import new_id
 from tests import pictures
 from tests.integration.services.catalog.conftest import create, create_category
 

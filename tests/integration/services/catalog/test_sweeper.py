@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
+from heliograph.storage import new_key
+from heliograph.types import database_now
 from services.catalog.models import ImageIntent
 from services.catalog.repositories import images
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.service import Catalog
 from services.catalog.sweeper import Sweeper
-from shared.storage import new_key
-from shared.types import database_now
 
 
 async def intend(catalog: Catalog) -> str:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from heliograph.errors import Refused
+from heliograph.events import Event, new_id
+from heliograph.signals import pre_save
 from services.catalog import models
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.products import ProductRepository
@@ -14,9 +17,6 @@ from services.catalog.transfer import importer as importing
 from services.catalog.transfer.exporter import export
 from services.catalog.transfer.formats import UnreadableFile
 from services.catalog.transfer.importer import Importer, Tally
-from shared.errors import Refused
-from shared.events import Event, new_id
-from shared.signals import pre_save
 from tests.integration.services.catalog.conftest import announced, listening, products
 
 LAMP = {"sku": "A-1", "name": "Lamp", "price": "19.99", "currency": "EUR"}

@@ -5,11 +5,12 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
+from heliograph import contracts
+from heliograph.types import database_now
 from services.catalog import models
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import Catalog
-from shared import contracts
-from shared.types import database_now
+from tests.integration.heliograph.conftest import running
 from tests.integration.services.catalog.conftest import (
     MISSING,
     Token,
@@ -18,7 +19,6 @@ from tests.integration.services.catalog.conftest import (
     create,
     is_problem,
 )
-from tests.integration.shared.conftest import running
 from tests.polling import until
 
 NONE = {"count": 0, "unique": 0, "viewers": [], "next": None}

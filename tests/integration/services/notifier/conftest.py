@@ -9,14 +9,14 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from heliograph import contracts
+from heliograph.bus.memory import MemoryBus
+from heliograph.events import Event, encode
 from services.notifier.models import Notification
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
-from shared import contracts
-from shared.bus.memory import MemoryBus
-from shared.events import Event, encode
-from tests.integration.shared.conftest import running
+from tests.integration.heliograph.conftest import running
 from tests.polling import until
 from tests.samples import event
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from heliograph.errors import DatabaseUnavailable
+from heliograph.types import database_now
 from services.notifier import mail_lease
 from services.notifier.composer import Composer
 from services.notifier.mail_smtp import CONNECTIONS
@@ -26,10 +28,8 @@ from services.notifier.models import Notification, Occasion
 from services.notifier.repositories.outgoing import Outcome, Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
-from shared.errors import DatabaseUnavailable
-from shared.types import database_now
+from tests.integration.heliograph.conftest import running
 from tests.integration.services.notifier.conftest import ledger, repriced, subscribe, tell
-from tests.integration.shared.conftest import running
 from tests.polling import until
 from tests.samples import event, product
 from tests.servers.smtp import SMTPServer

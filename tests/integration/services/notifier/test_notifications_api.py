@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
+from heliograph.events import new_id
 from services.notifier.service import Notifier
-from shared.events import new_id
 from tests.integration.services.notifier.conftest import repriced, subscribe, tell
 from tests.samples import event, product
 

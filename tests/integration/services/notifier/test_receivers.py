@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from heliograph import contracts
+from heliograph.events import new_id
+from heliograph.storage import new_key
 from services.notifier.service import Notifier
-from shared import contracts
-from shared.events import new_id
-from shared.storage import new_key
 from tests.integration.services.notifier.conftest import (
     ledger,
     repriced,

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
+from heliograph.types import database_now
 from services.notifier.models import Notification, Occasion
 from services.notifier.service import Notifier
 from services.notifier.told import Told
-from shared.types import database_now
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
 from tests.samples import event
 

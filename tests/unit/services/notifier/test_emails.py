@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from heliograph import contracts
 from services.notifier.email_text import fitted, one_line
 from services.notifier.emails import NewProductEmail, PriceDropEmail, ProductEmail, render
 from services.notifier.mail_errors import MailRefused
 from services.notifier.mail_letter import RECIPIENT, UNSUBSCRIBE, Addressee
-from shared import contracts
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 MAIL_FROM = "Bücher & Stühle <news@shop.example>"

@@ -1,0 +1,64 @@
+"""What receivers are handed in, by type: a session, a mailer, an image store."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+from heliograph.errors import Misregistered, MissingCollaborator
+
+
+class Collaborators:
+    """Objects by their type; a child adds to what its parent holds.
+
+    A subclass's object also answers for the base class or protocol under which it was
+    registered, and for no other: what a receiver gets never depends on a guess.
+    """
+
+    def __init__(
+        self, objects: Mapping[type, object] | None = None, parent: "Collaborators | None" = None
+    ) -> None:
+        self._objects: dict[type, object] = dict(objects or {})
+        self._parent = parent
+
+    def __getitem__(self, kind: type) -> Any:
+        if kind in self._objects:
+            return self._objects[kind]
+        if self._parent is None:
+            raise MissingCollaborator(f"nobody hands in a {kind.__name__}")
+        return self._parent[kind]
+
+    def find(self, kind: type) -> Any | None:
+        """Return the object, or None if nobody hands one in."""
+        if kind in self._objects:
+            return self._objects[kind]
+        return None if self._parent is None else self._parent.find(kind)
+
+    def __contains__(self, kind: type) -> bool:
+        return kind in self._objects or (self._parent is not None and kind in self._parent)
+
+    def add(self, kind: type, value: object) -> None:
+        self._objects[kind] = value
+
+
+NOBODY = Collaborators()
+
+
+def needs(function: Callable[..., Any]) -> tuple[type, ...]:
+    """List the types of what a receiver asks for after its event, in order."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        raise Misregistered(f"{function.__qualname__} takes no event")
+    hints = get_type_hints(function)
+    found = []
+    for parameter in parameters[1:]:
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            raise Misregistered(
+                f"{function.__qualname__}: write {parameter.name} as a plain parameter"
+            )
+        kind = hints.get(parameter.name)
+        if not isinstance(kind, type):
+            raise Misregistered(
+                f"{function.__qualname__}: {parameter.name} needs a class as its annotation"
+            )
+        found.append(kind)
+    return tuple(found)

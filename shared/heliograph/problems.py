@@ -1,0 +1,257 @@
+"""Problems: every error that a client sees, as RFC 9457 `application/problem+json`.
+
+Routes and receivers raise; the handlers here answer. An answer never repeats what the
+client sent, nor what went wrong inside.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.datastructures import FormData
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from heliograph.errors import DatabaseUnavailable, Deadlock, HeliographError, Refused
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2
+"""Seconds after which a client may try again when the database was away."""
+MOST_ERRORS = 50
+LONGEST_POINTER = 200
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem; its name ends the problem's `type`."""
+
+    status: int
+    title: str
+    description: str
+
+
+PROBLEMS: Mapping[str, Kind] = {
+    "unauthenticated": Kind(401, "Not authenticated", "The bearer token is missing or invalid."),
+    "forbidden": Kind(403, "Not allowed", "The bearer token lacks the scope that is asked for."),
+    "not-found": Kind(404, "Not found", "There is nothing here, or no longer."),
+    "method-not-allowed": Kind(405, "Method not allowed", "`Allow` names the methods there are."),
+    "conflict": Kind(409, "Conflict", "The request does not fit what is stored."),
+    "refused": Kind(409, "Refused", "A receiver refused the change; nothing was written."),
+    "precondition-failed": Kind(
+        412, "Precondition failed", "The resource has changed: `If-Match` names another version."
+    ),
+    "too-large": Kind(413, "Too large", "The body or the file is larger than is allowed here."),
+    "unsupported-media-type": Kind(
+        415, "Unsupported media type", "The body or the file is not of a type that is taken here."
+    ),
+    "invalid": Kind(422, "Invalid request", "`errors` says what is wrong and where."),
+    "internal": Kind(500, "Internal error", "Something failed here; the cause is in our log."),
+    "unavailable": Kind(
+        503, "Unavailable", "The database is away; try again after `Retry-After` seconds."
+    ),
+}
+"""Every kind of problem by its name; a status that is not here has the type `about:blank`."""
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one part of the request, and where it stands."""
+
+    model_config = ConfigDict(extra="allow")
+
+    detail: str
+    pointer: str | None = None
+    """JSON pointer into the body, as a URI fragment (RFC 6901, section 6)."""
+    parameter: str | None = None
+    """Name of a parameter of the path or the query, or of a header."""
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+class ProblemError(HeliographError):
+    """Raised to answer with the problem of this name, one of `PROBLEMS`."""
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[FieldProblem] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.name = name
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.errors = tuple(errors)
+
+
+def problem_type(name: str) -> str:
+    """The stable URN of this kind of problem; clients compare it, nothing is found there."""
+    return f"urn:heliograph:problem:{name}"
+
+
+def pointer(*steps: str | int) -> str:
+    """The JSON pointer to a part of the body, e.g. `#/update/3/price`."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "#" + "".join("/" + quote(step, safe="~", errors="replace") for step in escaped)
+
+
+def problems(*names: str) -> dict[int | str, dict[str, Any]]:
+    """Document that a route may answer with these problems: `responses=problems("conflict")`."""
+    described: dict[int | str, list[str]] = {}
+    for name in names:
+        kind = PROBLEMS[name]
+        described.setdefault(kind.status, []).append(f"{kind.title}: {kind.description}")
+    return {
+        status: {
+            "description": " ".join(descriptions),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, descriptions in described.items()
+    }
+
+
+def response(
+    name: str,
+    detail: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    errors: Iterable[FieldProblem] = (),
+) -> Response:
+    """The answer that tells of the problem of this name."""
+    kind = PROBLEMS[name]
+    problem = Problem(
+        type=problem_type(name),
+        title=kind.title,
+        status=kind.status,
+        detail=detail or kind.description,
+        errors=list(errors) or None,
+    )
+    return _response(problem, headers)
+
+
+def _response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(
+        # ASCII holds every string, even one with lone surrogates.
+        json.dumps(problem.model_dump(exclude_none=True)),
+        status_code=problem.status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Answer every error of this application with a problem."""
+    app.add_exception_handler(ProblemError, _raised)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Deadlock, _deadlocked)
+    for error in (DatabaseUnavailable, OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(error, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _raised(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ProblemError):
+        raise error
+    return response(error.name, error.detail, headers=error.headers, errors=error.errors)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return response("refused", str(error))
+
+
+async def _deadlocked(request: Request, error: Exception) -> Response:
+    return response("conflict", str(error))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("the database is unavailable", error=str(error))
+    return response("unavailable", headers={"Retry-After": str(RETRY_AFTER)})
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return response("internal")
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for a body that it cannot parse at all.
+        return response("invalid", "The body cannot be read.")
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    for name, kind in PROBLEMS.items():
+        if kind.status == error.status_code:
+            return response(name, headers=headers)
+    status = HTTPStatus(error.status_code)
+    if status < HTTPStatus.BAD_REQUEST:
+        return Response(status_code=status, headers=headers)
+    problem = Problem(type="about:blank", title=status.phrase, status=status)
+    return _response(problem, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of this path: several routes can have it, and each knows its own alone."""
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    if _is_of_another_type(request, error.body):
+        return response("unsupported-media-type")
+    return response("invalid", errors=[_field(each) for each in error.errors()[:MOST_ERRORS]])
+
+
+def _is_of_another_type(request: Request, body: object) -> bool:
+    """Whether FastAPI left the body unread as its media type is not the one of the route."""
+    if isinstance(body, FormData):
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        forms = {"", "multipart/form-data", "application/x-www-form-urlencoded"}
+        return media_type not in forms
+    return isinstance(body, bytes)
+
+
+def _field(error: Mapping[str, Any]) -> FieldProblem:
+    place, *steps = error["loc"]
+    detail = str(error["msg"]).removeprefix("Value error, ")
+    if place != "body":
+        return FieldProblem(detail=detail, parameter=_clean(".".join(map(str, steps))))
+    if error["type"] == "json_invalid":
+        return FieldProblem(detail=f"Not JSON, at character {steps[0]}", pointer="#")
+    return FieldProblem(detail=_clean(detail), pointer=pointer(*steps)[:LONGEST_POINTER])
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()[:LONGEST_POINTER]

@@ -1,0 +1,204 @@
+"""Settings: what a program reads from its environment, checked before anything starts."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from heliograph.errors import InvalidSetting
+
+MEMORY_BUS = "memory://"
+SHORTEST_KEY = 32
+"""Bytes; RFC 7518 3.2 asks of an HS256 key at least the size of the hash."""
+DEVELOPMENT_KEY = SecretStr("heliograph-development-key-never-in-production")
+
+# A service called `catalog` in Kubernetes puts CATALOG_SERVICE_HOST, CATALOG_PORT and the
+# like into the environment of every pod.
+_INJECTED = re.compile(r"_SERVICE_|_PORT")
+
+
+def _parts(url: str) -> SplitResult:
+    # urlsplit drops line breaks and tabs without a word.
+    if not url.isprintable() or " " in url:
+        raise ValueError("must be a URL without spaces or control characters")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        # The message of urlsplit may repeat a password.
+        raise ValueError("must be a URL; percent-encode what is special in its parts") from None
+    return parts
+
+
+def _is_directory(parts: SplitResult) -> bool:
+    return not parts.netloc and parts.path.startswith("/") and parts.path.strip("/") != ""
+
+
+def _database_url(url: str) -> str:
+    parts = _parts(url)
+    if parts.scheme == "sqlite+aiosqlite":
+        path = parts.path.removeprefix("/")
+        if not parts.netloc and path and not path.endswith("/") and path != ":memory:":
+            return url
+    elif parts.scheme == "postgresql+asyncpg" and parts.path.strip("/"):
+        return url
+    raise ValueError(
+        "must be sqlite+aiosqlite:///path/to/file or postgresql+asyncpg://user:password@host/name"
+    )
+
+
+def _bus_url(url: str) -> str:
+    parts = _parts(url)
+    if url == MEMORY_BUS or (parts.scheme in {"amqp", "amqps"} and parts.hostname):
+        return url
+    raise ValueError("must be memory://, amqp://user:password@host/vhost or amqps://…")
+
+
+def _image_store_url(url: str) -> str:
+    parts = _parts(url)
+    if parts.scheme == "file" and _is_directory(parts):
+        return url
+    if parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
+        return url
+    raise ValueError("must be file:///absolute/directory or s3://bucket")
+
+
+def _public_url(url: str) -> str:
+    parts = _parts(url)
+    if parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment):
+        return url.rstrip("/")
+    raise ValueError("must be http[s]://host[:port][/path]")
+
+
+DatabaseURL = Annotated[str, AfterValidator(_database_url)]
+BusURL = Annotated[str, AfterValidator(_bus_url)]
+ImageStoreURL = Annotated[str, AfterValidator(_image_store_url)]
+PublicURL = Annotated[str, AfterValidator(_public_url)]
+"""Without a slash at the end, so that a path can be appended."""
+
+
+def _embedded(database_url: str, bus_url: str) -> bool:
+    return database_url.startswith("sqlite") and bus_url == MEMORY_BUS
+
+
+def directory_url(path: str) -> str:
+    """A directory below the one in which the program was started, as a `file:///` URL."""
+    return (Path.cwd() / path).as_uri()
+
+
+class ServiceSettings(BaseModel):
+    """What every service is told; a subclass adds its defaults and settings of its own.
+
+    Each field is read from the environment variable `prefix` + its name in capitals. The
+    values are frozen, and those that hold a password stay out of the `repr`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    prefix: ClassVar[str]
+
+    database_url: DatabaseURL = Field(
+        repr=False,
+        description="`sqlite+aiosqlite:///path` or `postgresql+asyncpg://user:password@host/name`",
+    )
+    bus_url: BusURL = Field(
+        MEMORY_BUS,
+        repr=False,
+        description="`amqp[s]://user:password@host/vhost`, or `memory://` under "
+        "`python -m services` only",
+    )
+    image_store_url: ImageStoreURL = Field(
+        default_factory=lambda: directory_url("var/images"),
+        description="`file:///directory` or `s3://bucket`, whose endpoint, region and keys come "
+        "from the `AWS_*` variables; the same for both services",
+    )
+    secret_key: SecretStr = Field(
+        DEVELOPMENT_KEY,
+        description="signs and checks tokens, 32 bytes or more; has a default only while "
+        "database and bus are embedded",
+    )
+    public_url: PublicURL = Field(description="where clients reach the service; begins its links")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether database and bus both live within this machine's one process."""
+        return _embedded(self.database_url, self.bus_url)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_secret(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+        database, bus = info.data.get("database_url"), info.data.get("bus_url")
+        if database is None or bus is None:
+            return key  # they are refused themselves
+        if key == DEVELOPMENT_KEY and not _embedded(database, bus):
+            raise ValueError(
+                "must be set to a secret of your own, as database and bus are not both embedded"
+            )
+        if len(key.get_secret_value().encode("utf-8", "surrogateescape")) < SHORTEST_KEY:
+            raise ValueError(f"must have at least {SHORTEST_KEY} bytes")
+        return key
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def load(settings: type[S], environ: Mapping[str, str]) -> S:
+    """Read the service's settings from `environ`.
+
+    Raises `InvalidSetting`, with one line that names every variable that is unknown,
+    missing or malformed, and repeats no value, as one may hold a password.
+    """
+    variables = {settings.prefix + name.upper(): name for name in settings.model_fields}
+    problems = [
+        _unknown(name, variables)
+        for name in sorted(environ)
+        if name.startswith(settings.prefix) and name not in variables and not _INJECTED.search(name)
+    ]
+    given = {field: environ[name] for name, field in variables.items() if name in environ}
+    try:
+        loaded = settings.model_validate(given)
+    except ValidationError as error:
+        problems += [
+            settings.prefix + _sentence(str(each["loc"][0]), each["type"], each["msg"])
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        raise InvalidSetting("; ".join(problems)) from None
+    if problems:
+        raise InvalidSetting("; ".join(problems))
+    return loaded
+
+
+def _unknown(name: str, variables: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name, variables, n=1, cutoff=0.8)
+    return f"{name}: is not a setting" + (f" (did you mean {near[0]}?)" if near else "")
+
+
+def _sentence(field: str, kind: str, message: str) -> str:
+    what = "is missing" if kind == "missing" else message.removeprefix("Value error, ")
+    return f"{field.upper()}: {what[:1].lower()}{what[1:]}"
+
+
+def refuse_memory_bus(settings: ServiceSettings, *, embedded: bool = False) -> None:
+    """Raise `InvalidSetting` if the program is not the embedded one and has the memory bus.
+
+    The memory bus joins services within one process, so any other program would publish
+    to nobody.
+    """
+    if settings.bus_url == MEMORY_BUS and not embedded:
+        raise InvalidSetting(
+            f"{settings.prefix}BUS_URL: is memory://, which works under `python -m services` "
+            "only; set it to amqp://user:password@host/vhost"
+        )

@@ -1,0 +1,40 @@
+"""A process that stands still (SIGSTOP) loses its work to another and does no harm later."""
+
+import pytest
+
+from heliograph import database
+from heliograph.errors import DatabaseUnavailable
+from heliograph.relay import Relay
+from tests.integration.heliograph.conftest import open_house
+from tests.integration.heliograph.test_relay import Broker
+from tests.polling import until
+from tests.samples import event, product
+
+
+async def test_a_stopped_relay_loses_its_claim_to_another(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within 15 s; here within one."""
+    monkeypatch.setattr(database, "IDLE_IN_TRANSACTION_MS", 1_000)
+    async with open_house(postgres_url) as stopped, open_house(postgres_url) as other:
+        lamp = product()
+        await stopped.announce(*[event(lamp, version=version) for version in range(1, 4)])
+        broker = Broker()
+        relay = Relay(other.claims(), broker, other.outbox.bell)
+
+        async def stand_still() -> None:
+            async with stopped.claims().claim(100) as claim:
+                assert len(claim.rows) == 3
+                assert await relay.relay_once() is None
+                await until(relay.relay_once)
+                # It wakes, and has published what it had claimed: repeats, known by their ids.
+                await claim.settle([row.id for row in claim.rows], [])
+
+        with pytest.raises(DatabaseUnavailable):
+            await stand_still()
+        assert len(broker.sent) == 3
+        assert (await other.outbox.status())[0] == 0
+
+
+async def test_sessions_of_postgresql_end_their_idle_transactions_after_15_seconds() -> None:
+    assert database.IDLE_IN_TRANSACTION_MS == 15_000

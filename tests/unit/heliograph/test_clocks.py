@@ -1,0 +1,28 @@
+"""Clocks may jump: nothing of ours compares the wall clocks of two processes."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+# Written into events and rows for people to read, or asked for by a standard.
+FOR_READING = {
+    "shared/heliograph/auth.py",
+    "shared/heliograph/events.py",
+    "shared/heliograph/storage/memory.py",
+    "services/catalog/api/products.py",
+    "services/catalog/audit.py",
+    "services/catalog/repositories/announcing.py",
+    "services/notifier/repositories/subscriptions.py",
+}
+
+
+def test_wall_clocks_are_read_only_for_what_people_read() -> None:
+    reading = re.compile(r"\btime\.time\(|\bdatetime\.now\(|\butcnow\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("shared", "services")
+        for path in (ROOT / folder).rglob("*.py")
+        if reading.search(path.read_text())
+    }
+    assert found <= FOR_READING, found - FOR_READING

@@ -1,0 +1,137 @@
+import pytest
+from pydantic import SecretStr
+
+from heliograph.errors import InvalidSetting
+from heliograph.settings import DEVELOPMENT_KEY, load, refuse_memory_bus
+from services.catalog.settings import CatalogSettings
+from services.notifier.settings import NotifierSettings
+from tools.settings_table import table, with_table
+
+KEY = "k" * 32
+DEPLOYED = {
+    "CATALOG_DATABASE_URL": "postgresql+asyncpg://catalog:hush@db/catalog",
+    "CATALOG_BUS_URL": "amqp://catalog:hush@mq/",
+    "CATALOG_SECRET_KEY": KEY,
+}
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(InvalidSetting) as caught:
+        load(CatalogSettings, environ)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_an_empty_environment_gives_the_embedded_program() -> None:
+    catalog, notifier = load(CatalogSettings, {}), load(NotifierSettings, {})
+    assert catalog.embedded
+    assert notifier.embedded
+    assert catalog.image_store_url == notifier.image_store_url
+    assert catalog.secret_key == notifier.secret_key == DEVELOPMENT_KEY
+    assert notifier.mail_from == "Heliograph <heliograph@localhost>"
+
+
+def test_a_deployed_program_reads_its_own_variables_only() -> None:
+    settings = load(CatalogSettings, {**DEPLOYED, "NOTIFIER_NONSENSE": "1", "PATH": "/bin"})
+    assert settings.database_url == DEPLOYED["CATALOG_DATABASE_URL"]
+    assert settings.secret_key == SecretStr(KEY)
+    assert not settings.embedded
+
+
+def test_names_that_kubernetes_injects_are_let_be() -> None:
+    load(
+        CatalogSettings,
+        {
+            "CATALOG_SERVICE_HOST": "10.0.0.1",
+            "CATALOG_SERVICE_PORT_HTTP": "8000",
+            "CATALOG_PORT": "tcp://10.0.0.1:8000",
+            "CATALOG_PORT_8000_TCP_ADDR": "10.0.0.1",
+            "CATALOG_DB_SERVICE_HOST": "10.0.0.2",
+        },
+    )
+
+
+def test_an_unknown_setting_is_named_with_the_one_that_was_meant() -> None:
+    message = refusal({"CATALOG_DATABSE_URL": "x"})
+    assert message == ("CATALOG_DATABSE_URL: is not a setting (did you mean CATALOG_DATABASE_URL?)")
+
+
+def test_all_that_is_wrong_is_named_in_one_line() -> None:
+    message = refusal({"CATALOG_X": "1", "CATALOG_BUS_URL": "kafka://b", "CATALOG_PUBLIC_URL": ""})
+    assert "CATALOG_X" in message
+    assert "CATALOG_BUS_URL" in message
+    assert "CATALOG_PUBLIC_URL" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CATALOG_DATABASE_URL", "postgresql://u:hush@db/catalog"),
+        ("CATALOG_DATABASE_URL", "postgresql+asyncpg://u:hush@db"),
+        ("CATALOG_DATABASE_URL", "sqlite+aiosqlite://"),
+        ("CATALOG_DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
+        ("CATALOG_BUS_URL", "amqp://u:hush@"),
+        ("CATALOG_BUS_URL", "amqp://u:hush@mq:port"),
+        ("CATALOG_BUS_URL", "amqp://u:hush@mq\n"),
+        ("CATALOG_BUS_URL", "memory://x"),
+        ("CATALOG_IMAGE_STORE_URL", "file://images"),
+        ("CATALOG_IMAGE_STORE_URL", "file:///"),
+        ("CATALOG_IMAGE_STORE_URL", "s3://bucket/folder"),
+        ("CATALOG_PUBLIC_URL", "catalog.example"),
+        ("CATALOG_PUBLIC_URL", "https://[::1"),
+        ("CATALOG_SECRET_KEY", "hush"),
+    ],
+)
+def test_a_malformed_value_is_refused_and_never_repeated(name: str, value: str) -> None:
+    message = refusal({**DEPLOYED, name: value})
+    assert message.startswith(f"{name}: ")
+    assert "hush" not in message
+
+
+@pytest.mark.parametrize("key", [None, DEVELOPMENT_KEY.get_secret_value()])
+@pytest.mark.parametrize("left_embedded", ["CATALOG_DATABASE_URL", "CATALOG_BUS_URL", None])
+def test_only_the_embedded_program_has_a_default_key(
+    key: str | None, left_embedded: str | None
+) -> None:
+    environ = {name: value for name, value in DEPLOYED.items() if name != left_embedded}
+    del environ["CATALOG_SECRET_KEY"]
+    if key is not None:
+        environ["CATALOG_SECRET_KEY"] = key
+    assert refusal(environ).startswith("CATALOG_SECRET_KEY: must be set")
+
+
+def test_no_password_shows_in_the_repr() -> None:
+    assert "hush" not in repr(load(CatalogSettings, DEPLOYED))
+
+
+def test_the_memory_bus_is_for_the_embedded_program_only() -> None:
+    settings = load(CatalogSettings, {})
+    refuse_memory_bus(settings, embedded=True)
+    refuse_memory_bus(load(CatalogSettings, DEPLOYED))
+    with pytest.raises(InvalidSetting, match="CATALOG_BUS_URL"):
+        refuse_memory_bus(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NOTIFIER_MAIL_FROM", "nobody"),
+        ("NOTIFIER_MAIL_FROM", "Shop <a@b.example>\r\nBcc: x@y.example"),
+        ("NOTIFIER_SMTP_URL", "imap://mail.example"),
+        ("NOTIFIER_SMTP_URL", "smtp://"),
+    ],
+)
+def test_the_notifier_checks_how_it_sends(name: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^{name}: "):
+        load(NotifierSettings, {name: value})
+
+
+def test_the_table_names_every_setting_and_no_key() -> None:
+    renewed = with_table("before <!-- settings --> old <!-- /settings --> after")
+    assert renewed.startswith("before ")
+    assert renewed.endswith(" after")
+    for settings in (CatalogSettings, NotifierSettings):
+        for name in settings.model_fields:
+            assert settings.prefix + name.upper() in table()
+    assert DEVELOPMENT_KEY.get_secret_value() not in renewed
