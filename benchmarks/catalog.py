@@ -18,11 +18,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.memory import MemoryBus
-from heliograph.database import Session
-from heliograph.events import Event
-from heliograph.programs import HttpServer, bind, run_parts
-from heliograph.service import Role
-from heliograph.signals import MODEL_SIGNALS
+from heliograph.database.database import Session
+from heliograph.events.event import Event
+from heliograph.service.parts import HttpServer, bind, run_parts
+from heliograph.service.service import Role
+from heliograph.signals.signal import MODEL_SIGNALS
 from services.catalog.models import Product, ViewCount
 from services.catalog.service import SENDERS, Catalog
 from services.catalog.settings import CatalogSettings

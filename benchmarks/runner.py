@@ -47,7 +47,7 @@ async def run(row: Row, world: World, *, rounds: int, seconds: float) -> Outcome
 
 
 def _settle_heap() -> None:
-    """Begin as our programs do (`heliograph.programs.run_parts`), all sides alike."""
+    """Begin as our programs do (`heliograph.service.parts.run_parts`), all sides alike."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

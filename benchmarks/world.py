@@ -15,18 +15,18 @@ import aiormq
 from sqlalchemy import MetaData, Table, text
 
 from heliograph import contracts
-from heliograph.bus import Bus, Message, Topology
 from heliograph.bus.connect import bus_from_url
-from heliograph.claims import Claims
-from heliograph.claims.connect import claims
-from heliograph.claims.sqlite import relay_lease_table
-from heliograph.database import Database
-from heliograph.events import Event, encode, new_id
-from heliograph.inbox import Inbox, inbox_table
-from heliograph.outbox import Outbox, encode_all, outbox_table
-from heliograph.programs import Part
-from heliograph.remote import RemoteReceiver
-from heliograph.wakeup import Bell
+from heliograph.bus.protocol import Bus, Message, Topology
+from heliograph.database.database import Database
+from heliograph.database.wakeup import Bell
+from heliograph.events.event import Event, encode, new_id
+from heliograph.inbox.inbox import Inbox, inbox_table
+from heliograph.outbox.claims.connect import claims
+from heliograph.outbox.claims.protocol import Claims
+from heliograph.outbox.claims.sqlite import relay_lease_table
+from heliograph.outbox.outbox import Outbox, encode_all, outbox_table
+from heliograph.service.parts import Part
+from heliograph.signals.queued import RemoteReceiver
 from tests.servers.postgresql import PostgreSQL, postgresql
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from heliograph.claims.postgresql import PostgresClaims
 from heliograph.contracts import Product
-from heliograph.database import Database
-from heliograph.inbox import Inbox
-from heliograph.outbox import PARTITIONS
-from heliograph.remote import RemoteReceiver
-from heliograph.wakeup import Bell
+from heliograph.database.database import Database
+from heliograph.database.wakeup import Bell
+from heliograph.inbox.inbox import Inbox
+from heliograph.outbox.claims.postgresql import PostgresClaims
+from heliograph.outbox.outbox import PARTITIONS
+from heliograph.signals.queued import RemoteReceiver
 from services.catalog.models import Base, inbox
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.postgresql_cluster import Cluster, find_binaries

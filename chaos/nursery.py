@@ -19,10 +19,10 @@ from chaos import clocks
 
 PROGRAMS = ("services.catalog", "services.notifier")
 BESIDES = (
-    "heliograph.serving",
+    "heliograph.service.serving",
     "heliograph.logging",
     "heliograph.bus.connect",
-    "heliograph.bus.rabbitmq",
+    "heliograph.bus.rabbitmq.bus",
 )
 
 

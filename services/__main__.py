@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from heliograph.cli_program import typer_app
+from heliograph.cli.program import typer_app
 
 if TYPE_CHECKING:
     from services.embedded import Embedded
@@ -21,8 +21,8 @@ def run(
     ] = 8000,
 ) -> None:
     """Run the catalog and the notifier in one process, migrated."""
-    from heliograph import serving
     from heliograph.logging import configure
+    from heliograph.service import serving
 
     configure()
     serving.run(_main(host, port))
@@ -32,7 +32,7 @@ async def _main(host: str, port: int) -> None:
     import asyncio
     import os
 
-    from heliograph.programs import run_parts
+    from heliograph.service.parts import run_parts
     from services.embedded import embedded
 
     async with embedded(host, port, os.environ) as both:

@@ -5,14 +5,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import get_args
 
-from heliograph.bus import Bus
 from heliograph.bus.connect import bus_from_url
+from heliograph.bus.protocol import Bus
 from heliograph.errors import InvalidSetting
-from heliograph.programs import HttpServer, Part, bind
-from heliograph.service import Role, Service
-from heliograph.serving import patiently
+from heliograph.service.parts import HttpServer, Part, bind
+from heliograph.service.service import Role, Service
+from heliograph.service.serving import patiently
+from heliograph.service.shutdown import draining
 from heliograph.settings import MEMORY_BUS, load
-from heliograph.stages import draining
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
-from heliograph.bus import Binding, Bus, Delivery, Message, Queue, Subscription, Topology
+from heliograph.bus.protocol import Binding, Bus, Delivery, Message, Queue, Subscription, Topology
 from heliograph.errors import BusUnavailable
 from tests import polling
 

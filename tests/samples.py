@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from heliograph import contracts
-from heliograph.events import Event, new_id
+from heliograph.events.event import Event, new_id
 
 
 def product(**fields: Any) -> contracts.Product:

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.text import Text
 
 from heliograph.errors import Refused
-from heliograph.events import Event
+from heliograph.events.event import Event
 from heliograph.logging import configure
-from heliograph.signals import post_delete, pre_save, receiver
+from heliograph.signals.signal import post_delete, pre_save, receiver
 from services.catalog import models
 from services.embedded import Embedded, embedded
 from tools.demo_client import Answer, Client

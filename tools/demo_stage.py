@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from heliograph.bus import Binding, Bus, Queue, Topology
+from heliograph.bus.protocol import Binding, Bus, Queue, Topology
 from heliograph.errors import HeliographError
 from services.embedded import Embedded
 

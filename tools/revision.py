@@ -6,8 +6,8 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from heliograph.database import Database
-from heliograph.migrations import Migrations
+from heliograph.database.database import Database
+from heliograph.database.migrations import Migrations
 
 
 async def draft(service: str, message: str) -> Path:

@@ -14,7 +14,7 @@ from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitExchange, 
 
 from benchmarks.measure import Reading, Stopwatch
 from benchmarks.world import QUEUE
-from heliograph.bus import Message
+from heliograph.bus.protocol import Message
 from heliograph.bus.rabbitmq.topology import queue_arguments
 
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import faststream_app
 from benchmarks.world import INBOX, RECEIVER, House, World, batches, house, messages, purge, working
-from heliograph.consumer import Consumer
-from heliograph.entries import Entry
-from heliograph.inbox import Inbox
-from heliograph.remote import RemoteReceiver
+from heliograph.inbox.consumer import Consumer
+from heliograph.inbox.inbox import Inbox
+from heliograph.inbox.reading import Entry
+from heliograph.signals.queued import RemoteReceiver
 
 PREFETCH = 200
 

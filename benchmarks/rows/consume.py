@@ -9,11 +9,11 @@ from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import celery_client
 from benchmarks.world import INBOX, RECEIVER, House, World, house, messages, working
 from heliograph import contracts
-from heliograph.bus import Delivery
-from heliograph.database import Session
-from heliograph.entries import entry
-from heliograph.events import Event
-from heliograph.worker import Worker
+from heliograph.bus.protocol import Delivery
+from heliograph.database.database import Session
+from heliograph.events.event import Event
+from heliograph.inbox.reading import entry
+from heliograph.inbox.worker import Worker
 from tests.buses import until
 
 

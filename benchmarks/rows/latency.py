@@ -11,11 +11,11 @@ from statistics import median
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.world import RECEIVER, House, World, events, house, purge, working
 from heliograph import contracts
-from heliograph.consumer import Consumer
-from heliograph.events import Event, encode
-from heliograph.outbox import encode_all
-from heliograph.relay import Relay
-from heliograph.worker import Worker
+from heliograph.events.event import Event, encode
+from heliograph.inbox.consumer import Consumer
+from heliograph.inbox.worker import Worker
+from heliograph.outbox.outbox import encode_all
+from heliograph.outbox.relay import Relay
 
 RATES = {50: 150, 200: 600}
 """Events a second, and how many of them in a full run."""

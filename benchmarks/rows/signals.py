@@ -7,8 +7,8 @@ from functools import partial
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import django_signals
 from benchmarks.world import World
-from heliograph.events import Event
-from heliograph.signals import Signal
+from heliograph.events.event import Event
+from heliograph.signals.signal import Signal
 
 
 class _Sender:

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from heliograph.cli import command_line
-from heliograph.cli_inbox import outbox_commands
-from heliograph.cli_program import Program
+from heliograph.cli.commands import command_line
+from heliograph.cli.inbox import outbox_commands
+from heliograph.cli.program import Program
 from services.catalog.cli_images import images_commands
 from services.catalog.cli_transfer import add_transfer
 from services.catalog.settings import CatalogSettings
 
 if TYPE_CHECKING:
-    from heliograph.bus import Bus
+    from heliograph.bus.protocol import Bus
     from services.catalog.service import Catalog
 
 

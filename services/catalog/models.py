@@ -20,12 +20,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from heliograph.claims.sqlite import relay_lease_table
-from heliograph.guard import Signalling
-from heliograph.inbox import inbox_table
+from heliograph.database.guard import Signalling
+from heliograph.database.types import UtcDateTime
+from heliograph.inbox.inbox import inbox_table
 from heliograph.money import from_minor
-from heliograph.outbox import outbox_table
-from heliograph.types import UtcDateTime
+from heliograph.outbox.claims.sqlite import relay_lease_table
+from heliograph.outbox.outbox import outbox_table
 
 
 class Base(DeclarativeBase):

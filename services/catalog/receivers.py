@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from heliograph import contracts
-from heliograph.database import Session
-from heliograph.events import Event
-from heliograph.signals import receiver
+from heliograph.database.database import Session
+from heliograph.events.event import Event
+from heliograph.signals.signal import receiver
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.signals import viewed
 

@@ -6,17 +6,17 @@ from typing import ClassVar
 
 from fastapi import APIRouter, FastAPI
 
-from heliograph.buffer import EventBuffer
-from heliograph.bus import Bus
-from heliograph.claims.connect import claims
+from heliograph.bus.protocol import Bus
+from heliograph.database.wakeup import Bell
 from heliograph.errors import BusUnavailable
-from heliograph.health import Health
-from heliograph.outbox import Outbox
-from heliograph.programs import Part
-from heliograph.relay import Relay
-from heliograph.service import Role, Service
-from heliograph.signals import MODEL_SIGNALS, check_collaborators
-from heliograph.wakeup import Bell
+from heliograph.outbox.buffer import EventBuffer
+from heliograph.outbox.claims.connect import claims
+from heliograph.outbox.outbox import Outbox
+from heliograph.outbox.relay import Relay
+from heliograph.service.parts import Part
+from heliograph.service.service import Role, Service
+from heliograph.signals.signal import MODEL_SIGNALS, check_collaborators
+from heliograph.web.health import Health
 from services.catalog import models
 from services.catalog.api import handle_errors, routers
 from services.catalog.idempotency import IdempotencyKeys

@@ -4,10 +4,10 @@ import asyncio
 
 import structlog
 
-from heliograph.database import Database
+from heliograph.database.database import Database
 from heliograph.errors import DatabaseUnavailable
-from heliograph.stopping import stopped_within
-from heliograph.storage import ImageStore, StorageError
+from heliograph.storage.store import ImageStore, StorageError
+from heliograph.waiting import stopped_within
 from services.catalog.repositories.images import ImageRepository
 
 log = structlog.get_logger(__name__)

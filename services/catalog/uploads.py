@@ -15,10 +15,10 @@ import structlog
 
 from heliograph import contracts
 from heliograph.crash import crash_point
-from heliograph.database import Database, Session
+from heliograph.database.database import Database, Session
 from heliograph.errors import DatabaseUnavailable
-from heliograph.events import new_id
-from heliograph.storage import ImageStore, StorageError, new_key
+from heliograph.events.event import new_id
+from heliograph.storage.store import ImageStore, StorageError, new_key
 from services.catalog.models import Image, ImageIntent
 from services.catalog.pictures import Darkroom, DevelopedPicture
 from services.catalog.repositories.images import ImageRepository

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from heliograph.cli import command_line
-from heliograph.cli_program import Program
+from heliograph.cli.commands import command_line
+from heliograph.cli.program import Program
 from services.notifier.settings import NotifierSettings
 
 if TYPE_CHECKING:
-    from heliograph.bus import Bus
+    from heliograph.bus.protocol import Bus
     from services.notifier.service import Notifier
 
 

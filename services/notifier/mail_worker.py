@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from heliograph.database.wakeup import Bell
 from heliograph.errors import DatabaseUnavailable
-from heliograph.stopping import stopped_within
-from heliograph.wakeup import Bell
-from heliograph.worker import Retries
+from heliograph.inbox.worker import Retries
+from heliograph.waiting import stopped_within
 from services.notifier.composer import Composer
 from services.notifier.mail_lease import MailLease, mail_lease
 from services.notifier.mail_smtp import CONNECTIONS

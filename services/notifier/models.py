@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from heliograph.inbox import inbox_table
+from heliograph.database.types import BigId, UtcDateTime
+from heliograph.inbox.inbox import inbox_table
 from heliograph.money import from_minor
-from heliograph.types import BigId, UtcDateTime
 
 Topic = Literal["new_product", "price_drop"]
 """What one can subscribe to."""

@@ -4,11 +4,11 @@ import structlog
 
 from heliograph import contracts
 from heliograph.crash import crash_point
-from heliograph.database import Session
+from heliograph.database.database import Session
 from heliograph.errors import Park
-from heliograph.events import Event
-from heliograph.signals import post_save, pre_delete, pre_save, receiver
-from heliograph.storage import ImageStore, is_key
+from heliograph.events.event import Event
+from heliograph.signals.signal import post_save, pre_delete, pre_save, receiver
+from heliograph.storage.store import ImageStore, is_key
 from services.notifier.repositories.notifications import NotificationRepository
 
 log = structlog.stdlib.get_logger(__name__)

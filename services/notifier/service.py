@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from fastapi import APIRouter
 
-from heliograph.bus import Bus
-from heliograph.database import Session
-from heliograph.health import Health
-from heliograph.programs import Part
-from heliograph.service import Role, Service
-from heliograph.wakeup import Bell
+from heliograph.bus.protocol import Bus
+from heliograph.database.database import Session
+from heliograph.database.wakeup import Bell
+from heliograph.service.parts import Part
+from heliograph.service.service import Role, Service
+from heliograph.web.health import Health
 from services.notifier import models
 from services.notifier.api import routers
 from services.notifier.composer import Composer

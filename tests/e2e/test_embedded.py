@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx2
 
-from heliograph.auth import Tokens
 from heliograph.settings import DEVELOPMENT_KEY
+from heliograph.web.auth import Tokens
 from tests.programs import DRAINS_WITHIN, Running, command, embedded, eventually, logged_errors
 from tests.story import Shop, tell
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx2
 
-from heliograph.auth import Tokens
 from heliograph.settings import DEVELOPMENT_KEY
+from heliograph.web.auth import Tokens
 from tests.programs import ROOT, Program, command, embedded, eventually
 
 README = (ROOT / "README.md").read_text()

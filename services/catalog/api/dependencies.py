@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from heliograph.auth import Caller, requires
-from heliograph.database import Database, Session
-from heliograph.storage import ImageStore
+from heliograph.database.database import Database, Session
+from heliograph.storage.store import ImageStore
+from heliograph.web.auth import Caller, requires
 from services.catalog.snapshots import Snapshots
 from services.catalog.uploads import Uploads
 

@@ -5,8 +5,8 @@ from functools import partial
 import structlog
 from fastapi import FastAPI, Request, Response
 
-from heliograph.problems import FieldProblem, pointer, response
-from heliograph.storage import StoreUnavailable
+from heliograph.storage.store import StoreUnavailable
+from heliograph.web.problems import FieldProblem, pointer, response
 from services.catalog.errors import (
     Conflict,
     InvalidCursor,

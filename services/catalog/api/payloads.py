@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from heliograph.money import exponent, to_minor
-from heliograph.problems import FieldProblem, ProblemError, pointer
 from heliograph.text import Line, Text
+from heliograph.web.problems import FieldProblem, ProblemError, pointer
 from services.catalog import models
 
 _AMOUNT = r"[0-9]{1,12}(\.[0-9]{1,4})?"

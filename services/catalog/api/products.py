@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from heliograph import contracts
-from heliograph.auth import OptionalCaller
-from heliograph.database import Session
-from heliograph.events import Event, new_id
-from heliograph.problems import problems
+from heliograph.database.database import Session
+from heliograph.events.event import Event, new_id
 from heliograph.text import Line
+from heliograph.web.auth import OptionalCaller
+from heliograph.web.problems import problems
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known

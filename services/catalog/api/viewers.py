@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from heliograph.problems import problems
+from heliograph.web.problems import problems
 from services.catalog.api.dependencies import Admin
 from services.catalog.viewers import Viewers
 

@@ -1,6 +1,6 @@
-"""Runs the catalog's migrations on the connection that `heliograph.migrations` hands in."""
+"""Runs the catalog's migrations on the connection that the library hands in."""
 
-from heliograph.migrations import run_migrations
+from heliograph.database.migrations import run_migrations
 from services.catalog.models import Base
 from services.catalog.search import is_modelled
 

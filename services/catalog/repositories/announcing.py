@@ -8,10 +8,10 @@ from uuid import UUID
 
 from heliograph.contracts import Contract
 from heliograph.crash import crash_point
-from heliograph.database import Session
-from heliograph.events import Event, new_id
-from heliograph.guard import Signalling
-from heliograph.signals import post_delete, post_save, pre_delete, pre_save
+from heliograph.database.database import Session
+from heliograph.database.guard import Signalling
+from heliograph.events.event import Event, new_id
+from heliograph.signals.signal import post_delete, post_save, pre_delete, pre_save
 from services.catalog.snapshots import Snapshots
 
 M = TypeVar("M", bound=Signalling)

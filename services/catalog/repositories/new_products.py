@@ -9,9 +9,9 @@ from operator import itemgetter
 
 from sqlalchemy.orm.attributes import instance_state
 
-from heliograph.bulk import BulkInsert
-from heliograph.database import Session
-from heliograph.events import Event
+from heliograph.database.bulk import BulkInsert
+from heliograph.database.database import Session
+from heliograph.events.event import Event
 from heliograph.meanwhile import meanwhile
 from services.catalog.models import Base, Product
 

@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
 from heliograph import contracts
-from heliograph.bulk import one_of
-from heliograph.database import Session
-from heliograph.events import Event
-from heliograph.guard import Signalling
+from heliograph.database.bulk import one_of
+from heliograph.database.database import Session
+from heliograph.database.guard import Signalling
+from heliograph.events.event import Event
 from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now

@@ -9,8 +9,8 @@ from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
 from heliograph import contracts
-from heliograph.database import Database
-from heliograph.statements import Query
+from heliograph.database.database import Database
+from heliograph.database.statements import Query
 from services.catalog.errors import NotFound
 from services.catalog.models import Base, Image, Product, product_category
 from services.catalog.snapshots import Snapshots

@@ -9,8 +9,8 @@ from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from heliograph import contracts
-from heliograph.database import Session
-from heliograph.types import database_now
+from heliograph.database.database import Session
+from heliograph.database.types import database_now
 from services.catalog.models import Product, ViewCount, Viewer
 
 

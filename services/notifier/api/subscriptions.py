@@ -8,10 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from heliograph.auth import requires
 from heliograph.contracts import Price
 from heliograph.money import to_minor
-from heliograph.problems import ProblemError, problems
+from heliograph.web.auth import requires
+from heliograph.web.problems import ProblemError, problems
 from services.notifier.api.dependencies import Email, Limit, Reading, Transaction
 from services.notifier.models import Topic
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish

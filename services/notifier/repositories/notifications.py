@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 
 from heliograph import contracts
-from heliograph.database import Session
-from heliograph.events import Event
+from heliograph.database.database import Session
+from heliograph.database.types import database_now
+from heliograph.events.event import Event
 from heliograph.money import to_minor
-from heliograph.types import database_now
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 from services.notifier.repositories.upsert import insert
 

@@ -23,10 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from heliograph.database import Database
-from heliograph.statements import Statement
+from heliograph.database.database import Database
+from heliograph.database.statements import Statement
+from heliograph.database.types import database_now
 from heliograph.text import printable
-from heliograph.types import database_now
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 
 LEASE_S = 20.0

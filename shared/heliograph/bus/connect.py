@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
-from heliograph.bus import Bus
 from heliograph.bus.memory import MemoryBus
-from heliograph.bus.rabbitmq import RabbitBus
+from heliograph.bus.protocol import Bus
+from heliograph.bus.rabbitmq.bus import RabbitBus
 from heliograph.errors import InvalidSetting
 
 

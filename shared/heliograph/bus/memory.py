@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from heliograph.bus import Delivery, Message, Topology
+from heliograph.bus.protocol import Delivery, Message, Topology
 from heliograph.errors import BusUnavailable
 
 

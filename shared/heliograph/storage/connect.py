@@ -3,8 +3,8 @@
 import re
 from urllib.parse import unquote, urlsplit
 
-from heliograph.storage import ImageStore, InvalidStoreURL
 from heliograph.storage.objects import ObstoreImageStore
+from heliograph.storage.store import ImageStore, InvalidStoreURL
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

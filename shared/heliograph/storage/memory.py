@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from heliograph.storage import KeyTaken, StoredImage, StoredKey, checked_key
+from heliograph.storage.store import KeyTaken, StoredImage, StoredKey, checked_key
 
 
 class MemoryImageStore:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
-from heliograph.storage import (
+from heliograph.storage.store import (
     KeyTaken,
     StoredImage,
     StoredKey,

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
-from heliograph.bus import Bus, Delivery
 from heliograph.bus.memory import MemoryBus
-from heliograph.claims import Claims
-from heliograph.claims.connect import claims
-from heliograph.claims.sqlite import relay_lease_table
-from heliograph.database import Database
-from heliograph.entries import entry
-from heliograph.events import Event
-from heliograph.inbox import Inbox, inbox_table
-from heliograph.outbox import Outbox, outbox_table
-from heliograph.programs import Part
-from heliograph.remote import RemoteReceiver
-from heliograph.wakeup import Bell
+from heliograph.bus.protocol import Bus, Delivery
+from heliograph.database.database import Database
+from heliograph.database.wakeup import Bell
+from heliograph.events.event import Event
+from heliograph.inbox.inbox import Inbox, inbox_table
+from heliograph.inbox.reading import entry
+from heliograph.outbox.claims.connect import claims
+from heliograph.outbox.claims.protocol import Claims
+from heliograph.outbox.claims.sqlite import relay_lease_table
+from heliograph.outbox.outbox import Outbox, outbox_table
+from heliograph.service.parts import Part
+from heliograph.signals.queued import RemoteReceiver
 
 metadata = MetaData()
 outbox_rows = outbox_table(metadata)

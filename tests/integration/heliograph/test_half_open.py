@@ -9,11 +9,11 @@ from sqlalchemy.engine import make_url
 from yarl import URL
 
 from chaos.proxy import Proxy, proxy
-from heliograph import database
-from heliograph.bus.rabbitmq import RabbitBus
-from heliograph.database import Database
+from heliograph.bus.rabbitmq.bus import RabbitBus
+from heliograph.database import database
+from heliograph.database.database import Database
+from heliograph.database.statements import Query
 from heliograph.errors import BusUnavailable, DatabaseUnavailable
-from heliograph.statements import Query
 from tests.buses import EMAILS, ids, message, publish_until_taken, receive, topology, until
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from heliograph import database
+from heliograph.database import database
 from heliograph.errors import DatabaseUnavailable
-from heliograph.relay import Relay
+from heliograph.outbox.relay import Relay
 from tests.integration.heliograph.conftest import open_house
-from tests.integration.heliograph.test_relay import Broker
+from tests.integration.heliograph.outbox.test_relay import Broker
 from tests.polling import until
 from tests.samples import event, product
 

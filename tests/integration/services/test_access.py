@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from heliograph.bus.memory import MemoryBus
-from heliograph.service import Service
+from heliograph.service.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier

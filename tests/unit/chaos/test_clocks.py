@@ -9,7 +9,7 @@ JUMP = """
 import time
 from datetime import UTC, datetime
 from chaos import clocks
-import heliograph.auth as ours
+import heliograph.web.auth as ours
 
 clocks.JUMPS_AFTER_S = 0.05
 clocks.shift(float({seconds}))

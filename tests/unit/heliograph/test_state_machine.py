@@ -17,19 +17,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, update
 
 from heliograph import contracts
-from heliograph.bus import Delivery, Message
-from heliograph.claims.sqlite import SqliteClaims, relay_lease_table
-from heliograph.database import Database
-from heliograph.entries import entry
+from heliograph.bus.protocol import Delivery, Message
+from heliograph.database.database import Database
+from heliograph.database.types import database_now
+from heliograph.database.wakeup import Bell
 from heliograph.errors import BusUnavailable
-from heliograph.events import Event, encode
-from heliograph.inbox import Inbox, LeaseLost, inbox_table
-from heliograph.inbox_claims import Claimed
-from heliograph.outbox import Outbox, outbox_table
-from heliograph.relay import Relay
-from heliograph.remote import RemoteReceiver
-from heliograph.types import database_now
-from heliograph.wakeup import Bell
+from heliograph.events.event import Event, encode
+from heliograph.inbox.inbox import Inbox, LeaseLost, inbox_table
+from heliograph.inbox.leases import Claimed
+from heliograph.inbox.reading import entry
+from heliograph.outbox.claims.sqlite import SqliteClaims, relay_lease_table
+from heliograph.outbox.outbox import Outbox, outbox_table
+from heliograph.outbox.relay import Relay
+from heliograph.signals.queued import RemoteReceiver
 from tests.samples import event, product
 
 metadata = MetaData()

@@ -16,8 +16,8 @@ from aiormq.exceptions import AMQPChannelError, AMQPError
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
-from heliograph.bus.rabbitmq.confirms import Confirms
-from heliograph.bus.rabbitmq.deliveries import Arrived, Sieve
+from heliograph.bus.rabbitmq.wire.confirms import Confirms
+from heliograph.bus.rabbitmq.wire.sieve import Arrived, Sieve
 from heliograph.errors import BusUnavailable
 
 T = TypeVar("T")

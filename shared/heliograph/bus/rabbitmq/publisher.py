@@ -8,10 +8,10 @@ from aiormq import Channel
 from aiormq.abc import ChannelFrame
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from heliograph.bus import Message
-from heliograph.bus.rabbitmq.confirms import Batch, Confirms
+from heliograph.bus.protocol import Message
 from heliograph.bus.rabbitmq.connection import Link, end_channel, within
-from heliograph.bus.rabbitmq.frames import publish_frames
+from heliograph.bus.rabbitmq.wire.confirms import Batch, Confirms
+from heliograph.bus.rabbitmq.wire.frames import publish_frames
 from heliograph.crash import crash_point
 from heliograph.errors import BusUnavailable
 

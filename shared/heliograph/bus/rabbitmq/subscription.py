@@ -9,7 +9,7 @@ from aiormq import Channel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
 
-from heliograph.bus import Delivery
+from heliograph.bus.protocol import Delivery
 from heliograph.bus.rabbitmq.connection import (
     CALL_DEADLINE,
     CLOSE_DEADLINE,
@@ -17,7 +17,7 @@ from heliograph.bus.rabbitmq.connection import (
     end_channel,
     within,
 )
-from heliograph.bus.rabbitmq.deliveries import Arrived
+from heliograph.bus.rabbitmq.wire.sieve import Arrived
 from heliograph.errors import BusError, BusUnavailable
 
 log = logging.getLogger(__name__)

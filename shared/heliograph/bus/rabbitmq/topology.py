@@ -6,7 +6,7 @@ from typing import Any
 from aiormq import Channel
 from aiormq.exceptions import AMQPChannelError, ChannelPreconditionFailed
 
-from heliograph.bus import Queue, Topology
+from heliograph.bus.protocol import Queue, Topology
 from heliograph.bus.rabbitmq.connection import CALL_DEADLINE, within
 from heliograph.errors import BusError
 

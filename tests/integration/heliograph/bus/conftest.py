@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from heliograph.bus import Bus
 from heliograph.bus.connect import bus_from_url
+from heliograph.bus.protocol import Bus
 
 
 @pytest.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])

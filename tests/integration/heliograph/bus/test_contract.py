@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from heliograph.bus import Binding, Bus, Queue, Topology
+from heliograph.bus.protocol import Binding, Bus, Queue, Topology
 from heliograph.errors import BusUnavailable
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology, until
 

@@ -13,7 +13,7 @@ from asgi_lifespan import LifespanManager
 from sqlalchemy import select
 
 from heliograph.bus.memory import MemoryBus
-from heliograph.signals import Signal
+from heliograph.signals.signal import Signal
 from services.catalog import models
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings

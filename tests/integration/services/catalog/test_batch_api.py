@@ -6,10 +6,10 @@ import httpx2
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from heliograph.database import Session
+from heliograph.database.database import Session
 from heliograph.errors import Refused
-from heliograph.events import Event
-from heliograph.signals import pre_save
+from heliograph.events.event import Event
+from heliograph.signals.signal import pre_save
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog

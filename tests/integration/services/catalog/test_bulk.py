@@ -5,10 +5,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from heliograph.bulk import MANY
+from heliograph.database.bulk import MANY
 from heliograph.errors import Refused
-from heliograph.events import Event, new_id
-from heliograph.signals import pre_save
+from heliograph.events.event import Event, new_id
+from heliograph.signals.signal import pre_save
 from services.catalog import models
 from services.catalog.errors import Conflict, SkuTaken
 from services.catalog.repositories.categories import CategoryRepository

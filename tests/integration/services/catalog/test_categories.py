@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from heliograph.database import Session
+from heliograph.database.database import Session
 from heliograph.errors import Refused
-from heliograph.events import Event, new_id
-from heliograph.signals import m2m_changed
+from heliograph.events.event import Event, new_id
+from heliograph.signals.signal import m2m_changed
 from services.catalog import models
 from services.catalog.errors import Conflict, UnknownCategory
 from services.catalog.repositories.categories import CategoryRepository, ProductCategories

@@ -2,8 +2,8 @@ import httpx2
 import pytest
 
 from heliograph.errors import Refused
-from heliograph.events import Event
-from heliograph.signals import pre_save
+from heliograph.events.event import Event
+from heliograph.signals.signal import pre_save
 from services.catalog import models
 from services.catalog.service import Catalog
 from tests.integration.services.catalog.conftest import (

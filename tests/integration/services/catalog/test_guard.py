@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable, delete, insert, select, update
 
-from heliograph.database import Session
+from heliograph.database.database import Session
 from heliograph.errors import Unannounced
-from heliograph.events import Event, new_id
-from heliograph.signals import Signal, post_save
+from heliograph.events.event import Event, new_id
+from heliograph.signals.signal import Signal, post_save
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog

@@ -6,10 +6,10 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
-from heliograph.database import Session
+from heliograph.database.database import Session
 from heliograph.errors import DatabaseUnavailable, Refused
-from heliograph.events import Event
-from heliograph.signals import post_save, pre_save
+from heliograph.events.event import Event
+from heliograph.signals.signal import post_save, pre_save
 from services.catalog import models
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
 from services.catalog.service import Catalog

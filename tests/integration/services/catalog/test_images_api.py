@@ -5,11 +5,11 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
+from heliograph.database.types import database_now
 from heliograph.errors import Refused
-from heliograph.events import Event
-from heliograph.signals import pre_save
-from heliograph.storage import StoreUnavailable
-from heliograph.types import database_now
+from heliograph.events.event import Event
+from heliograph.signals.signal import pre_save
+from heliograph.storage.store import StoreUnavailable
 from services.catalog import models
 from services.catalog.pictures import MAX_BYTES
 from services.catalog.service import Catalog

@@ -5,10 +5,10 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from heliograph.database import Session
+from heliograph.database.database import Session
 from heliograph.errors import DatabaseUnavailable, Refused
-from heliograph.events import Event
-from heliograph.signals import post_save, pre_delete, pre_save
+from heliograph.events.event import Event
+from heliograph.signals.signal import post_save, pre_delete, pre_save
 from services.catalog import models
 from services.catalog.service import Catalog
 from tests.integration.services.catalog.conftest import (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from heliograph.errors import Refused
-from heliograph.events import Event, new_id
-from heliograph.signals import pre_save
+from heliograph.events.event import Event, new_id
+from heliograph.signals.signal import pre_save
 from services.catalog import models
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.products import ProductRepository

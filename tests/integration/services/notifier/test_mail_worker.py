@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from heliograph.database.types import database_now
 from heliograph.errors import DatabaseUnavailable
-from heliograph.types import database_now
 from services.notifier import mail_lease
 from services.notifier.composer import Composer
 from services.notifier.mail_smtp import CONNECTIONS

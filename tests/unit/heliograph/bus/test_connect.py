@@ -2,7 +2,7 @@ import pytest
 
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.memory import MemoryBus
-from heliograph.bus.rabbitmq import RabbitBus
+from heliograph.bus.rabbitmq.bus import RabbitBus
 from heliograph.errors import InvalidSetting
 
 

@@ -1,0 +1,114 @@
+"""The bus: how events get from the relay to every receiver's queue.
+
+One protocol, two buses. `heliograph.bus.memory` carries encoded bytes between services
+that share one process; `heliograph.bus.rabbitmq.bus` carries them through a broker. Both pass
+the same contract suite, `tests/integration/heliograph/bus/`.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+
+class Message(NamedTuple):
+    """An event on its way out: CloudEvents attributes as headers, JSON as the body."""
+
+    id: str
+    exchange: str
+    routing_key: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it arrived; nothing of it has been checked."""
+
+    queue: str
+    routing_key: str
+    headers: Mapping[str, object]
+    body: bytes
+    message_id: str | None = None
+    content_type: str | None = None
+    redelivered: bool = False
+    tag: int = 0
+    """Identifies the delivery to the bus that made it, for `Subscription.ack`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Messages of `exchange` whose routing key matches `pattern` (topic syntax)."""
+
+    exchange: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A receiver's durable queue and what it is bound to."""
+
+    name: str
+    bindings: tuple[Binding, ...]
+
+    @property
+    def dead(self) -> str:
+        """Name of the queue to which the broker moves what it gave up delivering."""
+        return f"{self.name}.dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What a service needs on the broker: exchanges it announces on, queues it listens to."""
+
+    exchanges: tuple[str, ...] = ()
+    queues: tuple[Queue, ...] = field(default=())
+
+
+class Subscription(Protocol):
+    """A consumer of one queue. Iterating waits for at least one delivery, in queue order."""
+
+    @property
+    def ready(self) -> bool:
+        """True while the broker delivers to this consumer or to one that stands in for it."""
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]: ...
+
+    async def ack(self, deliveries: Collection[Delivery]) -> None:
+        """Tell the bus that these are safe with us; those of a lost connection are ignored."""
+
+
+class Publisher(Protocol):
+    """What a relay needs of the bus."""
+
+    async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
+        """Send in order, many in flight; return the ids that the bus has taken over.
+
+        The others were refused or their fate is unknown: they may yet arrive. Raises
+        `BusUnavailable` if nothing could be sent. Ids within one call are distinct.
+        """
+
+
+class Bus(Publisher, Protocol):
+    """Carries messages at least once, each queue in order."""
+
+    @property
+    def unrouted(self) -> int:
+        """How many of the messages taken over so far found no queue bound to them."""
+
+    async def declare(self, topology: Topology) -> None:
+        """Create what is missing; raise `BusError` if something exists otherwise."""
+
+    def expect(self, topology: Topology) -> None:
+        """Create again whatever of this turns out to be missing, once we publish or consume."""
+
+    def subscribe(
+        self, queue: str, *, prefetch: int = 200
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Consume the queue until the context ends; survives reconnects and a lost consumer."""
+
+    async def check(self) -> None:
+        """Raise `BusUnavailable` unless a publish would be taken right now."""
+
+    async def close(self) -> None:
+        """End cleanly within 10 s; harmless when called twice."""

@@ -1,0 +1,1 @@
+"""AMQP by hand: what is sent and read for each event, past the client library."""

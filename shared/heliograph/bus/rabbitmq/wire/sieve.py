@@ -1,0 +1,185 @@
+"""Deliveries and confirms, taken out of the stream of frames before aiormq reads it.
+
+aiormq takes four awaits and a general decoder for each frame, a delivery has three, and a
+confirm may come for each message. `docs/decisions/0006-deliveries-past-aiormq.md` says why,
+and what of aiormq this relies on.
+Layout: AMQP 0-9-1 specification, sections 2.3.5 and 4.2.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from struct import Struct
+from typing import SupportsIndex
+
+from pamqp.header import ContentHeader
+
+from heliograph.bus.rabbitmq.wire.confirms import Confirms
+
+_FRAME = Struct(">BHL")
+_LONG = Struct(">L")
+_TAG = Struct(">QB")
+_SIZE = Struct(">QH")
+
+_FRAME_HEADER, _FRAME_OVERHEAD = 7, 8
+_METHOD, _HEADER, _KINDS = 1, 2, (1, 2, 3, 8)
+_DELIVER, _RETURN = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32"
+_ACK, _NACK = b"\x00\x3c\x00\x50", b"\x00\x3c\x00\x78"
+_END = 0xCE
+_HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+_HEARTBEAT_S = 1.0
+
+# content-type, headers, delivery-mode and message-id: what our own messages have.
+_OUR_PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7
+_TEXT = ord("S")
+
+
+@dataclass(slots=True)
+class Arrived:
+    """A delivery as the broker sent it; `tag` is its channel's."""
+
+    tag: int
+    redelivered: bool
+    routing_key: str
+    headers: Mapping[str, object]
+    content_type: str | None = None
+    message_id: str | None = None
+    body: bytes = b""
+    missing: int = 0
+    """Bytes of the body that have not arrived yet."""
+
+
+class Sieve(asyncio.StreamReader):
+    """The bytes that the broker sends, less what it sends in bulk to the channels below."""
+
+    def __init__(self) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.sinks: dict[int, Callable[[Arrived], None]] = {}
+        """What is called with each delivery, by the number of its channel."""
+        self.confirms: dict[int, Confirms] = {}
+        """Where answers to publishes are noted, by the number of their channel."""
+        self._rest = b""
+        self._open: dict[int, Arrived] = {}
+        self._in_step = True
+        self._heartbeat_due = 0.0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        if not self._in_step:
+            super().feed_data(data)
+            return
+        data = self._rest + bytes(data)
+        start = passed = 0
+        others: list[bytes] = []
+        while len(data) - start >= _FRAME_OVERHEAD:
+            kind, channel, length = _FRAME.unpack_from(data, start)
+            end = start + length + _FRAME_OVERHEAD
+            if kind not in _KINDS or (end <= len(data) and data[end - 1] != _END):
+                # No AMQP: that is for aiormq to complain about.
+                self._in_step = False
+                start = len(data)
+                break
+            if end > len(data):
+                break
+            if self._takes(kind, channel, data[start + _FRAME_HEADER : end - 1]):
+                others.append(data[passed:start])
+                passed = end
+            start = end
+        if others and time.monotonic() >= self._heartbeat_due:
+            # aiormq, which counts what it reads, would take a busy connection for a dead one.
+            others.append(_HEARTBEAT)
+            self._heartbeat_due = time.monotonic() + _HEARTBEAT_S
+        others.append(data[passed:start])
+        self._rest = data[start:]
+        if found := b"".join(others):
+            super().feed_data(found)
+
+    def _takes(self, kind: int, channel: int, payload: bytes) -> bool:
+        """Take a frame of a delivery or a confirm; False if it is another's."""
+        if kind == _METHOD:
+            if channel in self.sinks and payload.startswith(_DELIVER):
+                self._open[channel] = _delivery(payload)
+                return True
+            return channel in self.confirms and self._answers(channel, payload)
+        arrived = self._open.get(channel)
+        if arrived is None:
+            return False
+        if kind == _HEADER:
+            _read_header(arrived, payload)
+        else:
+            arrived.body = arrived.body + payload if arrived.body else payload
+            arrived.missing -= len(payload)
+        if arrived.missing <= 0:
+            del self._open[channel]
+            # Without a sink its channel is about to close: the broker delivers it again.
+            if sink := self.sinks.get(channel):
+                sink(arrived)
+        return True
+
+    def _answers(self, channel: int, payload: bytes) -> bool:
+        """Take the broker's word on what we published; False if it says something else."""
+        confirms, method = self.confirms[channel], payload[:4]
+        if method in (_ACK, _NACK):
+            tag, flags = _TAG.unpack_from(payload, 4)
+            confirms.answer(tag, multiple=bool(flags & 1), taken=method == _ACK)
+        elif method == _RETURN:
+            confirms.unrouted += 1
+            # Its content follows, for nobody.
+            self._open[channel] = Arrived(0, redelivered=False, routing_key="", headers={})
+        else:
+            return False
+        return True
+
+
+def _delivery(payload: bytes) -> Arrived:
+    at = 5 + payload[4]  # behind the consumer's tag
+    tag, redelivered = _TAG.unpack_from(payload, at)
+    at += 9
+    at += 1 + payload[at]  # behind the exchange
+    routing_key = payload[at + 1 : at + 1 + payload[at]].decode("utf-8", "replace")
+    return Arrived(tag, bool(redelivered), routing_key, {})
+
+
+def _read_header(arrived: Arrived, payload: bytes) -> None:
+    arrived.missing, properties = _SIZE.unpack_from(payload, 4)
+    if properties != _OUR_PROPERTIES or not _read_ours(arrived, payload):
+        _read_any(arrived, payload)
+
+
+def _read_ours(arrived: Arrived, payload: bytes) -> bool:
+    """Read the properties of a message such as ours; False if a header is not text."""
+    end = 15 + payload[14]
+    content_type = payload[15:end]
+    at = end + 4
+    end = at + _LONG.unpack_from(payload, end)[0]
+    headers = {}
+    try:
+        while at < end:
+            name = at + 1
+            kind = name + payload[at]
+            if payload[kind] != _TEXT:
+                return False
+            value = kind + 5
+            at = value + _LONG.unpack_from(payload, kind + 1)[0]
+            headers[payload[name:kind].decode()] = payload[value:at].decode()
+        # Behind the delivery mode.
+        arrived.message_id = payload[end + 2 : end + 2 + payload[end + 1]].decode()
+        arrived.content_type = content_type.decode()
+    except UnicodeDecodeError:
+        return False
+    arrived.headers = headers
+    return True
+
+
+def _read_any(arrived: Arrived, payload: bytes) -> None:
+    """Read the properties of any message; one that cannot be read has none."""
+    header = ContentHeader()
+    try:
+        header.unmarshal(payload)
+    # Whatever the decoder stumbles over: one message must not end the connection for all.
+    except Exception:  # noqa: BLE001
+        return
+    properties = header.properties
+    arrived.headers = properties.headers or {}
+    arrived.content_type = properties.content_type
+    arrived.message_id = properties.message_id

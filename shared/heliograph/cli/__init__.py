@@ -1,0 +1,1 @@
+"""The command line of a service: the same commands for each."""

@@ -1,0 +1,56 @@
+"""What the commands of a service share: how the service is made, and how they look."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import typer
+
+from heliograph.settings import ServiceSettings, load
+
+if TYPE_CHECKING:
+    from heliograph.bus.protocol import Bus
+    from heliograph.service.service import Service
+
+G = TypeVar("G", bound=ServiceSettings)
+S = TypeVar("S", bound="Service")
+S_co = TypeVar("S_co", bound="Service", covariant=True)
+
+
+@dataclass(frozen=True)
+class Program(Generic[G, S_co]):
+    """A service as its programs know it: how its settings are read and how it is made."""
+
+    name: str
+    settings: type[G]
+    make: "Callable[[G, Bus], S_co]"
+
+    def load(self) -> G:
+        """Read the settings from the environment; raise `InvalidSetting`."""
+        return load(self.settings, os.environ)
+
+
+def typer_app(help: str) -> typer.Typer:
+    """An empty command line in the manner of all of ours."""
+    return typer.Typer(
+        help=help,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def with_service(program: Program[G, S], work: Callable[[S], Awaitable[None]]) -> None:
+    """Run `work` on the service, whose schema must be current, and end with it."""
+    from heliograph.logging import configure
+    from heliograph.service import serving
+
+    async def main() -> None:
+        async with serving.opened(program.make, program.load()) as service:
+            await service.migrations.check(service.database)
+            await work(service)
+
+    configure("WARNING")
+    serving.run(main())

@@ -1,0 +1,1 @@
+"""The database: engines, sessions, the guard, and the one place that commits."""

@@ -1,0 +1,146 @@
+"""Waking whoever waits for rows: at once within a process, by NOTIFY across processes.
+
+A missed ring costs the delay of a poll, never an event: those who wait look again by
+themselves after a while.
+"""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import structlog
+
+from heliograph.database.database import CONNECT_TIMEOUT_S, Database
+
+log = structlog.get_logger(__name__)
+
+DEBOUNCE_S = 0.005
+"""Least time between two NOTIFYs: they serialise commits, so a burst shares one."""
+
+RECONNECT_S = 1.0
+
+_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last is what asyncpg says when the connection ends as a statement begins."""
+
+
+class Bell:
+    """Rings when there may be new work of one kind, e.g. rows in the outbox."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rung = asyncio.Event()
+        """Set by rings of this process, for the telegraph to pass on."""
+        self._waiters: list[asyncio.Event] = []
+
+    def ring(self) -> None:
+        """Wake the waiters of this process and, through a `Telegraph`, of all others."""
+        self.wake()
+        self.rung.set()
+
+    def wake(self) -> None:
+        for waiter in self._waiters:
+            waiter.set()
+
+    def waiter(self) -> "Waiter":
+        event = asyncio.Event()
+        self._waiters.append(event)
+        return Waiter(event)
+
+
+class Waiter:
+    """One listener's memory of a bell: a ring between two waits is not missed."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        self._event = event
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def wait(self, at_most: float) -> bool:
+        """Return on a ring, or after `at_most` seconds; True if it rang."""
+        try:
+            async with asyncio.timeout(at_most):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._event.clear()
+        return True
+
+
+class Telegraph:
+    """Carries rings between the processes of one service over PostgreSQL's LISTEN/NOTIFY.
+
+    It has a connection of its own: a NOTIFY inside a business transaction would make all
+    commits queue for one lock. A part of every program; on SQLite it has nothing to do,
+    for there all parts share one process or poll.
+    """
+
+    name = "telegraph"
+
+    def __init__(self, database: Database, bells: tuple[Bell, ...]) -> None:
+        self._database = database
+        self._bells = {f"heliograph_{bell.name}": bell for bell in bells}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        if self._database.is_sqlite:
+            await stopping.wait()
+            return
+        ended = asyncio.create_task(stopping.wait())
+        try:
+            while not stopping.is_set():
+                work = asyncio.create_task(self._carry())
+                await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
+                work.cancel()
+                [outcome] = await asyncio.gather(work, return_exceptions=True)
+                if _is_lost(outcome):
+                    log.warning("wake-ups interrupted, polling meanwhile", error=repr(outcome))
+                    await asyncio.wait({ended}, timeout=RECONNECT_S)
+                elif isinstance(outcome, Exception):
+                    raise outcome
+        finally:
+            ended.cancel()
+
+    async def _carry(self) -> None:
+        url = self._database.url.set(drivername="postgresql")
+        connection = await asyncpg.connect(
+            url.render_as_string(hide_password=False), timeout=CONNECT_TIMEOUT_S
+        )
+        closed, line = asyncio.Event(), asyncio.Lock()
+        connection.add_termination_listener(lambda _connection: closed.set())
+        try:
+            for channel in self._bells:
+                await connection.add_listener(channel, self._heard)
+            async with asyncio.TaskGroup() as tasks:
+                for channel, bell in self._bells.items():
+                    tasks.create_task(self._notify(connection, line, channel, bell))
+                # A process that only listens would never learn otherwise.
+                await closed.wait()
+                raise ConnectionResetError("the database closed the connection")
+        finally:
+            connection.terminate()
+
+    async def _notify(
+        self,
+        connection: "asyncpg.Connection[Any]",
+        line: asyncio.Lock,
+        channel: str,
+        bell: Bell,
+    ) -> None:
+        while True:
+            await bell.rung.wait()
+            # asyncpg refuses a second statement while one is under way.
+            async with line:
+                bell.rung.clear()
+                await connection.execute(f"NOTIFY {channel}", timeout=CONNECT_TIMEOUT_S)
+            await asyncio.sleep(DEBOUNCE_S)
+
+    def _heard(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
+        self._bells[channel].wake()
+
+
+def _is_lost(outcome: object) -> bool:
+    """Whether the work ended by nothing but a lost connection."""
+    if isinstance(outcome, ExceptionGroup):
+        return outcome.split(_LOST)[1] is None
+    return isinstance(outcome, _LOST)

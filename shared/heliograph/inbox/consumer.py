@@ -1,0 +1,136 @@
+"""Consumers: they move deliveries from the bus into the inbox, and do nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+import structlog
+
+from heliograph.bus.protocol import Bus, Delivery, Subscription
+from heliograph.crash import crash_point
+from heliograph.errors import DatabaseUnavailable
+from heliograph.inbox.inbox import Inbox
+from heliograph.inbox.reading import Entry, entry
+from heliograph.signals.queued import RemoteReceiver
+from heliograph.waiting import pause_after, stopped_within
+
+BATCH = 100
+"""Most deliveries that are accepted at once: half of what the bus sends ahead. The other half
+is read meanwhile."""
+
+TURN = 20
+"""So many are read between two looks at what else there is to do."""
+
+log = structlog.get_logger(__name__)
+
+
+class Consumer:
+    """Accepts what arrives for the service's receivers."""
+
+    name = "consumer"
+
+    def __init__(
+        self, service: str, receivers: Sequence[RemoteReceiver], inbox: Inbox, bus: Bus
+    ) -> None:
+        self._service = service
+        self._receivers = receivers
+        self._inbox = inbox
+        self._bus = bus
+        self._subscribed: dict[str, object] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why some queue is not consumed right now; None if all are."""
+        for receiver in self._receivers:
+            queue = receiver.queue(self._service).name
+            subscription = self._subscribed.get(queue)
+            if not getattr(subscription, "ready", False):
+                return f"the queue {queue} is not consumed"
+        return None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for receiver in self._receivers:
+                queue = receiver.queue(self._service)
+                tasks.create_task(self._consume(receiver, queue.name, None, stopping))
+                gave_up = "the broker gave up: delivered again and again, never accepted"
+                tasks.create_task(self._consume(receiver, queue.dead, gave_up, stopping))
+
+    async def _consume(
+        self,
+        receiver: RemoteReceiver,
+        queue: str,
+        gave_up: str | None,
+        stopping: asyncio.Event,
+    ) -> None:
+        ended = asyncio.create_task(stopping.wait())
+        try:
+            async with (
+                self._bus.subscribe(queue, prefetch=2 * BATCH) as subscription,
+                asyncio.TaskGroup() as tasks,
+            ):
+                self._subscribed[queue] = subscription
+                arrivals = aiter(subscription)
+                accepting: asyncio.Task[bool] | None = None
+                while arrived := await _next(arrivals, ended):
+                    crash_point("consumer.after_receipt")
+                    for start in range(0, len(arrived), BATCH):
+                        batch = arrived[start : start + BATCH]
+                        entries = await _read(receiver, batch, gave_up)
+                        # Never two at once: each queue is accepted in its order.
+                        if accepting is not None and not await accepting:
+                            return
+                        accepting = tasks.create_task(
+                            self._accept(receiver, entries, subscription, batch, stopping)
+                        )
+        finally:
+            self._subscribed.pop(queue, None)
+            ended.cancel()
+
+    async def _accept(
+        self,
+        receiver: RemoteReceiver,
+        entries: Sequence[Entry],
+        subscription: Subscription,
+        batch: Sequence[Delivery],
+        stopping: asyncio.Event,
+    ) -> bool:
+        """Hold the batch until the database takes it; False if we were stopped before."""
+        failures = 0
+        while True:
+            try:
+                await self._inbox.accept(receiver, entries)
+            except DatabaseUnavailable as error:
+                if failures == 0:
+                    log.warning("cannot accept, holding the batch", reason=str(error))
+                if await stopped_within(stopping, pause_after(failures)):
+                    return False
+                failures += 1
+            else:
+                crash_point("consumer.after_commit")
+                await subscription.ack(batch)
+                return True
+
+
+async def _next(
+    arrivals: AsyncIterator[Sequence[Delivery]], ended: asyncio.Task[Literal[True]]
+) -> Sequence[Delivery]:
+    """Wait for what arrives next; empty if we were stopped before."""
+    arrival = asyncio.ensure_future(anext(arrivals))
+    try:
+        await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        arrival.cancel()
+    await asyncio.wait({arrival})
+    return () if arrival.cancelled() else arrival.result()
+
+
+async def _read(
+    receiver: RemoteReceiver, batch: Sequence[Delivery], gave_up: str | None
+) -> list[Entry]:
+    """Read the deliveries of a batch, while the one before it is on its way to the database."""
+    entries = []
+    for start in range(0, len(batch), TURN):
+        entries += [entry(receiver, each, gave_up) for each in batch[start : start + TURN]]
+        await asyncio.sleep(0)
+    return entries

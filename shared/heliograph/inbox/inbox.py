@@ -1,0 +1,229 @@
+"""The inbox: every event once per receiver, until its receiver is done with it.
+
+A row is `pending` until a worker finishes it; then it is `done`, or, when it keeps
+failing, `parked` until somebody redrives or discards it. A pending row behind an
+unfinished one of the same receiver and subject is `held`: that is derived, not stored.
+Done rows stay for `KEEP_DAYS`, without their payload, to know a second copy by.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+
+from pydantic_core import from_json
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+)
+from sqlalchemy.dialects import sqlite
+
+from heliograph.crash import crash_point
+from heliograph.database.database import Database, Session
+from heliograph.database.statements import driver
+from heliograph.database.types import BigId, UtcDateTime, database_now
+from heliograph.database.wakeup import Bell
+from heliograph.errors import DatabaseUnavailable, HeliographError
+from heliograph.inbox.leases import Claimed, Leases, is_open
+from heliograph.inbox.parked import ParkedEvents
+from heliograph.inbox.reading import Entry
+from heliograph.signals.queued import RemoteReceiver
+from heliograph.text import printable
+
+KEEP_DAYS = 7
+"""For this long a second copy of an event is known and refused."""
+
+
+_COLUMNS = ", ".join(Entry._fields)
+_STATE = "CASE WHEN reason IS NULL THEN 'pending' ELSE 'parked' END"
+# One text for any number of rows, so that it is prepared once.
+_UNNEST = f"""
+INSERT INTO inbox (receiver, {_COLUMNS}, state, due_at, received_at)
+SELECT $1, {_COLUMNS}, {_STATE}, clock_timestamp(), clock_timestamp() FROM unnest(
+    $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[]
+) WITH ORDINALITY AS rows ({_COLUMNS}, place) ORDER BY place
+ON CONFLICT (receiver, event_id) DO NOTHING
+"""  # noqa: S608 - names of ours only
+
+
+class LeaseLost(HeliographError):
+    """Another worker has taken the row over: what this one did must not be committed."""
+
+
+def inbox_table(metadata: MetaData) -> Table:
+    """Declare the table for a service with receivers behind the bus."""
+    table = Table(
+        "inbox",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("receiver", Text, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("subject", Text),
+        Column("routing_key", Text, nullable=False),
+        Column("headers", LargeBinary, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("state", Text, nullable=False, server_default="pending"),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("token", Integer, nullable=False, server_default="0"),
+        Column("reason", Text),
+        Column("due_at", UtcDateTime, nullable=False),
+        Column("received_at", UtcDateTime, nullable=False),
+        Column("finished_at", UtcDateTime),
+        Index("inbox_once", "receiver", "event_id", unique=True),
+        sqlite_autoincrement=True,
+        # A claim writes its row anew; with room in the same page no index needs to know.
+        postgresql_with={"fillfactor": "50"},
+    )
+    open_rows = is_open(table)
+    for name, columns in (
+        ("inbox_open", (table.c.receiver, table.c.id)),
+        ("inbox_subject", (table.c.receiver, table.c.subject, table.c.id)),
+    ):
+        Index(name, *columns, postgresql_where=open_rows, sqlite_where=open_rows)
+    finished = table.c.finished_at.is_not(None)
+    Index("inbox_finished", table.c.finished_at, postgresql_where=finished, sqlite_where=finished)
+    return table
+
+
+class Inbox:
+    """The inbox of one service, in its database."""
+
+    def __init__(self, database: Database, table: Table, bell: Bell) -> None:
+        self.database = database
+        self.table = table
+        self.bell = bell
+        self.parked = ParkedEvents(database, table, bell)
+        self._turns: dict[str, str] = {}
+        """By receiver, the subject whose turn was the last."""
+        self._leases = Leases(database, table)
+        self._insert = (
+            sqlite.insert(table)
+            .values(
+                due_at=database_now(),
+                received_at=database_now(),
+                **{name: bindparam(name) for name in ("receiver", "state", *Entry._fields)},
+            )
+            .on_conflict_do_nothing(index_elements=["receiver", "event_id"])
+        )
+
+    async def accept(self, receiver: RemoteReceiver, entries: Sequence[Entry]) -> None:
+        """Make entries ours, each once per receiver; when this returns they are durable."""
+        if self.database.is_sqlite:
+            async with self.database.transaction() as session:
+                rows = [_row(receiver, each) for each in entries]
+                await (await session.connection()).execute(self._insert, rows)
+                crash_point("consumer.after_insert")
+        else:
+            columns = [list(column) for column in zip(*entries, strict=True)]
+            async with driver(self.database) as connection, connection.transaction():
+                await connection.execute(_UNNEST, receiver.name, *columns)
+                crash_point("consumer.after_insert")
+        self.bell.ring()
+
+    async def claim(self, receiver: RemoteReceiver, limit: int, *, attempts: int) -> list[Claimed]:
+        """Lease up to `limit` rows that may run now, and count the attempt.
+
+        Rows whose last attempt never reported back, because its process died, come one at a
+        time, so that one that kills takes no other with it; they are parked once they have
+        had `attempts`.
+        """
+        turn = self._turns.get(receiver.name, "")
+        found = await self._leases.take(receiver, turn, limit, attempts)
+        if receiver.ordered:
+            room = limit - len(found)
+            if turn and room and not any(row.reason for row in found):
+                # If the database goes away just now, what is leased already must still run.
+                with suppress(DatabaseUnavailable):
+                    found += await self._leases.take(receiver, "", room, attempts)
+            self._turns[receiver.name] = found[-1].subject or "" if found else ""
+        claimed = [
+            Claimed(
+                row.id, row.token, row.attempts, from_json(row.headers), row.body,
+                suspect=row.reason is not None,
+            )
+            for row in found
+            if row.state == "pending"
+        ]  # fmt: skip
+        return sorted(claimed, key=lambda each: each.id)
+
+    async def finish(self, session: Session, rows: Sequence[Claimed]) -> None:
+        """Mark rows done in the receiver's transaction; raise `LeaseLost` if one is not ours."""
+        _all_ours(rows, await self._leases.finish(rows, await session.connection()))
+
+    async def finish_all(self, rows: Sequence[Claimed]) -> frozenset[int]:
+        """Mark rows done in a transaction of their own; returns the ids of those that were ours."""
+        return await self._leases.finish(rows)
+
+    async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
+        """Let rows run again `delay` seconds from now."""
+        async with self.database.transaction() as session:
+            await self._settle(session, rows, reason=printable(reason), due_at=database_now(delay))
+
+    async def hand_back(self, rows: Sequence[Claimed]) -> None:
+        """Let rows run again at once and forget the attempt: it was we who broke it off."""
+        async with self.database.transaction() as session:
+            await self._settle(
+                session, rows, attempts=self.table.c.attempts - 1, due_at=database_now()
+            )
+        self.bell.ring()
+
+    async def park(self, rows: Sequence[Claimed], reason: str) -> None:
+        async with self.database.transaction() as session:
+            await self._settle(
+                session, rows, state="parked", reason=printable(reason), due_at=database_now()
+            )
+
+    async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:
+        _all_ours(rows, await self._leases.end(await session.connection(), rows, values))
+
+    async def status(self) -> dict[tuple[str, str], int]:
+        """Count rows by receiver and state; `held` ones are not among the `pending`."""
+        table = self.table
+        earlier = table.alias("earlier")
+        held = and_(
+            table.c.state == "pending",
+            exists().where(
+                earlier.c.receiver == table.c.receiver,
+                earlier.c.subject == table.c.subject,
+                earlier.c.id < table.c.id,
+                earlier.c.state == "parked",
+            ),
+        )
+        state = case((held, "held"), else_=table.c.state)
+        async with self.database.reading() as session:
+            rows = await session.execute(
+                select(table.c.receiver, state, func.count()).group_by(table.c.receiver, state)
+            )
+            return {(receiver, state): count for receiver, state, count in rows}
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` rows that were finished more than `KEEP_DAYS` ago."""
+        table = self.table
+        old = (
+            select(table.c.id)
+            .where(table.c.finished_at < database_now(-KEEP_DAYS * 86_400))
+            .limit(limit)
+        )
+        async with self.database.transaction() as session:
+            result = await session.execute(delete(table).where(table.c.id.in_(old)))
+            return result.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def _row(receiver: RemoteReceiver, entry: Entry) -> dict[str, object]:
+    state = "pending" if entry.reason is None else "parked"
+    return {"receiver": receiver.name, "state": state, **entry._asdict()}
+
+
+def _all_ours(rows: Sequence[Claimed], ours: Collection[int]) -> None:
+    if len(ours) != len(rows):
+        raise LeaseLost("another worker has taken the event over")

@@ -1,0 +1,101 @@
+"""Events set aside because they kept failing: what an operator sees of them, and may do."""
+
+import base64
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Table, select, update
+
+from heliograph.database.database import Database
+from heliograph.database.types import database_now
+from heliograph.database.wakeup import Bell
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An event set aside, as an operator sees it."""
+
+    id: int
+    receiver: str
+    event_id: str
+    subject: str | None
+    routing_key: str
+    attempts: int
+    reason: str
+    received_at: datetime
+    parked_at: datetime
+    headers: dict[str, object]
+    body: str
+    """The body as text; base64 with the prefix `base64:` if it is not UTF-8."""
+
+
+class ParkedEvents:
+    """The parked rows of one service's inbox."""
+
+    def __init__(self, database: Database, table: Table, bell: Bell) -> None:
+        self._database = database
+        self._table = table
+        self._bell = bell
+
+    async def page(self, *, limit: int = 100, after: int = 0) -> list[Parked]:
+        """Return them by id, beginning behind `after`."""
+        table = self._table
+        async with self._database.reading() as session:
+            rows = await session.execute(
+                select(table)
+                .where(table.c.state == "parked", table.c.id > after)
+                .order_by(table.c.id)
+                .limit(limit)
+            )
+            return [_parked(row) for row in rows]
+
+    async def show(self, id: int) -> Parked | None:
+        """One parked event, or None if there is none under that id."""
+        found = await self.page(limit=1, after=id - 1)
+        return found[0] if found and found[0].id == id else None
+
+    async def redrive(self, ids: Collection[int] | None) -> int:
+        """Let them run again from the first attempt, all of them if `ids` is None.
+
+        They go before the later events of their subject, in order. Returns how many.
+        """
+        return await self._release(
+            ids, state="pending", attempts=0, reason=None, due_at=database_now()
+        )
+
+    async def discard(self, ids: Collection[int] | None) -> int:
+        """Give them up, all of them if `ids` is None; returns how many."""
+        return await self._release(ids, state="discarded", finished_at=database_now())
+
+    async def _release(self, ids: Collection[int] | None, **values: object) -> int:
+        table = self._table
+        statement = update(table).where(table.c.state == "parked").values(**values)
+        if ids is not None:
+            statement = statement.where(table.c.id.in_(tuple(ids)))
+        async with self._database.transaction() as session:
+            released: int = (await session.execute(statement)).rowcount  # type: ignore[attr-defined]
+        self._bell.ring()
+        return released
+
+
+def _parked(row: Row[Any]) -> Parked:
+    try:
+        body = row.body.decode()
+    except UnicodeDecodeError:
+        body = "base64:" + base64.b64encode(row.body).decode()
+    return Parked(
+        id=row.id,
+        receiver=row.receiver,
+        event_id=row.event_id,
+        subject=row.subject,
+        routing_key=row.routing_key,
+        attempts=row.attempts,
+        reason=row.reason or "",
+        received_at=row.received_at,
+        parked_at=row.due_at,
+        headers=json.loads(row.headers),
+        body=body,
+    )

@@ -1,0 +1,59 @@
+"""What arrives for a receiver, as the inbox keeps it."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from heliograph.bus.protocol import Delivery
+from heliograph.contracts import Contract
+from heliograph.errors import Malformed
+from heliograph.events.decoding import decode_body, headers_to_json, open_envelope
+from heliograph.events.event import Event
+from heliograph.signals.queued import RemoteReceiver
+from heliograph.text import printable
+
+
+class Entry(NamedTuple):
+    """A delivery that was read, for the inbox; with a `reason` it will be parked at once."""
+
+    event_id: str
+    subject: str | None
+    routing_key: str
+    headers: bytes
+    """As JSON."""
+    body: bytes
+    reason: str | None
+
+
+def entry(receiver: RemoteReceiver, delivery: Delivery, gave_up: str | None = None) -> Entry:
+    """Read a delivery; one that cannot be read gets that as its `reason`.
+
+    `gave_up` is the reason why the broker gave up delivering it, if it did.
+    """
+    headers = headers_to_json(delivery.headers)
+    subject: str | None
+    try:
+        event = read(receiver, delivery.headers, delivery.body)
+    except Malformed as error:
+        # Its claims about itself are not believed: it can neither pass for another event
+        # nor hold a subject up.
+        raw = headers + b"\n" + delivery.body
+        event_id, subject = "malformed:" + hashlib.sha256(raw).hexdigest(), None
+        reason: str | None = printable(f"malformed: {error}")
+    else:
+        event_id, subject, reason = str(event.id), str(event.instance.subject), gave_up
+    return Entry(event_id, subject, printable(delivery.routing_key), headers, delivery.body, reason)
+
+
+def read(receiver: RemoteReceiver, headers: Mapping[str, object], body: bytes) -> Event[Contract]:
+    """Decode an event for the receiver; raise `Malformed` if it cannot be one of its events."""
+    envelope = open_envelope(headers)
+    contract = receiver.contract(envelope.sender_name, envelope.signal)
+    if contract is None:
+        raise Malformed(
+            f"{receiver.name} does not listen to {envelope.sender_name}.{envelope.signal}"
+        )
+    event = decode_body(envelope, body, contract)
+    if str(event.instance.subject) != envelope.subject:
+        raise Malformed("ce-subject is not the instance's")
+    return event

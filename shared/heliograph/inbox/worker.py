@@ -1,0 +1,222 @@
+"""Workers: they run the receivers on what is in the inbox, and settle what became of it.
+
+A worker is a part of a program; any number may run.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Coroutine, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heliograph.contracts import Contract
+from heliograph.crash import crash_point
+from heliograph.database.database import Session
+from heliograph.errors import DatabaseUnavailable, Malformed, Park
+from heliograph.events.event import Event
+from heliograph.inbox.finisher import Finisher
+from heliograph.inbox.inbox import Inbox, LeaseLost
+from heliograph.inbox.leases import LEASE_S, Claimed
+from heliograph.inbox.reading import read
+from heliograph.signals.collaborators import Collaborators
+from heliograph.signals.queued import RemoteReceiver
+from heliograph.waiting import pause_after, stopped_within
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.5
+"""Longest wait for a ring; retries that fall due are found by it too."""
+
+CONCURRENCY = 8
+"""Events that one worker runs side by side for each receiver."""
+
+WITHOUT_SESSION = 16
+"""So many times as many, if the receiver asks for no session: then it holds no connection."""
+
+
+GATHER_S = 0.01
+"""Longest that a free place waits for others, to be filled by one claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and when a failed event runs again.
+
+    The pause doubles from `first` to `longest` seconds; a jitter of up to a quarter keeps
+    events that failed together from coming back together.
+    """
+
+    attempts: int = 8
+    first: float = 1.0
+    longest: float = 300.0
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after that attempt, counted from 1."""
+        pause = min(self.first * 2.0 ** (attempt - 1), self.longest)
+        return pause * random.uniform(0.75, 1.0)  # noqa: S311 - a jitter, not a secret
+
+
+class Worker:
+    """Runs the service's receivers on the rows of its inbox."""
+
+    name = "worker"
+
+    def __init__(
+        self,
+        receivers: Sequence[RemoteReceiver],
+        inbox: Inbox,
+        *,
+        retries: Retries = Retries(),
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self._receivers = receivers
+        self._inbox = inbox
+        self._retries = retries
+        self._concurrency = concurrency
+        self._finisher = Finisher(inbox)
+        self.trouble: str | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for receiver in self._receivers:
+                tasks.create_task(self._work(receiver, stopping))
+            await stopping.wait()
+            self._inbox.bell.wake()
+
+    async def _work(self, receiver: RemoteReceiver, stopping: asyncio.Event) -> None:
+        waiter = self._inbox.bell.waiter()
+        most = self._concurrency * (1 if _asks_for_session(receiver) else WITHOUT_SESSION)
+        # Half at a time, so that one half is claimed while the other runs.
+        at_once = max(most // 2, 1)
+        room = asyncio.Semaphore(most)
+        running: set[asyncio.Task[None]] = set()
+        failures = 0
+        try:
+            while not stopping.is_set():
+                limit = receiver.batch or min(most - len(running), at_once)
+                try:
+                    claimed = await self._inbox.claim(
+                        receiver, limit, attempts=self._retries.attempts
+                    )
+                except DatabaseUnavailable as error:
+                    self.trouble = str(error)
+                    await stopped_within(stopping, pause_after(failures))
+                    failures += 1
+                    continue
+                self.trouble, failures = None, 0
+                for group in _groups(receiver, claimed):
+                    task = asyncio.create_task(self._run_in_room(room, receiver, group))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+                    # A freed place, or a subject's next event, must not wait for the poll.
+                    task.add_done_callback(lambda _task: waiter.wake())
+                if any(row.suspect for row in claimed):
+                    await asyncio.wait(running)
+                elif len(claimed) < limit:
+                    await waiter.wait(POLL_S)
+                elif len(running) >= most:
+                    await _room_for(at_once, running)
+        finally:
+            if running:
+                await asyncio.gather(*running, return_exceptions=True)
+
+    async def _run_in_room(
+        self, room: asyncio.Semaphore, receiver: RemoteReceiver, rows: Sequence[Claimed]
+    ) -> None:
+        # What is left of a batch that failed is many calls.
+        async with room:
+            await self.run_group(receiver, rows)
+
+    async def run_group(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
+        """Run the receiver once on these rows and settle them, whatever happens."""
+        try:
+            await self._run(receiver, rows)
+        except LeaseLost:
+            log.warning("lease lost, work undone", receiver=receiver.name)
+        except (Malformed, Park) as error:
+            await self._settle(self._inbox.park(rows, str(error) or "the receiver parked it"))
+        except asyncio.CancelledError:
+            await self._settle(self._inbox.hand_back(rows))
+            raise
+        # Whatever a receiver raises is its failure, not ours: it is retried, then parked.
+        except Exception as error:  # noqa: BLE001
+            await self._failed(receiver, rows, error)
+
+    async def _run(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
+        events: list[Event[Contract]] = [read(receiver, row.headers, row.body) for row in rows]
+        inbox = self._inbox
+        if not _asks_for_session(receiver):
+            async with asyncio.timeout(LEASE_S - 5.0):
+                await _call(receiver, events, inbox.database.within)
+            crash_point("worker.in_receiver")
+            await self._finisher.finish(rows)
+            return
+        # The transaction may not outlive the lease: after it another worker does the same.
+        async with asyncio.timeout(LEASE_S - 5.0), inbox.database.transaction() as session:
+            session.traceparent = events[0].traceparent
+            await _call(receiver, events, session.within)
+            await session.flush()
+            crash_point("worker.in_receiver")
+            await inbox.finish(session, rows)
+
+    async def _failed(
+        self, receiver: RemoteReceiver, rows: Sequence[Claimed], error: Exception
+    ) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        attempt = max(row.attempts for row in rows)
+        log.warning(
+            "receiver failed", receiver=receiver.name, attempt=attempt, reason=reason,
+            exc_info=error,
+        )  # fmt: skip
+        if attempt >= self._retries.attempts:
+            await self._settle(self._inbox.park(rows, reason))
+        else:
+            await self._settle(self._inbox.retry(rows, reason, self._retries.delay(attempt)))
+
+    @staticmethod
+    async def _settle(settling: Coroutine[Any, Any, None]) -> None:
+        """Record an outcome; if that fails too, the lease runs out and the row comes back."""
+        try:
+            await settling
+        except (LeaseLost, DatabaseUnavailable) as error:
+            log.warning("outcome not recorded", reason=str(error))
+
+
+async def _room_for(count: int, running: AbstractSet[asyncio.Task[None]]) -> None:
+    """Wait until so many of all that run are done, but not for long once the first one is.
+
+    A claim costs as much as several events; places must not stay empty for slow ones.
+    """
+    enough = len(running) - count
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GATHER_S):
+            while len(running) > enough:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _asks_for_session(receiver: RemoteReceiver) -> bool:
+    """Whether what it does is part of a transaction, the one that marks its event done."""
+    return AsyncSession in receiver.needs or Session in receiver.needs
+
+
+async def _call(
+    receiver: RemoteReceiver, events: Sequence[Event[Contract]], within: Collaborators
+) -> None:
+    handed = [within[kind] for kind in receiver.needs]
+    answer = receiver.function(events if receiver.batch else events[0], *handed)
+    if asyncio.iscoroutine(answer):
+        await answer
+
+
+def _groups(receiver: RemoteReceiver, claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
+    """Decide which rows run in one call: a batch's fresh ones; what failed before runs alone."""
+    if receiver.batch is None:
+        return [[row] for row in claimed]
+    fresh = [row for row in claimed if row.attempts == 1]
+    return [*([fresh] if fresh else []), *[[row] for row in claimed if row.attempts > 1]]

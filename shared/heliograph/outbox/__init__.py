@@ -1,0 +1,1 @@
+"""The outbox: events written in the transaction that they are about, and relayed."""

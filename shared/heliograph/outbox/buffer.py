@@ -1,0 +1,91 @@
+"""A buffer before the outbox, for events that are too many to write one by one.
+
+What it holds is lost with the process: at most `CAPACITY` events and `FLUSH_S` seconds'
+worth. When it is full it drops and counts.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from heliograph.database.database import Database
+from heliograph.errors import DatabaseUnavailable
+from heliograph.events.event import Event
+from heliograph.outbox.outbox import Outbox, Row, encode_all
+
+log = structlog.get_logger(__name__)
+
+CAPACITY = 10_000
+FLUSH_S = 0.1
+BATCH = 1_000
+RETRY_S = 1.0
+
+
+class EventBuffer:
+    """Collects events and writes them to the outbox, many in one transaction.
+
+    `record` is a receiver, to be connected last; the buffer is a part of the program.
+    """
+
+    name = "event buffer"
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        *,
+        capacity: int = CAPACITY,
+        on_dropped: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._capacity = capacity
+        self._on_dropped = on_dropped
+        # Encoded: what an event hangs on would outlive the request, and cost collections.
+        self._rows: list[Row] = []
+        self._filled = asyncio.Event()
+
+    def record(self, event: Event[Any]) -> None:
+        """Keep the event for the next write, or drop it if the buffer is full."""
+        if len(self._rows) >= self._capacity:
+            self._on_dropped(1)
+            return
+        self._rows += encode_all([event])
+        self._filled.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        ended = asyncio.create_task(stopping.wait())
+        try:
+            while not stopping.is_set():
+                filled = asyncio.create_task(self._filled.wait())
+                await asyncio.wait({filled, ended}, return_when=asyncio.FIRST_COMPLETED)
+                filled.cancel()
+                await asyncio.wait({ended}, timeout=FLUSH_S)
+                if not await self._flush():
+                    await asyncio.wait({ended}, timeout=RETRY_S)
+        finally:
+            ended.cancel()
+        await self._flush()
+
+    async def _flush(self) -> bool:
+        """Write what is there; False if the database is away, and then it is kept.
+
+        What comes meanwhile waits for the next write: under load each transaction would
+        else hold the few events that came during the one before.
+        """
+        self._filled.clear()
+        waiting = len(self._rows)
+        while waiting:
+            batch = self._rows[: min(waiting, BATCH)]
+            try:
+                async with self._database.transaction() as session:
+                    await self._outbox.insert(session, batch, len(batch))
+            except DatabaseUnavailable as error:
+                log.warning("cannot write buffered events, keeping them", reason=str(error))
+                self._filled.set()
+                return False
+            del self._rows[: len(batch)]
+            waiting -= len(batch)
+        return True

@@ -1,0 +1,1 @@
+"""Claims on the outbox: how several relays share it and each product keeps its order."""

@@ -1,0 +1,60 @@
+"""Claims on the outbox: how several relays share it and each product keeps its order."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+from pydantic_core import from_json
+
+from heliograph.bus.protocol import Message
+
+
+class Row(NamedTuple):
+    """An event in the outbox."""
+
+    id: int
+    subject: str
+    attempts: int
+    message: Message
+
+
+class Claim(Protocol):
+    """Rows that no other relay sends meanwhile, of each subject the oldest first."""
+
+    @property
+    def rows(self) -> Sequence[Row]: ...
+
+    @property
+    def more(self) -> bool:
+        """False if these were all that it could have taken as it began."""
+
+    async def settle(self, published: Sequence[int], failed: Sequence[int]) -> None:
+        """Delete what the bus has; count a failed attempt for what it may not have."""
+
+
+class Claims(Protocol):
+    """The outbox as relays see it."""
+
+    parallel: int
+    """Claims that one relay may usefully hold at once."""
+
+    def claim(self, limit: int) -> AbstractAsyncContextManager[Claim]:
+        """Claim up to `limit` rows; none if there are none that another relay does not hold."""
+
+    async def release(self) -> None:
+        """Let others have at once what they would else wait for."""
+
+
+def row(
+    id: int,
+    subject: str,
+    attempts: int,
+    event_id: str,
+    exchange: str,
+    routing_key: str,
+    headers: bytes,
+    body: bytes,
+) -> Row:
+    """Make a row of what its columns hold."""
+    message = Message(event_id, exchange, routing_key, from_json(headers), body)
+    return Row(id, subject, attempts, message)

@@ -1,0 +1,161 @@
+"""The outbox: events written in the transaction that they are about.
+
+An event is in the outbox if and only if its change committed. The relay takes it out
+again once the bus has it.
+"""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    select,
+)
+
+from heliograph.crash import crash_point
+from heliograph.database.bulk import BulkInsert
+from heliograph.database.database import Database, Session
+from heliograph.database.types import BigId, UtcDateTime, database_now
+from heliograph.database.wakeup import Bell
+from heliograph.events.event import Event, encode, sequence
+from heliograph.signals.signal import Signal
+
+PARTITIONS = 8
+"""Shares of the outbox that relays can empty side by side; a subject is always in one."""
+
+BACKGROUND = PARTITIONS
+"""The partition of events without an order; it waits until the others are empty."""
+
+
+def outbox_table(metadata: MetaData) -> Table:
+    """Declare the table for a service that announces."""
+    return Table(
+        "outbox",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("partition", SmallInteger, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("exchange", Text, nullable=False),
+        Column("routing_key", Text, nullable=False),
+        Column("headers", LargeBinary, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("created_at", UtcDateTime, nullable=False, server_default=func.now()),
+        Index("outbox_partition", "partition", "id"),
+        sqlite_autoincrement=True,
+    )
+
+
+Row = tuple[int, str, str, str, str, bytes, bytes]
+"""An event as it stands in the outbox, in the order of the columns."""
+
+_COLUMNS = ("partition", "event_id", "subject", "exchange", "routing_key", "headers", "body")
+
+
+def partition(event: Event[Any], subject: str) -> int:
+    """Place an event: all of one subject together, those without an order apart."""
+    return BACKGROUND if event.sequence is None else zlib.crc32(subject.encode()) % PARTITIONS
+
+
+class Outbox:
+    """Collects the events of a transaction and writes them as its last statement.
+
+    It listens to the signals like any receiver, after all others.
+    """
+
+    def __init__(self, database: Database, table: Table, bell: Bell) -> None:
+        self._database = database
+        self.table = table
+        self._insert = BulkInsert(table, _COLUMNS)
+        self.bell = bell
+        database.before_commit(self.write)
+        database.after_commit(self._ring)
+
+    def connect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
+        """Record every event that the senders' models send from now on."""
+        for sender in tuple(senders):
+            for signal in signals:
+                signal.connect(self.record, sender, last=True)
+
+    def disconnect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
+        for sender in tuple(senders):
+            for signal in signals:
+                signal.disconnect(self.record, sender)
+
+    def record(self, event: Event[Any], session: Session) -> None:
+        """Keep the event until the commit.
+
+        Only then is it known whether a save changed anything, and what receivers made of it.
+        """
+        session.sync_session.events.append(event)
+
+    async def write(self, session: Session) -> None:
+        """Write the events of the session's transaction, in the order in which they were sent.
+
+        Those of a save that changed nothing are not announced.
+        """
+        held = session.sync_session.events
+        events = [each for each in held if each.changes is None or each.changes]
+        held.clear()
+        if events:
+            await self.insert(session, encode_all(events, session.traceparent), len(events))
+
+    async def insert(self, session: Session, rows: Iterable[Row], count: int) -> None:
+        """Write so many events, which may be encoded while the server works on those before."""
+        await self._insert.write(session, rows, count)
+        session.info[self] = True
+        crash_point("catalog.after_outbox")
+
+    def _ring(self, session: Session) -> None:
+        if session.info.get(self):
+            crash_point("catalog.after_commit")
+            self.bell.ring()
+
+    async def status(self) -> tuple[int, float]:
+        """Count the rows that wait, and the age of the oldest in seconds."""
+        oldest = select(func.min(self.table.c.id)).scalar_subquery()
+        async with self._database.reading() as session:
+            rows = await session.scalar(select(func.count()).select_from(self.table))
+            row = (
+                await session.execute(
+                    select(self.table.c.created_at, database_now()).where(self.table.c.id == oldest)
+                )
+            ).first()
+        return rows or 0, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
+
+
+def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> Iterator[Row]:
+    """Number a transaction's events within their changes, and encode them as outbox rows."""
+    places: defaultdict[tuple[UUID, int], int] = defaultdict(int)
+    for event in events:
+        snapshot = event.snapshot
+        if event.version is not None and snapshot is not None:
+            change = (snapshot.subject, event.version)
+            place = places[change]
+            places[change] = place + 1
+            event.sequence = sequence(event.version, place)
+        event.traceparent = event.traceparent or traceparent
+        message = encode(event)
+        subject = message.headers["ce-subject"]
+        yield (
+            partition(event, subject),
+            message.id,
+            subject,
+            message.exchange,
+            message.routing_key,
+            to_json(message.headers),
+            message.body,
+        )

@@ -1,0 +1,1 @@
+"""A service, made of parts that start, work and stop together."""

@@ -1,0 +1,193 @@
+"""A service, wired from its settings: what all services have in common.
+
+A subclass adds its tables, its API and its own parts; the programs (`serve`, `relay`,
+`work`, `migrate`, …) are the same for each.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heliograph import VERSION
+from heliograph.bus.protocol import Bus, Topology
+from heliograph.database.database import Database, Session
+from heliograph.database.migrations import Migrations
+from heliograph.database.wakeup import Bell, Telegraph
+from heliograph.errors import BusUnavailable, DatabaseUnavailable, MissingCollaborator
+from heliograph.inbox.consumer import Consumer
+from heliograph.inbox.inbox import Inbox
+from heliograph.inbox.worker import Worker
+from heliograph.service.parts import Part
+from heliograph.settings import ServiceSettings
+from heliograph.signals.collaborators import Collaborators
+from heliograph.signals.queued import remote_receivers
+from heliograph.storage.connect import image_store
+from heliograph.storage.store import ImageStore
+from heliograph.waiting import stopped_within
+from heliograph.web.app import create_app
+from heliograph.web.auth import Tokens
+from heliograph.web.health import Health
+from heliograph.web.inbox import inbox_router
+from heliograph.web.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+Role = Literal["api", "relay", "work"]
+"""What a process does; `serve` does all of it."""
+
+PRUNE_EVERY = timedelta(minutes=10)
+
+
+class Prunable(Protocol):
+    """What remembers things for a while."""
+
+    async def prune(self) -> int:
+        """Forget a small batch of what need not be remembered any longer; return its size."""
+
+
+class Pruner:
+    """Forgets what need not be remembered any longer, in small batches."""
+
+    name = "pruner"
+
+    def __init__(self, *memories: Prunable) -> None:
+        self._memories = memories
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                for memory in self._memories:
+                    while await memory.prune():
+                        pass
+            except DatabaseUnavailable as error:
+                log.warning("cannot prune now", reason=str(error))
+            await stopped_within(stopping, PRUNE_EVERY.total_seconds())
+
+
+class Service(ABC):
+    """One service in one process. Opening it connects to nothing; its parts do."""
+
+    name: ClassVar[str]
+    package: ClassVar[str]
+    """Python package; its module `receivers` holds the receivers."""
+
+    exchanges: ClassVar[tuple[str, ...]] = ()
+    """Exchanges that the service announces on."""
+
+    description: ClassVar[str]
+
+    def __init__(self, settings: ServiceSettings, bus: Bus, inbox: Table) -> None:
+        self.bus = bus
+        self.metrics = Metrics()
+        self.tokens = Tokens(settings.secret_key)
+        self.images = image_store(settings.image_store_url)
+        self.collaborators = Collaborators({ImageStore: self.images})
+        self.database = Database(settings.database_url, within=self.collaborators)
+        self.inbox = Inbox(self.database, inbox, Bell(f"{self.name}_inbox"))
+        self.bells = [self.inbox.bell]
+        self.pruned: list[Prunable] = [self.inbox]
+        import_module(f"{self.package}.receivers")
+        self.receivers = remote_receivers.of(self.package)
+        self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
+        self.worker = Worker(self.receivers, self.inbox)
+        directory = Path(next(iter(import_module(self.package).__path__)))
+        self.migrations = Migrations(self.name, directory / "migrations")
+        self.metrics.add_refresh(self._count_inbox)
+
+    @property
+    def topology(self) -> Topology:
+        """What `migrate` declares on the broker."""
+        queues = tuple(each.queue(self.name) for each in self.receivers)
+        listened = {binding.exchange for queue in queues for binding in queue.bindings}
+        # Whoever comes first declares an exchange: services start in any order.
+        return Topology(exchanges=tuple(sorted({*self.exchanges, *listened})), queues=queues)
+
+    async def migrate(self) -> None:
+        """Bring the database to the newest schema and declare what is needed on the broker."""
+        await self.migrations.apply(self.database)
+        await self.bus.declare(self.topology)
+
+    async def check(self) -> None:
+        """Raise if the schema is not current or a receiver asks for what nobody hands in."""
+        self.check_collaborators()
+        await self.migrations.check(self.database)
+
+    def check_collaborators(self) -> None:
+        """Raise `MissingCollaborator` naming the first receiver that could not be called."""
+        within = self.receivers_within()
+        for receiver in self.receivers:
+            for kind in receiver.needs:
+                if kind not in within:
+                    raise MissingCollaborator(
+                        f"{self.name}.{receiver.name} asks for a {kind.__name__}, "
+                        "which nobody hands in"
+                    )
+
+    def receivers_within(self) -> Collaborators:
+        """What receivers may ask for: the service's collaborators and a session."""
+        return Collaborators({AsyncSession: None, Session: None}, self.collaborators)
+
+    @abstractmethod
+    def routers(self) -> Sequence[APIRouter]:
+        """The service's REST API."""
+
+    def parts(self, roles: Collection[Role]) -> list[Part]:
+        """What runs in a process with these roles, besides its HTTP server."""
+        self.bus.expect(self.topology)
+        parts: list[Part] = [Telegraph(self.database, tuple(self.bells))]
+        if "work" in roles:
+            parts += [self.consumer, self.worker, Pruner(*self.pruned)]
+        return parts
+
+    def app(self, roles: Collection[Role]) -> FastAPI:
+        """What the process answers over HTTP: health and metrics, and the API in role `api`."""
+        app = create_app(
+            f"Heliograph {self.name}",
+            version=VERSION,
+            description=self.description,
+            tokens=self.tokens,
+            health=self.health(roles),
+            metrics=self.metrics,
+        )
+        app.state.service = self
+        if "api" in roles:
+            for router in (*self.routers(), inbox_router(self.name)):
+                app.include_router(router)
+        return app
+
+    def health(self, roles: Collection[Role]) -> Health:
+        """What this process needs for its own job.
+
+        An API needs its database and lives without the broker, for events wait in the
+        outbox; a relay and a worker need both.
+        """
+        health = Health()
+        health.add("database", self.database.check)
+        health.add("bus", self.bus.check, required="api" not in roles)
+        if "work" in roles:
+            health.add("consumer", self._check_consumer, required="api" not in roles)
+        return health
+
+    async def _check_consumer(self) -> None:
+        for part in (self.consumer, self.worker):
+            if part.trouble is not None:
+                raise BusUnavailable(part.trouble)
+
+    async def _count_inbox(self) -> None:
+        gauge = self.metrics.inbox_rows
+        gauge.clear()
+        for (receiver, state), rows in (await self.inbox.status()).items():
+            gauge.labels(receiver, state).set(rows)
+
+    async def close(self) -> None:
+        """Let go of the database; the bus belongs to whoever handed it in."""
+        await self.database.close()

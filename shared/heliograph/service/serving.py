@@ -1,0 +1,121 @@
+"""A service opened for a program: with its bus, on a schema that is current."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from typing import NoReturn, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from heliograph.bus.connect import bus_from_url
+from heliograph.bus.protocol import Bus
+from heliograph.crash import arm
+from heliograph.errors import BusUnavailable, DatabaseUnavailable, HeliographError
+from heliograph.logging import masked
+from heliograph.service.parts import HttpServer, bind, main_with_uvloop, run_parts
+from heliograph.service.service import Role, Service
+from heliograph.service.shutdown import draining
+from heliograph.settings import ServiceSettings, refuse_memory_bus
+
+PATIENCE_S = 30.0
+"""How long a program waits at its start for servers that start at the same time."""
+LOOK_AGAIN_S = 2.0
+CLOSING_S = 1.0
+"""How long the farewells to the servers may take together."""
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells count."""
+
+G = TypeVar("G", bound=ServiceSettings)
+S = TypeVar("S", bound=Service)
+T = TypeVar("T")
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@asynccontextmanager
+async def opened(make: Callable[[G, Bus], S], settings: G) -> AsyncIterator[S]:
+    """Make the service with a bus of its own, and let go of both at the end.
+
+    Servers that do not answer are left without a farewell.
+    """
+    bus = bus_from_url(settings.bus_url, name=f"heliograph {settings.prefix.strip('_').lower()}")
+    service = make(settings, bus)
+    try:
+        yield service
+    finally:
+        farewells = asyncio.gather(service.close(), bus.close())
+        try:
+            await asyncio.wait_for(farewells, CLOSING_S)
+        except TimeoutError:
+            log.warning("left without a farewell, for some server did not answer")
+
+
+async def serve(
+    make: Callable[[G, Bus], Service], settings: G, roles: Collection[Role], host: str, port: int
+) -> None:
+    """Do what the roles say until SIGTERM or SIGINT, answering HTTP beside it.
+
+    Waits for the database at its start; needs no broker then. Raises `InvalidSetting` on a
+    memory bus, `CannotListen`, `SchemaNotCurrent`, `DatabaseUnavailable`, `PartFailed`.
+    """
+    refuse_memory_bus(settings)
+    arm(os.environ)
+    listener = bind(host, port)
+    async with opened(make, settings) as service:
+        await patiently(service.check)
+        server = HttpServer(service.app(roles), listener)
+        log.info("starting", service=service.name, roles=sorted(roles), host=host, port=server.port)
+        await run_parts(draining([server], service.parts(roles)))
+
+
+async def migrate(make: Callable[[G, Bus], Service], settings: G) -> None:
+    """Migrate the service's database and declare what it needs on its broker."""
+    async with opened(make, settings) as service:
+        await patiently(service.migrate)
+
+
+async def patiently(
+    step: Callable[[], Awaitable[T]], *, patience: float = PATIENCE_S, pause: float = LOOK_AGAIN_S
+) -> T:
+    """Repeat the step while its server is away, for at most `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return await step()
+        except (DatabaseUnavailable, BusUnavailable) as error:
+            if time.monotonic() + pause > deadline:
+                raise
+            log.warning("waiting", reason=str(error))
+            await asyncio.sleep(pause)
+
+
+def run(main: Coroutine[None, None, None]) -> None:
+    """Run a command to its end; whatever stops it is told in one line on standard error.
+
+    Exits with 2 if it cannot start as it is set up, with 1 if it failed afterwards.
+    """
+    with _in_one_line():
+        main_with_uvloop(main)
+
+
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except (HeliographError, OSError) as error:
+        # An OSError here is a directory that cannot be made; those of parts are logged.
+        _fail(str(error))
+    except DBAPIError as error:
+        _fail(f"the database refused: {error.orig}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"error: {masked(' '.join(message.split()))}\n")
+    sys.exit(1)

@@ -1,0 +1,1 @@
+"""Signals and their receivers, in the process and behind the bus."""

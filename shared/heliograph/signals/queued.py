@@ -1,0 +1,103 @@
+"""Receivers behind the bus: which there are, and what each listens to."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from heliograph.bus.protocol import Binding, Queue
+from heliograph.contracts import Contract
+from heliograph.errors import Misregistered
+from heliograph.events.event import exchange, routing_key
+from heliograph.signals.collaborators import needs
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteReceiver:
+    """A receiver with a queue, an inbox and retries of its own."""
+
+    function: Callable[..., Any]
+    listens: tuple[tuple[str, type[Contract]], ...]
+    """Signal names and their senders, in the order of registration."""
+    needs: tuple[type, ...]
+    ordered: bool = True
+    """False lets events of one subject run side by side and out of order."""
+    batch: int | None = None
+    """Most events handed over in one call; None for one by one."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def contract(self, sender_name: str, signal: str) -> type[Contract] | None:
+        """The class whose snapshots it takes for such an event; None if it does not listen."""
+        for name, sender in self.listens:
+            if name == signal and sender.sender_name == sender_name:
+                return sender
+        return None
+
+    def queue(self, service: str) -> Queue:
+        """The queue that the receiver has in that service; it follows from the decorator."""
+        return Queue(
+            name=f"{service}.{self.name}",
+            bindings=tuple(
+                Binding(exchange(sender.sender_name), routing_key(sender.sender_name, signal))
+                for signal, sender in self.listens
+            ),
+        )
+
+
+class RemoteReceivers:
+    """The receivers behind the bus that the imported modules have registered."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[object, RemoteReceiver] = {}
+
+    def add(
+        self,
+        function: Callable[..., Any],
+        signal: str,
+        sender: type[Contract],
+        *,
+        key: object,
+        ordered: bool,
+        batch: int | None,
+    ) -> None:
+        listens = (signal, sender)
+        known = self._by_key.get(key)
+        if known is None:
+            if batch is not None and batch < 1:
+                raise Misregistered(f"{function.__qualname__}: batch must be at least 1")
+            self._by_key[key] = RemoteReceiver(
+                function, (listens,), needs(function), ordered=ordered, batch=batch
+            )
+        elif listens not in known.listens:
+            self._by_key[key] = replace(known, listens=(*known.listens, listens))
+
+    def remove(self, signal: str, sender: type[Contract], *, key: object) -> bool:
+        known = self._by_key.get(key)
+        if known is None or (signal, sender) not in known.listens:
+            return False
+        left = tuple(each for each in known.listens if each != (signal, sender))
+        if left:
+            self._by_key[key] = replace(known, listens=left)
+        else:
+            del self._by_key[key]
+        return True
+
+    def __iter__(self) -> Iterator[RemoteReceiver]:
+        return iter(tuple(self._by_key.values()))
+
+    def of(self, package: str) -> tuple[RemoteReceiver, ...]:
+        """Those that modules of `package` registered; their names are their queues' names."""
+        found: dict[str, RemoteReceiver] = {}
+        for each in self:
+            module = each.function.__module__
+            if module != package and not module.startswith(package + "."):
+                continue
+            if each.name in found:
+                raise Misregistered(f"{package} has two receivers named {each.name}")
+            found[each.name] = each
+        return tuple(found.values())
+
+
+remote_receivers = RemoteReceivers()

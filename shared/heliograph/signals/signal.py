@@ -1,0 +1,301 @@
+"""Signals and their receivers: Django's, async and typed.
+
+The names, the sender filter, the order and `dispatch_uid` mean what they mean in
+`django.dispatch`. What differs, and why:
+
+* **Veto.** A receiver that raises in the process stops the write: `send` lets the
+  exception pass and the transaction rolls back. `Refused` becomes a 409 with its reason.
+* **Rollback.** What reaches other services was committed. `sender=models.Product` runs in
+  the process and in the transaction, on the live row; `sender=contracts.Product` runs
+  behind the bus, after the commit, on a frozen snapshot.
+* **Bulk.** Every row of a bulk write sends its signals.
+* **Strong references.** A receiver stays connected until `disconnect`; Django's weak
+  references lose closures without a word.
+* **Async.** A receiver is a coroutine function or a plain function. A plain one runs on
+  the event loop and must not block it.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heliograph.contracts import Contract
+from heliograph.errors import Misregistered, MissingCollaborator
+from heliograph.events.event import Event
+from heliograph.signals.collaborators import NOBODY, Collaborators, needs
+from heliograph.signals.queued import remote_receivers
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+U = TypeVar("U")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One receiver's registration with one signal."""
+
+    key: tuple[Hashable, type | None]
+    function: Callable[..., Any]
+    sender: type | None
+    last: bool
+    needs: tuple[type, ...]
+    is_async: bool
+
+    def call(self, event: Event[Any], within: Collaborators) -> Any:
+        if self.needs:
+            return self.function(event, *[within[kind] for kind in self.needs])
+        return self.function(event)
+
+
+class Signal:
+    """A moment that receivers can listen to.
+
+    A signal of one's own is one line: `viewed = Signal("viewed")`. The name is part of the
+    routing key of its events.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._connections: list[Connection] = []
+        self._by_sender: dict[type, tuple[Connection, ...]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Signal {self.name}>"
+
+    def connect(
+        self,
+        function: Callable[..., Any],
+        sender: type | None = None,
+        *,
+        dispatch_uid: Hashable = None,
+        last: bool = False,
+        ordered: bool = True,
+        batch: int | None = None,
+    ) -> None:
+        """Call `function` with every event that `sender`, or anyone if None, sends from now on.
+
+        A second registration under the same key (`dispatch_uid`, else the function, and the
+        sender) changes nothing. Receivers run in the order of registration, those marked
+        `last` after all others. `ordered` and `batch` are for senders behind the bus.
+        """
+        if isinstance(sender, type) and issubclass(sender, Contract):
+            uid = function if dispatch_uid is None else dispatch_uid
+            remote_receivers.add(function, self.name, sender, key=uid, ordered=ordered, batch=batch)
+            return
+        if batch is not None or not ordered:
+            raise Misregistered(
+                f"{function.__qualname__}: batch and ordered are for senders from contracts"
+            )
+        key = (function if dispatch_uid is None else dispatch_uid, sender)
+        if any(each.key == key for each in self._connections):
+            return
+        connection = Connection(
+            key=key,
+            function=function,
+            sender=sender,
+            last=last,
+            needs=needs(function),
+            is_async=_is_async(function),
+        )
+        self._connections.append(connection)
+        self._connections.sort(key=lambda each: each.last)
+        self._by_sender.clear()
+
+    def disconnect(
+        self,
+        function: Callable[..., Any] | None = None,
+        sender: type | None = None,
+        *,
+        dispatch_uid: Hashable = None,
+    ) -> bool:
+        """Undo `connect`; True if something was connected under that key."""
+        if isinstance(sender, type) and issubclass(sender, Contract):
+            uid = function if dispatch_uid is None else dispatch_uid
+            return remote_receivers.remove(self.name, sender, key=uid)
+        key = (function if dispatch_uid is None else dispatch_uid, sender)
+        kept = [each for each in self._connections if each.key != key]
+        found = len(kept) < len(self._connections)
+        self._connections = kept
+        self._by_sender.clear()
+        return found
+
+    def has_listeners(self, sender: type | None = None, *, last: bool = True) -> bool:
+        """True if an event of `sender` would reach anyone in this process.
+
+        With `last=False` those connected last do not count: they look and alter nothing.
+        """
+        found = self._connections if sender is None else self._listeners(sender)
+        return any(last or not each.last for each in found)
+
+    async def send(
+        self, event: Event[T], within: Collaborators = NOBODY
+    ) -> list[tuple[Callable[..., Any], Any]]:
+        """Call the receivers one after another and return what each answered.
+
+        The first exception ends it and passes to the caller, whose transaction then rolls
+        back. `within` holds what the receivers ask for besides the event.
+        """
+        event.signal = self.name
+        sender = event.sender
+        responses: list[tuple[Callable[..., Any], Any]] = []
+        for connection in self._by_sender.get(sender) or self._listeners(sender):
+            function = connection.function
+            # `Connection.call` in place: calling it would take as long as an empty receiver.
+            if connection.needs:
+                answer = function(event, *[within[kind] for kind in connection.needs])
+            else:
+                answer = function(event)
+            responses.append((function, await answer if connection.is_async else answer))
+        return responses
+
+    async def send_robust(
+        self, event: Event[T], within: Collaborators = NOBODY
+    ) -> list[tuple[Callable[..., Any], Any]]:
+        """Like `send`, but a receiver's exception is returned as its answer, not raised.
+
+        With a session in `within` each receiver runs in a savepoint, so that what a failing
+        one wrote is undone and the transaction goes on.
+        """
+        event.signal = self.name
+        responses: list[tuple[Callable[..., Any], Any]] = []
+        session: AsyncSession | None = within.find(AsyncSession)
+        for connection in self._listeners(event.sender):
+            try:
+                if session is None:
+                    answer = await self._answer(connection, event, within)
+                else:
+                    async with session.begin_nested():
+                        answer = await self._answer(connection, event, within)
+            # Whatever a receiver raises is its answer: that is what the caller asked for.
+            except Exception as error:  # noqa: BLE001
+                answer = error
+            responses.append((connection.function, answer))
+        return responses
+
+    @staticmethod
+    async def _answer(connection: Connection, event: Event[Any], within: Collaborators) -> Any:
+        answer = connection.call(event, within)
+        return await answer if connection.is_async else answer
+
+    def _listeners(self, sender: type) -> tuple[Connection, ...]:
+        found = self._by_sender.get(sender)
+        if found is None:
+            found = tuple(each for each in self._connections if each.sender in (None, sender))
+            self._by_sender[sender] = found
+        return found
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Yield the connections within this process, in the order in which they run."""
+        return iter(tuple(self._connections))
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an instance with an async __call__
+    )
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: type[T],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: None = None,
+) -> Callable[[Callable[Concatenate[Event[T], P], R]], Callable[Concatenate[Event[T], P], R]]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: type[T],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: int,
+) -> Callable[
+    [Callable[Concatenate[Sequence[Event[T]], P], R]],
+    Callable[Concatenate[Sequence[Event[T]], P], R],
+]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: tuple[type[T], type[U]],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: None = None,
+) -> Callable[
+    [Callable[Concatenate[Event[T] | Event[U], P], R]],
+    Callable[Concatenate[Event[T] | Event[U], P], R],
+]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal], *, sender: None = None, dispatch_uid: Hashable = None
+) -> Callable[
+    [Callable[Concatenate[Event[Any], P], R]], Callable[Concatenate[Event[Any], P], R]
+]: ...
+
+
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: type | tuple[type, type] | None = None,
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: int | None = None,
+) -> Callable[[F], F]:
+    """Connect the decorated function to one signal or to each of several, from one sender or two.
+
+    `sender` says how far the signal carries: a class from `models` in the process and the
+    transaction, one from `contracts` behind the bus, where the function's name is also its
+    queue's and only `sender` and the signals decide its bindings. What the function asks
+    for after the event is handed in by type.
+
+    Behind the bus, `ordered=False` lets events of one subject run side by side, and
+    `batch=n` hands over a list of up to `n` events that succeed or fail together; after a
+    failure they come one by one.
+    """
+    signals = (signal,) if isinstance(signal, Signal) else tuple(signal)
+    senders = sender if isinstance(sender, tuple) else (sender,)
+
+    def connect(function: F) -> F:
+        for each, whose in itertools.product(signals, senders):
+            each.connect(function, whose, dispatch_uid=dispatch_uid, ordered=ordered, batch=batch)
+        return function
+
+    return connect
+
+
+def check_collaborators(signals: Iterable[Signal], within: Collaborators) -> None:
+    """Raise `MissingCollaborator` if a connected receiver asks for what `within` lacks."""
+    for signal in signals:
+        for connection in signal:
+            for kind in connection.needs:
+                if kind not in within:
+                    raise MissingCollaborator(
+                        f"{connection.function.__qualname__} listens to {signal.name} "
+                        f"and asks for a {kind.__name__}, which nobody hands in"
+                    )
+
+
+pre_save = Signal("pre_save")
+post_save = Signal("post_save")
+pre_delete = Signal("pre_delete")
+post_delete = Signal("post_delete")
+m2m_changed = Signal("m2m_changed")
+request_started = Signal("request_started")
+request_finished = Signal("request_finished")
+
+MODEL_SIGNALS = (pre_save, post_save, pre_delete, post_delete, m2m_changed)

@@ -1,0 +1,132 @@
+"""Parked events over REST: look at them, redrive or discard them. Every service has this."""
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from heliograph.inbox.inbox import Inbox
+from heliograph.web.auth import requires
+from heliograph.web.problems import ProblemError, problems
+
+LARGEST_ID = 2**63 - 1
+MOST_IDS = 1000
+
+RowId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+
+
+class ParkedEvent(BaseModel):
+    """An event that a receiver gave up on, or that could not be read."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    receiver: str
+    event_id: str
+    subject: str | None
+    routing_key: str
+    attempts: int
+    reason: str
+    received_at: AwareDatetime
+    parked_at: AwareDatetime
+
+
+class ParkedEventInFull(ParkedEvent):
+    """A parked event with the message as it came.
+
+    `body` is text, or base64 after the prefix `base64:` if it is not UTF-8.
+    """
+
+    headers: dict[str, object]
+    body: str
+
+
+class ParkedEvents(BaseModel):
+    """A page of parked events, the oldest first; `next` is the next page's `after`."""
+
+    items: Sequence[ParkedEvent]
+    next: int | None
+
+
+class Selection(BaseModel):
+    """Which parked events: those of `ids`, or all of them. One of the two must be given."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"minProperties": 1, "maxProperties": 1}
+    )
+
+    ids: Annotated[list[RowId], Field(min_length=1, max_length=MOST_IDS)] = []
+    all: bool = Field(default=False, json_schema_extra={"const": True})
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if len(self.model_fields_set) != 1 or not (self.ids or self.all):
+            raise ValueError('Must be either {"ids": […]} or {"all": true}')
+        return self
+
+    @property
+    def chosen(self) -> list[int] | None:
+        """The ids; None for all."""
+        return self.ids or None
+
+
+class Redriven(BaseModel):
+    """How many events run again; ids that were not parked are not counted."""
+
+    redriven: int
+
+
+class Discarded(BaseModel):
+    """How many events were given up; ids that were not parked are not counted."""
+
+    discarded: int
+
+
+def _inbox(request: Request) -> Inbox:
+    inbox: Inbox = request.app.state.service.inbox
+    return inbox
+
+
+OwnInbox = Annotated[Inbox, Depends(_inbox)]
+
+
+def inbox_router(service: str) -> APIRouter:
+    """The routes `/v1/inbox/…` for the scope `<service>:admin`."""
+    router = APIRouter(
+        prefix="/v1/inbox",
+        tags=["inbox"],
+        dependencies=[requires(f"{service}:admin")],
+        responses=problems("unauthenticated", "forbidden"),
+    )
+
+    @router.get("/parked", summary="List parked events")
+    async def list_parked(
+        inbox: OwnInbox,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
+    ) -> ParkedEvents:
+        found = await inbox.parked.page(limit=limit + 1, after=after)
+        return ParkedEvents(
+            items=[ParkedEvent.model_validate(each) for each in found[:limit]],
+            next=found[limit - 1].id if len(found) > limit else None,
+        )
+
+    @router.get("/parked/{id}", summary="Look at one parked event", responses=problems("not-found"))
+    async def show_parked(
+        id: Annotated[int, Path(ge=1, le=LARGEST_ID)], inbox: OwnInbox
+    ) -> ParkedEventInFull:
+        found = await inbox.parked.show(id)
+        if found is None:
+            raise ProblemError("not-found", "No event is parked under this id.")
+        return ParkedEventInFull.model_validate(found)
+
+    @router.post("/redrive", summary="Let parked events run again")
+    async def redrive(selection: Selection, inbox: OwnInbox) -> Redriven:
+        return Redriven(redriven=await inbox.parked.redrive(selection.chosen))
+
+    @router.post("/discard", summary="Give parked events up")
+    async def discard(selection: Selection, inbox: OwnInbox) -> Discarded:
+        return Discarded(discarded=await inbox.parked.discard(selection.chosen))
+
+    return router

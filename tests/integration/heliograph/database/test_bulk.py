@@ -1,0 +1,140 @@
+"""Many rows by one statement, few and many, on both databases."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, select, text
+from sqlalchemy.exc import IntegrityError
+
+from heliograph.database.bulk import MANY, BulkInsert, one_of
+from heliograph.database.database import Database, Session
+from heliograph.database.types import BigId, UtcDateTime
+from heliograph.errors import DatabaseUnavailable
+
+letters = Table(
+    "letters",
+    MetaData(),
+    Column("id", BigId, primary_key=True),
+    Column("name", Text, unique=True),
+    Column("body", LargeBinary),
+    Column("sent_at", UtcDateTime),
+    Column("weight", Integer, server_default="7"),
+    sqlite_autoincrement=True,
+)
+insert = BulkInsert(letters, ("name", "body", "sent_at"))
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SIZES = pytest.mark.parametrize("count", [1, MANY])
+
+
+def rows(count: int) -> list[tuple[str, bytes, datetime | None]]:
+    return [(f"letter {-number}", b"\0\xff", NOON if number else None) for number in range(count)]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(letters.metadata.create_all)
+    yield database
+    await database.close()
+
+
+async def names(session: Session) -> list[str]:
+    return list(await session.scalars(select(letters.c.name).order_by(letters.c.id)))
+
+
+@SIZES
+@pytest.mark.parametrize("begun", [True, False])
+async def test_rows_are_inserted_in_their_order(
+    database: Database, count: int, *, begun: bool
+) -> None:
+    async with database.transaction() as session:
+        if begun:
+            await names(session)
+        await insert.write(session, rows(count), count)
+    async with database.reading() as session:
+        found = (await session.execute(select(letters).order_by(letters.c.id))).all()
+    assert [each[1:4] for each in found] == rows(count)
+    assert {each.weight for each in found} == {7}
+
+
+@SIZES
+@pytest.mark.parametrize("begun", [True, False])
+async def test_rows_go_with_their_transaction(
+    database: Database, count: int, *, begun: bool
+) -> None:
+    async with database.transaction() as session:
+        if begun:
+            await names(session)
+        await insert.write(session, rows(count), count)
+        assert len(await names(session)) == count
+        await session.rollback()
+    async with database.reading() as session:
+        assert await names(session) == []
+
+
+@SIZES
+async def test_a_broken_constraint_is_an_integrity_error(database: Database, count: int) -> None:
+    async def write_twice() -> None:
+        async with database.transaction() as session:
+            await insert.write(session, rows(count), count)
+            await insert.write(session, rows(count), count)
+
+    with pytest.raises(IntegrityError):
+        await write_twice()
+    async with database.transaction() as session:
+        assert await names(session) == []
+        await insert.write(session, rows(count), count)
+
+
+@SIZES
+async def test_rows_that_cannot_be_made_end_the_transaction(database: Database, count: int) -> None:
+    def failing() -> Iterator[tuple[str, bytes, None]]:
+        # More than the driver sends at once.
+        yield from ((f"letter {number}", bytes(1_000_000), None) for number in range(2))
+        raise LookupError("no more")
+
+    async def write() -> None:
+        async with database.transaction() as session:
+            await names(session)
+            await insert.write(session, failing(), count)
+
+    with pytest.raises(LookupError, match="no more"):
+        await write()
+    async with database.transaction() as session:
+        assert await names(session) == []
+        await insert.write(session, rows(count), count)
+
+
+async def test_a_text_is_found_among_many_whatever_it_looks_like(database: Database) -> None:
+    texts = ["it's", 'a "b"', "{x,y}", "[1]", "\\", "NULL", "émoji 🙂", "%_"]
+    async with database.transaction() as session:
+        letters_to_all = [(each, b"", None) for each in [*texts, "other"]]
+        await insert.write(session, letters_to_all, len(letters_to_all))
+        found = await session.scalars(select(letters.c.name).where(one_of(letters.c.name, texts)))
+        assert sorted(found) == sorted(texts)
+        assert (
+            await session.scalars(select(letters.c.id).where(one_of(letters.c.name, [])))
+        ).all() == []
+
+
+@SIZES
+async def test_a_lost_connection_is_a_database_that_is_away(postgres_url: str, count: int) -> None:
+    database = Database(postgres_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(letters.metadata.create_all)
+
+    async def write() -> None:
+        async with database.transaction() as session:
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            async with database.reading() as other:
+                await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            await insert.write(session, rows(count), count)
+
+    with pytest.raises(DatabaseUnavailable):
+        await write()
+    async with database.transaction() as session:
+        await insert.write(session, rows(count), count)
+        assert len(await names(session)) == count
+    await database.close()

@@ -1,0 +1,54 @@
+"""What is left of a batch that failed runs alone, and not all of it at once."""
+
+from collections.abc import Sequence
+
+from heliograph import contracts
+from heliograph.bus.protocol import Delivery
+from heliograph.database.database import Session
+from heliograph.events.event import Event, encode
+from heliograph.inbox.worker import Retries, Worker
+from heliograph.signals.queued import RemoteReceiver
+from tests.integration.heliograph.conftest import House, running
+from tests.polling import until
+from tests.samples import event
+
+ROWS = 100
+AT_ONCE = 3
+QUICK = Retries(attempts=3, first=0.01, longest=0.02)
+
+
+async def test_a_failed_batch_opens_no_more_transactions_than_the_worker_runs_side_by_side(
+    house: House,
+) -> None:
+    alone = now = most = 0
+
+    async def fail_together(events: Sequence[Event[contracts.Product]], session: Session) -> None:
+        nonlocal alone, now, most
+        if len(events) > 1:
+            raise ValueError("one of them")
+        now += 1
+        most = max(most, now)
+        try:
+            # The transaction begins, and others get their turn.
+            await session.connection()
+        finally:
+            now -= 1
+            alone += 1
+
+    receiver = RemoteReceiver(
+        fail_together, (("post_save", contracts.Product),), (Session,), batch=ROWS, ordered=False
+    )
+    await house.accept(receiver, [_delivery(event()) for _ in range(ROWS)])
+
+    async def all_are_done() -> bool:
+        return (await house.inbox.status()).get((receiver.name, "done")) == ROWS
+
+    async with running(Worker([receiver], house.inbox, retries=QUICK, concurrency=AT_ONCE)):
+        await until(all_are_done, within=20)
+    assert alone == ROWS
+    assert most <= AT_ONCE
+
+
+def _delivery(sent: Event[contracts.Product]) -> Delivery:
+    message = encode(sent)
+    return Delivery("q", message.routing_key, message.headers, message.body, message.id)

@@ -1,0 +1,54 @@
+import asyncio
+
+from sqlalchemy import func, select
+
+from heliograph.database.database import Session
+from heliograph.outbox.buffer import FLUSH_S, EventBuffer
+from tests.integration.heliograph.conftest import House, outbox_rows, running
+from tests.polling import until
+from tests.samples import event
+
+
+async def written(house: House) -> int:
+    async with house.database.reading() as session:
+        return await session.scalar(select(func.count()).select_from(outbox_rows)) or 0
+
+
+async def test_what_comes_while_others_are_written_waits_for_more(house: House) -> None:
+    buffer = EventBuffer(house.database, house.outbox)
+    loop = asyncio.get_running_loop()
+    commits: list[float] = []
+
+    def note(_session: Session) -> None:
+        commits.append(loop.time())
+        if len(commits) == 1:
+            buffer.record(event(version=None))
+
+    house.database.after_commit(note)
+    async with running(buffer):
+        buffer.record(event(version=None))
+        await until(lambda: len(commits) == 2)
+
+    assert commits[1] - commits[0] > FLUSH_S * 0.9
+    assert await written(house) == 2
+
+
+async def test_the_buffer_is_empty_when_it_has_ended(house: House) -> None:
+    buffer = EventBuffer(house.database, house.outbox)
+    async with running(buffer):
+        for _ in range(1_001):
+            buffer.record(event(version=None))
+
+    assert await written(house) == 1_001
+
+
+async def test_a_full_buffer_drops_and_tells(house: House) -> None:
+    dropped: list[int] = []
+    buffer = EventBuffer(house.database, house.outbox, capacity=2, on_dropped=dropped.append)
+    for _ in range(5):
+        buffer.record(event(version=None))
+    async with running(buffer):
+        pass
+
+    assert sum(dropped) == 3
+    assert await written(house) == 2

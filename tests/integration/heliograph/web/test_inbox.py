@@ -1,0 +1,157 @@
+"""Parked events over REST, as every service offers it."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from heliograph import contracts
+from heliograph.bus.protocol import Delivery
+from heliograph.events.event import Event, encode
+from heliograph.signals.queued import RemoteReceiver
+from heliograph.web.app import create_app
+from heliograph.web.auth import Tokens
+from heliograph.web.health import Health
+from heliograph.web.inbox import inbox_router
+from heliograph.web.metrics import Metrics
+from tests.integration.heliograph.conftest import House
+from tests.samples import event
+
+TOKENS = Tokens(SecretStr("a key of the tests, long enough for HS256"))
+
+
+async def note(event: Event[contracts.Product]) -> None:
+    raise NotImplementedError
+
+
+NOTE = RemoteReceiver(note, (("post_save", contracts.Product),), ())
+
+
+@pytest.fixture
+async def client(house: House) -> AsyncIterator[httpx2.AsyncClient]:
+    app = create_app(
+        "Tests",
+        version="1",
+        description="",
+        tokens=TOKENS,
+        health=Health(),
+        metrics=Metrics(),
+    )
+    app.state.service = SimpleNamespace(inbox=house.inbox)
+    app.include_router(inbox_router("shop"))
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app),
+        base_url="http://shop",
+        headers={"Authorization": f"Bearer {TOKENS.issue('admin', ['shop:admin'])}"},
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def parked(house: House) -> list[int]:
+    """Park three events; returns their ids."""
+    messages = [encode(event()) for _ in range(3)]
+    deliveries = [
+        Delivery("shop.note", each.routing_key, each.headers, each.body, each.id)
+        for each in messages
+    ]
+    await house.accept(NOTE, deliveries, gave_up="nobody took them")
+    return [each.id for each in await house.inbox.parked.page()]
+
+
+async def states(house: House) -> dict[str, int]:
+    return {state: count for (_, state), count in (await house.inbox.status()).items()}
+
+
+async def test_parked_events_are_listed_by_page(
+    client: httpx2.AsyncClient, parked: list[int]
+) -> None:
+    page = (await client.get("/v1/inbox/parked", params={"limit": 2})).json()
+    rest = (await client.get("/v1/inbox/parked", params={"after": page["next"]})).json()
+    assert [each["id"] for each in page["items"] + rest["items"]] == parked
+    assert rest["next"] is None
+    assert page["items"][0]["receiver"] == "note"
+    assert page["items"][0]["reason"] == "nobody took them"
+
+
+async def test_one_parked_event_is_shown_in_full(
+    client: httpx2.AsyncClient, parked: list[int]
+) -> None:
+    shown = (await client.get(f"/v1/inbox/parked/{parked[1]}")).json()
+    assert shown["id"] == parked[1]
+    assert shown["headers"]["ce-id"] == shown["event_id"]
+    assert '"signal":"post_save"' in shown["body"]
+    assert (await client.get(f"/v1/inbox/parked/{parked[-1] + 1}")).status_code == 404
+
+
+async def test_chosen_events_are_redriven_and_discarded(
+    client: httpx2.AsyncClient, house: House, parked: list[int]
+) -> None:
+    first, second, third = parked
+    redriven = await client.post("/v1/inbox/redrive", json={"ids": [first, third + 1]})
+    discarded = await client.post("/v1/inbox/discard", json={"ids": [first, second]})
+    assert redriven.json() == {"redriven": 1}
+    assert discarded.json() == {"discarded": 1}
+    assert await states(house) == {"pending": 1, "discarded": 1, "parked": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "left"),
+    [
+        ("redrive", {"redriven": 3}, {"pending": 3}),
+        ("discard", {"discarded": 3}, {"discarded": 3}),
+    ],
+)
+async def test_all_are_taken_at_once(
+    client: httpx2.AsyncClient,
+    house: House,
+    parked: list[int],
+    path: str,
+    answer: dict[str, int],
+    left: dict[str, int],
+) -> None:
+    assert (await client.post(f"/v1/inbox/{path}", json={"all": True})).json() == answer
+    assert await states(house) == left
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"ids": []},
+        {"ids": [1], "all": True},
+        {"all": False},
+        {"all": None},
+        {"all": 1},
+        {"ids": None},
+        {"ids": [2**63]},
+        {"ids": [0]},
+        {"ids": ["1"]},
+        {"ids": [1], "why": "because"},
+        [],
+    ],
+    ids=str,
+)
+async def test_an_unclear_choice_is_invalid_and_changes_nothing(
+    client: httpx2.AsyncClient, house: House, parked: list[int], body: Any
+) -> None:
+    for path in ("redrive", "discard"):
+        answer = await client.post(f"/v1/inbox/{path}", json=body)
+        assert answer.status_code == 422
+    assert await states(house) == {"parked": 3}
+
+
+async def test_numbers_beyond_the_database_are_invalid(client: httpx2.AsyncClient) -> None:
+    assert (await client.get(f"/v1/inbox/parked/{2**63}")).status_code == 422
+    assert (await client.get(f"/v1/inbox/parked?after={2**63}")).status_code == 422
+
+
+async def test_another_scope_is_not_let_in(client: httpx2.AsyncClient) -> None:
+    other = {"Authorization": f"Bearer {TOKENS.issue('other', ['shop:write'])}"}
+    assert (await client.get("/v1/inbox/parked", headers=other)).status_code == 403
+    assert (
+        await client.post("/v1/inbox/redrive", headers=other, json={"all": True})
+    ).status_code == 403

@@ -1,0 +1,55 @@
+import json
+from collections import Counter
+from uuid import UUID
+
+from heliograph.bus.protocol import Message
+from heliograph.events.event import new_id
+from heliograph.outbox.claims.protocol import Row
+from heliograph.outbox.outbox import BACKGROUND, PARTITIONS, encode_all, partition
+from heliograph.outbox.relay import sendable
+from tests.samples import event, product
+
+
+def row(number: int, subject: str, attempts: int = 0) -> Row:
+    return Row(number, subject, attempts, Message(str(number), "x", "k", {}, b""))
+
+
+def test_events_of_one_change_are_numbered_in_their_order() -> None:
+    lamp, chair = product(version=4), product()
+    rows = encode_all(
+        [
+            event(lamp, signal="pre_save"),
+            event(chair, signal="pre_save"),
+            event(lamp),
+            event(lamp, version=5, signal="pre_delete"),
+        ]
+    )
+    sequences = [json.loads(row[5])["ce-subjectsequence"] for row in rows]
+    assert sequences == [
+        "000000000004.0000", "000000000001.0000", "000000000004.0001", "000000000005.0000",
+    ]  # fmt: skip
+
+
+def test_a_subject_keeps_its_partition_and_subjects_spread() -> None:
+    found: Counter[int] = Counter()
+    for number in range(800):
+        subject = str(UUID(int=number))
+        sent = event(sequence="000000000001.0000")
+        assert partition(sent, subject) == partition(sent, subject)
+        found[partition(sent, subject)] += 1
+    assert set(found) == set(range(PARTITIONS))
+    assert min(found.values()) > 50
+
+
+def test_events_without_an_order_wait_behind_the_others() -> None:
+    assert partition(event(version=None), str(new_id())) == BACKGROUND
+
+
+def test_a_failed_event_goes_alone_before_the_later_ones_of_its_subject() -> None:
+    rows = [row(1, "a", attempts=1), row(2, "b"), row(3, "a"), row(4, "b"), row(5, "a")]
+    assert [each.id for each in sendable(rows)] == [1, 2, 4]
+
+
+def test_everything_goes_when_nothing_failed() -> None:
+    rows = [row(1, "a"), row(2, "b"), row(3, "a")]
+    assert list(sendable(rows)) == rows

@@ -1,0 +1,64 @@
+import asyncio
+
+import pytest
+
+from heliograph.errors import BusUnavailable, DatabaseUnavailable, InvalidSetting
+from heliograph.service.serving import patiently, run
+
+
+class Server:
+    """Away for its first calls."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self._failures = list(failures)
+        self.calls = 0
+
+    async def answer(self) -> str:
+        self.calls += 1
+        if self._failures:
+            raise self._failures.pop(0)
+        return "here"
+
+
+async def test_a_server_that_comes_late_is_waited_for() -> None:
+    server = Server(DatabaseUnavailable("away"), BusUnavailable("away"))
+    assert await patiently(server.answer, pause=0) == "here"
+    assert server.calls == 3
+
+
+async def test_patience_ends() -> None:
+    server = Server(*[DatabaseUnavailable("away")] * 3)
+    with pytest.raises(DatabaseUnavailable):
+        await patiently(server.answer, patience=0, pause=1)
+    assert server.calls == 1
+
+
+async def test_what_waiting_cannot_mend_is_not_waited_for() -> None:
+    server = Server(InvalidSetting("CATALOG_BUS_URL: is wrong"))
+    with pytest.raises(InvalidSetting):
+        await patiently(server.answer, pause=0)
+    assert server.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidSetting("CATALOG_BUS_URL: is wrong"), 2),
+        (DatabaseUnavailable("no answer\nfrom postgresql://u:secret@db"), 1),
+        (PermissionError(13, "Permission denied", "/var/catalog"), 1),
+    ],
+)
+def test_what_stops_a_command_is_told_in_one_line_without_passwords(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run(fail())
+    assert ended.value.code == code
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert "secret" not in said

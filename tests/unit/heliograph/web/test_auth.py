@@ -1,0 +1,91 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from pydantic import SecretStr
+
+from heliograph.web.auth import LEEWAY, Caller, InvalidToken, Tokens
+from tests.polling import until
+
+KEY = "k" * 64
+TOKENS = Tokens(SecretStr(KEY))
+
+
+def token(key: str = KEY, algorithm: str = "HS256", **changes: Any) -> str:
+    claims = {
+        "iss": "heliograph",
+        "aud": "heliograph",
+        "sub": "user-7",
+        "exp": datetime.now(UTC) + timedelta(minutes=1),
+        **changes,
+    }
+    given = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(given, key, algorithm=algorithm)
+
+
+def test_what_was_issued_is_verified() -> None:
+    issued = TOKENS.issue("user-7", ["catalog:read", "catalog:write"])
+    assert TOKENS.verify(issued) == Caller("user-7", frozenset({"catalog:read", "catalog:write"}))
+
+
+def test_a_token_of_other_hands_is_verified_by_its_claims() -> None:
+    assert TOKENS.verify(token()) == Caller("user-7")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "x.y.z",
+        "é",
+        "\ud800",
+        "." * 5000,
+        "W" * 3000 + ".e30.x",
+        token("other" * 8),
+        token("", algorithm="none"),
+        token(KEY, algorithm="HS512"),
+        token(aud=None),
+        token(aud="shop"),
+        token(iss=None),
+        token(iss="shop"),
+        token(exp=None),
+        token(exp=float("inf")),
+        token(exp="soon"),
+        token(sub=None),
+        token(sub=""),
+        token(sub="a\0b"),
+        token(sub="a" * 201),
+        token(scope=["catalog:write"]),
+        token(nbf=datetime.now(UTC) + timedelta(minutes=1)),
+    ],
+)
+def test_a_token_that_is_not_ours_is_refused(wrong: str) -> None:
+    with pytest.raises(InvalidToken):
+        TOKENS.verify(wrong)
+
+
+def test_an_expired_token_is_told_from_a_wrong_one() -> None:
+    TOKENS.verify(token(exp=datetime.now(UTC) - timedelta(seconds=2)))
+    with pytest.raises(InvalidToken, match="expired"):
+        TOKENS.verify(token(exp=datetime.now(UTC) - timedelta(seconds=20)))
+
+
+async def test_a_token_that_is_known_expires_like_any_other() -> None:
+    known = token(exp=datetime.now(UTC) - LEEWAY + timedelta(seconds=2))
+
+    def expired() -> bool:
+        try:
+            TOKENS.verify(known)
+        except InvalidToken as error:
+            return "expired" in str(error)
+        return False
+
+    assert not expired()
+    await until(expired)
+
+
+@pytest.mark.parametrize("subject", ["", "a\0b", "a" * 201, "\ud800"])
+def test_a_subject_that_would_be_refused_is_not_signed(subject: str) -> None:
+    with pytest.raises(InvalidToken):
+        TOKENS.issue(subject, [])

@@ -1,0 +1,78 @@
+import asyncio
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from heliograph.errors import BusUnavailable
+from heliograph.web import health as module
+from heliograph.web.health import Health
+
+
+async def works() -> None:
+    return None
+
+
+async def fails() -> None:
+    raise BusUnavailable("amqp://shop:hush@mq/ does not answer")
+
+
+async def crashes() -> None:
+    raise OSError("secret")
+
+
+async def hangs() -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        # As calls to a broker that is blocked do.
+        await asyncio.sleep(60)
+
+
+async def get(health: Health, path: str) -> httpx2.Response:
+    app = FastAPI()
+    app.include_router(health.router())
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get(path)
+
+
+async def test_a_process_that_can_do_its_job_is_ready() -> None:
+    health = Health()
+    health.add("database", works)
+    answer = await get(health, "/health/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "checks": {"database": {"status": "ok"}}}
+
+
+async def test_a_process_without_something_it_would_like_is_degraded() -> None:
+    health = Health()
+    health.add("database", works)
+    health.add("bus", fails, required=False)
+    answer = await get(health, "/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["checks"]["bus"] == {
+        "status": "failed",
+        "detail": "amqp://shop:***@mq/ does not answer",
+    }
+
+
+async def test_a_process_without_something_it_needs_is_unavailable_yet_alive() -> None:
+    health = Health()
+    health.add("database", crashes)
+    health.add("bus", fails, required=False)
+    answer = await get(health, "/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "unavailable"
+    assert "secret" not in answer.text
+    assert (await get(health, "/health/live")).json() == {"status": "ok"}
+
+
+async def test_a_check_that_hangs_does_not_hold_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHECK_TIMEOUT", 0.01)
+    health = Health()
+    health.add("bus", hangs)
+    async with asyncio.timeout(5):
+        readiness = await health.readiness()
+    assert readiness.checks["bus"].detail == "no answer within 0.01 s"
