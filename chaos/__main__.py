@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import typer
 
+from chaos.faults.proxy import proxy
+from chaos.faults.targets import Targets
 from chaos.points import kill_at_each
-from chaos.proxy import proxy
+from chaos.reckoning.verdict import Verdict
 from chaos.storm import Plan, weather
-from chaos.targets import Targets
-from chaos.verdict import Verdict
 from chaos.world import Addresses, World, world
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.postgresql_cluster import Cluster, find_binaries

@@ -15,7 +15,7 @@ import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
-from chaos import clocks
+from chaos.faults import clocks
 
 PROGRAMS = ("services.catalog", "services.notifier")
 BESIDES = (

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import httpx2
 
+from chaos.reckoning.verdict import Verdict, verdict
 from chaos.traffic import Client
-from chaos.verdict import Verdict, verdict
 from chaos.world import World
 from heliograph.crash import POINTS, VARIABLE
 

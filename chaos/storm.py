@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chaos.faults import FAULTS
-from chaos.targets import Missed, Targets
-from chaos.verdict import Verdict, verdict
-from services.notifier.mail_worker import BATCH, SIDE_BY_SIDE
+from chaos.faults.faults import FAULTS
+from chaos.faults.targets import Missed, Targets
+from chaos.reckoning.verdict import Verdict, verdict
+from services.notifier.sending.worker import BATCH, SIDE_BY_SIDE
 
 CLIENTS = 10
 PACE_S = 0.2

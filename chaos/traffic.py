@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from chaos.ledger import Entry, Ledger, Outcome
+from chaos.reckoning.ledger import Entry, Ledger, Outcome
 from tests.pictures import jpeg
 
 PATIENCE_S = 20.0

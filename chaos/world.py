@@ -14,10 +14,10 @@ import asyncpg
 import httpx2
 import jwt
 
-from chaos import clocks
+from chaos.faults import clocks
 from chaos.fleet import API, CATALOG, NOTIFIER, RELAY, ROOT, WORK, Fleet, nursery
-from chaos.ledger import Ledger
 from chaos.listener import Listener
+from chaos.reckoning.ledger import Ledger
 from chaos.traffic import Crowd
 from heliograph.web.auth import ALGORITHM, AUDIENCE, ISSUER, LIFETIME
 from tests.servers.smtp import SMTPServer

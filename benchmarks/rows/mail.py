@@ -12,11 +12,11 @@ from benchmarks.peers import django_server
 from benchmarks.programs import server
 from benchmarks.world import World, events, working
 from heliograph.bus.memory import MemoryBus
-from services.notifier.composer import Composer
-from services.notifier.mail_worker import MailWorker
+from services.notifier.emails.composer import Composer
 from services.notifier.repositories.notifications import NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
+from services.notifier.sending.worker import MailWorker
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
 

@@ -20,13 +20,13 @@ from heliograph.web.health import Health
 from services.catalog import models
 from services.catalog.api import handle_errors, routers
 from services.catalog.idempotency import IdempotencyKeys
-from services.catalog.pictures import Darkroom
+from services.catalog.images.pictures import Darkroom
+from services.catalog.images.sweeper import Sweeper
+from services.catalog.images.uploads import Uploads
 from services.catalog.repositories.reading import ProductReader
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
 from services.catalog.snapshots import Snapshots
-from services.catalog.sweeper import Sweeper
-from services.catalog.uploads import Uploads
 from services.catalog.viewers import Viewers
 
 SENDERS = (models.Product, models.Image, models.Category)

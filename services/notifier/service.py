@@ -14,11 +14,11 @@ from heliograph.service.service import Role, Service
 from heliograph.web.health import Health
 from services.notifier import models
 from services.notifier.api import routers
-from services.notifier.composer import Composer
-from services.notifier.mail_worker import MailWorker
-from services.notifier.mailer import MailDeferred, Mailer, mailer
+from services.notifier.emails.composer import Composer
+from services.notifier.mail.mailer import MailDeferred, Mailer, mailer
 from services.notifier.repositories.notifications import notified
 from services.notifier.repositories.outgoing import Outgoing
+from services.notifier.sending.worker import MailWorker
 from services.notifier.settings import NotifierSettings
 from services.notifier.told import Told
 

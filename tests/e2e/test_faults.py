@@ -11,11 +11,11 @@ import httpx2
 import pika
 import pytest
 
-from chaos import clocks
+from chaos.faults import clocks
 from chaos.fleet import Member
-from chaos.verdict import verdict
+from chaos.reckoning.verdict import verdict
 from chaos.world import Addresses, World, world
-from services.notifier.mail_worker import BATCH, SIDE_BY_SIDE
+from services.notifier.sending.worker import BATCH, SIDE_BY_SIDE
 from tests import polling
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.smtp import SMTPServer

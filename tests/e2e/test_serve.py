@@ -9,7 +9,7 @@ import httpx2
 from sqlalchemy.engine import make_url
 from yarl import URL
 
-from chaos.proxy import proxy
+from chaos.faults.proxy import proxy
 from tests.polling import until
 from tests.programs import STARTS_WITHIN, Program, command, eventually, logged_errors
 from tests.servers.smtp import SMTPServer

@@ -10,7 +10,6 @@ from services.catalog.api import (
     images,
     product_categories,
     products,
-    viewers,
     views,
 )
 from services.catalog.api.errors import handle_errors
@@ -25,6 +24,5 @@ routers: list[APIRouter] = [
     images.router,
     files.router,
     views.router,
-    viewers.router,
     documents.router,
 ]

@@ -9,8 +9,8 @@ from fastapi import Depends, Request
 from heliograph.database.database import Database, Session
 from heliograph.storage.store import ImageStore
 from heliograph.web.auth import Caller, requires
+from services.catalog.images.uploads import Uploads
 from services.catalog.snapshots import Snapshots
-from services.catalog.uploads import Uploads
 
 Writer = Annotated[Caller, requires("catalog:write")]
 Reader = Annotated[Caller, requires("catalog:read")]

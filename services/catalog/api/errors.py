@@ -15,7 +15,7 @@ from services.catalog.errors import (
     PreconditionFailed,
     UnknownCategory,
 )
-from services.catalog.pictures import (
+from services.catalog.images.pictures import (
     PictureInvalid,
     PictureTooLarge,
     PictureTypeUnsupported,

@@ -29,7 +29,7 @@ from services.catalog.api.idempotency import (
 )
 from services.catalog.api.payloads import Alt, ImagePatch, merge_patch
 from services.catalog.errors import NotFound
-from services.catalog.pictures import MAX_BYTES
+from services.catalog.images.pictures import MAX_BYTES
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
 

@@ -1,18 +1,19 @@
-"""`/v1/products/{id}/views`: who viewed a product, and how often."""
+"""Who viewed a product, and how often: `/v1/products/{id}/views`, `/v1/viewers/{viewer}`."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from heliograph.web.problems import problems
-from services.catalog.api.dependencies import Reader, Reading
+from services.catalog.api.dependencies import Admin, Reader, Reading
 from services.catalog.errors import InvalidCursor, NotFound
 from services.catalog.repositories.cursors import read_cursor, write_cursor
 from services.catalog.repositories.views import ViewRepository
+from services.catalog.viewers import Viewers
 
-router = APIRouter(prefix="/v1/products/{id}/views", tags=["views"])
+router = APIRouter(tags=["views"])
 
 
 class Viewer(BaseModel):
@@ -39,7 +40,7 @@ class Views(BaseModel):
 
 
 @router.get(
-    "",
+    "/v1/products/{id}/views",
     summary="Who viewed a product, and how often",
     responses=problems("unauthenticated", "forbidden", "not-found"),
 )
@@ -67,3 +68,25 @@ def _viewer(cursor: str) -> str:
     if not str(viewer).isprintable():  # as the subject of a token is
         raise InvalidCursor
     return str(viewer)
+
+
+async def _viewers(request: Request) -> Viewers:
+    viewers: Viewers = request.app.state.service.viewers
+    return viewers
+
+
+# The subject of a token may have a slash.
+@router.delete(
+    "/v1/viewers/{viewer:path}",
+    summary="Forget which products somebody viewed; the counts stay",
+    description="Views that are still on their way to the counts are recorded when they arrive: "
+    "to forget those too, ask again a little later.",
+    status_code=204,
+    responses=problems("unauthenticated", "forbidden"),
+)
+async def forget_viewer(
+    viewer: Annotated[str, Path(description="The subject of the viewer's token.")],
+    caller: Admin,
+    viewers: Annotated[Viewers, Depends(_viewers)],
+) -> None:
+    await viewers.forget(viewer)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from heliograph.database.database import Database, Session
 from heliograph.text import Line
-from services.notifier.addresses import LONGEST_ADDRESS, valid_address
+from services.notifier.mail.addresses import LONGEST_ADDRESS, valid_address
 
 LARGEST_ID = 2**63 - 1
 

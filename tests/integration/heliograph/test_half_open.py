@@ -8,7 +8,7 @@ from sqlalchemy import literal_column, select, text
 from sqlalchemy.engine import make_url
 from yarl import URL
 
-from chaos.proxy import Proxy, proxy
+from chaos.faults.proxy import Proxy, proxy
 from heliograph.bus.rabbitmq.bus import RabbitBus
 from heliograph.database import database
 from heliograph.database.database import Database

@@ -7,8 +7,8 @@ from typing import cast
 import pytest
 
 from chaos import storm
+from chaos.faults.targets import Missed, Targets
 from chaos.storm import Plan, Storm
-from chaos.targets import Missed, Targets
 
 NOTHING = cast("Targets", None)
 

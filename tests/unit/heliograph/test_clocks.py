@@ -11,7 +11,7 @@ FOR_READING = {
     "shared/heliograph/events/event.py",
     "shared/heliograph/storage/memory.py",
     "services/catalog/api/products.py",
-    "services/catalog/audit.py",
+    "services/catalog/images/audit.py",
     "services/catalog/repositories/announcing.py",
     "services/notifier/repositories/subscriptions.py",
 }

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chaos.proxy import proxy
+from chaos.faults.proxy import proxy
 from heliograph.storage.connect import image_store
 from heliograph.storage.store import ImageStore, StoreUnavailable, new_key
 from tests.servers.s3 import S3

@@ -1,0 +1,1 @@
+"""What breaks the system: kills, clocks, a broken network, mail servers that refuse."""

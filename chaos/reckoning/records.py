@@ -1,0 +1,136 @@
+"""What the databases, the broker, the mail server and the image store hold."""
+
+import asyncio
+import json
+import time
+from collections import Counter, defaultdict
+from contextlib import closing
+
+import pika
+
+from chaos.reckoning.checker import Records
+from chaos.world import World
+
+LOOK_S = 0.25
+SETTLED = 3
+"""How many looks in a row must find everything empty."""
+
+_CATALOG = """
+SELECT (SELECT count(*) FROM outbox),
+       (SELECT count(*) FROM inbox WHERE state NOT IN ('done', 'discarded'))
+"""
+_NOTIFIER = """
+SELECT (SELECT count(*) FROM inbox WHERE state NOT IN ('done', 'discarded')),
+       (SELECT count(*) FROM notification WHERE state = 'pending')
+"""
+_IDLE = """
+SELECT query FROM pg_stat_activity
+WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '5 seconds'
+"""
+
+
+async def waiting(world: World) -> dict[str, int]:
+    """Count what is still on its way, by place."""
+    [(outbox, catalog_inbox)] = await world.fetch("catalog", _CATALOG)
+    [(notifier_inbox, emails)] = await world.fetch("notifier", _NOTIFIER)
+    queues = await asyncio.to_thread(_queued, world)
+    return {
+        "outbox": outbox,
+        "catalog inbox": catalog_inbox,
+        "notifier inbox": notifier_inbox,
+        "emails": emails,
+        "queues": queues,
+    }
+
+
+async def drained(world: World, within: float) -> float | None:
+    """Wait until nothing is on its way; return the seconds it took, None if not in time."""
+    begin = time.monotonic()
+    calm, last = 0, -1
+    while time.monotonic() < begin + within:
+        try:
+            empty = not any((await waiting(world)).values())
+        except (OSError, pika.exceptions.AMQPError):
+            empty = False
+        heard = len(world.listener.heard)
+        calm = calm + 1 if empty and heard == last else 0
+        last = heard
+        if calm >= SETTLED:
+            return max(time.monotonic() - begin - SETTLED * LOOK_S, 0.0)
+        await asyncio.sleep(LOOK_S)
+    return None
+
+
+def _queued(world: World) -> int:
+    with closing(pika.BlockingConnection(pika.URLParameters(world.direct.bus))) as connection:
+        channel = connection.channel()
+        names = [
+            *("notifier.email_new_product", "notifier.email_price_drop", "notifier.purge_images"),
+            *("catalog.record_views", "chaos.listener"),
+        ]
+        return sum(
+            channel.queue_declare(queue, passive=True).method.message_count
+            for name in names
+            for queue in (name, *([f"{name}.dead"] if name != "chaos.listener" else []))
+        )
+
+
+async def read(world: World) -> Records:
+    """Read all that the checker compares."""
+    versions = await world.fetch("catalog", "SELECT id, version FROM product")
+    counts = await world.fetch("catalog", "SELECT product_id, count FROM view_count")
+    told = await world.fetch(
+        "notifier", "SELECT event_id, email, state, subscription_id FROM notification"
+    )
+    inbox: dict[str, dict[str, str]] = defaultdict(dict)
+    for service in ("catalog", "notifier"):
+        for row in await world.fetch(service, "SELECT receiver, event_id, state FROM inbox"):
+            inbox[row["receiver"]][row["event_id"]] = row["state"]
+    return Records(
+        versions={str(row["id"]): row["version"] for row in versions},
+        inbox=inbox,
+        view_counts={str(row["product_id"]): row["count"] for row in counts},
+        notifications={(str(row["event_id"]), row["email"]): row["state"] for row in told},
+        message_ids=message_ids(world),
+        emails={
+            f"{row['event_id']}.{row['subscription_id']}": (str(row["event_id"]), row["email"])
+            for row in told
+        },
+    )
+
+
+def message_ids(world: World) -> Counter[str]:
+    """Count what the mail server accepted, by `Message-ID` up to its `@`."""
+    return Counter(
+        str(received.message["message-id"]).strip("<> ").partition("@")[0]
+        for received in world.smtp.messages
+    )
+
+
+async def files(world: World) -> tuple[set[str], set[str]]:
+    """The files in the store, and those that the database names."""
+    rows = await world.fetch("catalog", "SELECT key, variants FROM image")
+    named = {row["key"] for row in rows}
+    named |= {each["key"] for row in rows for each in json.loads(row["variants"])}
+    there = {path.name for path in world.images.rglob("*") if path.is_file()}
+    return there, named
+
+
+async def sweep(world: World, within: float = 20.0) -> None:
+    """Let every unfulfilled upload be eleven minutes old, and wait until all are swept."""
+    await world.fetch(
+        "catalog", "UPDATE image_intent SET created_at = now() - interval '11 minutes'"
+    )
+    # A worker looks when it starts.
+    await world.fleet.kill(world.fleet.of("catalog work")[0])
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        [(left,)] = await world.fetch("catalog", "SELECT count(*) FROM image_intent")
+        if not left:
+            return
+        await asyncio.sleep(LOOK_S)
+
+
+async def idle_in_transaction(world: World) -> list[str]:
+    """Sessions that hold a transaction open and do nothing."""
+    return [str(row["query"]) for row in await world.fetch("catalog", _IDLE)]

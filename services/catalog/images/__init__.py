@@ -1,0 +1,1 @@
+"""Pictures of products: made fit for the web, stored, swept up and compared."""

@@ -1,0 +1,1 @@
+"""What sends an email, wherever it goes."""

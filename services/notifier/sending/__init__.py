@@ -1,0 +1,1 @@
+"""Who sends the emails that receivers asked for, and when."""

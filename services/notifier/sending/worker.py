@@ -1,0 +1,169 @@
+"""The mail worker: sends the emails that are due and records what became of them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from heliograph.database.wakeup import Bell
+from heliograph.errors import DatabaseUnavailable
+from heliograph.inbox.worker import Retries
+from heliograph.waiting import stopped_within
+from services.notifier.emails.composer import Composer
+from services.notifier.mail.mailer import Envelope, MailDeferred, Mailer, MailRefused
+from services.notifier.mail.smtp import CONNECTIONS
+from services.notifier.repositories.outgoing import Due, Outcome, Outgoing
+from services.notifier.sending.lease import MailLease, mail_lease
+
+log = structlog.stdlib.get_logger(__name__)
+
+BATCH = 100
+"""Emails claimed at a time."""
+
+SIDE_BY_SIDE = 16
+"""Emails that one worker may have begun and not recorded; no more than `CONNECTIONS` of them
+are being sent, while the others are recorded together."""
+
+POLL_S = 0.5
+"""Longest wait for a ring; emails whose next attempt is due are found by it too."""
+
+PAUSES_S = (0.5, 1.0, 2.0, 5.0)
+"""Between attempts while the mail server or the database is away; the last repeats."""
+
+RECORD_S = 0.2
+"""Between attempts to record that an email was sent."""
+
+RETRIES = Retries(first=1.0, longest=300.0)
+
+
+class MailWorker:
+    """Sends emails, a few side by side; any number of workers may run.
+
+    An email is sent twice only if this process, its lease, the connection or the database
+    fails between the mail server's answer and the record of it. That can happen to as many
+    emails at once as are under way: `SIDE_BY_SIDE`.
+    """
+
+    name = "mail"
+
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        mailer: Mailer,
+        composer: Composer,
+        bell: Bell,
+        *,
+        on_outcome: Callable[[str], None],
+    ) -> None:
+        self._outgoing = outgoing
+        self._mailer = mailer
+        self._composer = composer
+        self._bell = bell
+        self._on_outcome = on_outcome
+        self._sending = asyncio.Semaphore(CONNECTIONS)
+        self._outcomes: list[Outcome] = []
+        self._recording = asyncio.Lock()
+        self.trouble: str | None = None
+        """Why emails wait right now; None if they go out."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        waiter = self._bell.waiter()
+        failures = 0
+        while not stopping.is_set():
+            try:
+                if self.trouble is not None:
+                    await self._mailer.check()
+                idle = not await self._send_due(stopping)
+            except (DatabaseUnavailable, MailDeferred) as error:
+                self._troubled(str(error))
+                pause = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
+                failures += 1
+                await stopped_within(stopping, pause)
+                continue
+            self.trouble, failures = None, 0
+            if idle:
+                await waiter.wait(POLL_S)
+
+    def _troubled(self, reason: str) -> None:
+        if self.trouble is None:
+            log.warning("emails wait", reason=reason)
+        self.trouble = reason
+
+    async def _send_due(self, stopping: asyncio.Event) -> bool:
+        """Send what is due, up to a batch; False if nothing was."""
+        async with mail_lease(self._outgoing, BATCH) as lease:
+            found = bool(lease)
+            senders = [self._send_some(lease, stopping) for _ in range(SIDE_BY_SIDE)]
+            # Each finishes what it has begun, whatever becomes of the others.
+            for end in await asyncio.gather(*senders, return_exceptions=True):
+                if end is not None:
+                    raise end
+        return found
+
+    async def _send_some(self, lease: MailLease, stopping: asyncio.Event) -> None:
+        try:
+            while not stopping.is_set() and await self._send_one(lease):
+                pass
+        except Exception:
+            await lease.hand_back()
+            raise
+
+    async def _send_one(self, lease: MailLease) -> bool:
+        """Send an email and record it; False if there was none."""
+        async with self._sending:
+            due = lease.begin()
+            if due is None:
+                return False
+            outcome = await self._send(due)
+            if outcome.state == "pending":
+                await self._record(outcome, lease)
+                # Is it this email only, or the server? If the server, all others wait.
+                await self._mailer.check()
+                return True
+        await self._record(outcome, lease)
+        return True
+
+    async def _send(self, due: Due) -> Outcome:
+        if due.unsubscribe_token is None:
+            return Outcome(due, "cancelled", "the subscription ended")
+        try:
+            await self._mailer.send(self._compose(due))
+        except MailRefused as error:
+            return Outcome(due, "failed", error.reason)
+        except MailDeferred as error:
+            return Outcome(due, "pending", error.reason, RETRIES.delay(due.attempts + 1))
+        return Outcome(due, "sent")
+
+    def _compose(self, due: Due) -> Envelope:
+        try:
+            return self._composer.compose(due)
+        except MailRefused:
+            raise
+        # Whatever one email stumbles over must not stop the others.
+        except Exception as error:
+            log.exception("an email cannot be composed", notification=due.id)
+            raise MailRefused(f"cannot be composed: {error}") from error
+
+    async def _record(self, outcome: Outcome, lease: MailLease) -> None:
+        """Return when the outcome is recorded; those that wait meanwhile go together."""
+        self._outcomes.append(outcome)
+        async with self._recording:
+            if outcome not in self._outcomes:
+                return  # it went with the one before
+            outcomes, self._outcomes = self._outcomes, []
+            await self._write(outcomes, lease)
+        lease.settled(each.email for each in outcomes)
+        for each in outcomes:
+            self._on_outcome("deferred" if each.state == "pending" else each.state)
+
+    async def _write(self, outcomes: Sequence[Outcome], lease: MailLease) -> None:
+        """Hold on while the database is away: what was sent cannot be undone."""
+        while True:
+            try:
+                await self._outgoing.record(outcomes)
+            except DatabaseUnavailable:
+                if not lease.held:
+                    raise
+                await asyncio.sleep(RECORD_S)
+            else:
+                return

@@ -1,0 +1,34 @@
+"""A program's wall clock jumps while it runs, and no other clock does."""
+
+import subprocess
+import sys
+
+import pytest
+
+JUMP = """
+import time
+from datetime import UTC, datetime
+from chaos.faults import clocks
+import heliograph.web.auth as ours
+
+clocks.JUMPS_AFTER_S = 0.05
+clocks.shift(float({seconds}))
+begin = time.monotonic()
+read = lambda: (time.time(), ours.datetime.now(UTC).timestamp(), datetime.now(UTC).timestamp())
+before = read()
+while time.monotonic() < begin + 0.1:
+    pass
+print(*(round(after - earlier, -1) for earlier, after in zip(before, read())))
+"""
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_clock_jumps_for_our_code_only(seconds: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", JUMP.format(seconds=seconds)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert [float(each) for each in done.stdout.split()] == [seconds, seconds, 0]

@@ -1,0 +1,71 @@
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier.mail.addresses import valid_address
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("ada@example.org", "ada@example.org"),
+        ("Ada.Lovelace+news@Example.ORG", "Ada.Lovelace+news@example.org"),
+        ("root@localhost", "root@localhost"),
+        ("o'hara@bücher.example", "o'hara@xn--bcher-kva.example"),
+        ("a@BÜCHER.example", "a@xn--bcher-kva.example"),
+        ("a" * 64 + "@example.org", "a" * 64 + "@example.org"),
+    ],
+)
+def test_a_plain_address_is_kept_with_its_domain_in_lower_case_ascii(typed: str, kept: str) -> None:
+    assert valid_address(typed) == kept
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "ada",
+        "@example.org",
+        "ada@",
+        "ada@@example.org",
+        "ada@example.org, bob@example.org",
+        "Ada <ada@example.org>",
+        '"ada lovelace"@example.org',
+        " ada@example.org",
+        "ada@example.org\n",
+        "ada@example.org\r\nBcc: eve@example.org",
+        "ada\x00@example.org",
+        ".ada@example.org",
+        "ada..l@example.org",
+        "ada.@example.org",
+        "ada@example..org",
+        "ada@example.org.",
+        "ada@-example.org",
+        "ada@exa_mple.org",
+        "ada@[127.0.0.1]",
+        "ada@127.0.0.1",
+        "jürgen@example.org",
+        "ada@straße.example",
+        "ada@example。org",
+        "ada@" + "a" * 64 + ".org",
+        "a" * 65 + "@example.org",
+        "ada@" + ".".join(["a" * 60] * 5),
+    ],
+)
+def test_what_is_not_a_plain_address_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match=r"^(an email address|the part) "):
+        valid_address(typed)
+
+
+@given(st.text(alphabet=string.printable + "äß。\u2028\u202e", max_size=30), st.text(max_size=30))
+def test_a_valid_address_is_one_safe_word_and_stays_as_it_is(local: str, domain: str) -> None:
+    try:
+        address = valid_address(f"{local}@{domain}")
+    except ValueError:
+        return
+    assert address.isascii()
+    assert not set(address) & set(string.whitespace + '<>()[]\\,;:"\x00')
+    assert len(address) <= 254
+    assert valid_address(address) == address
