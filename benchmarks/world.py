@@ -19,7 +19,8 @@ from heliograph.bus.connect import bus_from_url
 from heliograph.bus.protocol import Bus, Message, Topology
 from heliograph.database.database import Database
 from heliograph.database.wakeup import Bell
-from heliograph.events.event import Event, encode, new_id
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event, new_id
 from heliograph.inbox.inbox import Inbox, inbox_table
 from heliograph.outbox.claims.connect import claims
 from heliograph.outbox.claims.protocol import Claims

@@ -19,7 +19,8 @@ from rich.text import Text
 from heliograph.errors import Refused
 from heliograph.events.event import Event
 from heliograph.logging import configure
-from heliograph.signals.signal import post_delete, pre_save, receiver
+from heliograph.signals.receiver import receiver
+from heliograph.signals.signal import post_delete, pre_save
 from services.catalog import models
 from services.embedded import Embedded, embedded
 from tools.demo_client import Answer, Client

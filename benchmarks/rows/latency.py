@@ -11,7 +11,8 @@ from statistics import median
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.world import RECEIVER, House, World, events, house, purge, working
 from heliograph import contracts
-from heliograph.events.event import Event, encode
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event
 from heliograph.inbox.consumer import Consumer
 from heliograph.inbox.worker import Worker
 from heliograph.outbox.outbox import encode_all

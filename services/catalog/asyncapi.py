@@ -13,7 +13,7 @@ from pydantic_core import core_schema
 
 from heliograph import VERSION
 from heliograph.contracts import Category, Contract, Image, Product, View
-from heliograph.events.event import CONTENT_TYPE, event_type, exchange, routing_key
+from heliograph.events.encoding import CONTENT_TYPE, event_type, exchange, routing_key
 
 S = TypeVar("S", bound=Contract)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from heliograph import contracts
 from heliograph.database.database import Session
 from heliograph.events.event import Event
-from heliograph.signals.signal import receiver
+from heliograph.signals.receiver import receiver
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.signals import viewed
 

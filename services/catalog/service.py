@@ -15,7 +15,8 @@ from heliograph.outbox.outbox import Outbox
 from heliograph.outbox.relay import Relay
 from heliograph.service.parts import Part
 from heliograph.service.service import Role, Service
-from heliograph.signals.signal import MODEL_SIGNALS, check_collaborators
+from heliograph.signals.receiver import check_collaborators
+from heliograph.signals.signal import MODEL_SIGNALS
 from heliograph.web.health import Health
 from services.catalog import models
 from services.catalog.api import handle_errors, routers

@@ -7,7 +7,8 @@ from heliograph.crash import crash_point
 from heliograph.database.database import Session
 from heliograph.errors import Park
 from heliograph.events.event import Event
-from heliograph.signals.signal import post_save, pre_delete, pre_save, receiver
+from heliograph.signals.receiver import receiver
+from heliograph.signals.signal import post_save, pre_delete, pre_save
 from heliograph.storage.store import ImageStore, is_key
 from services.notifier.repositories.notifications import NotificationRepository
 

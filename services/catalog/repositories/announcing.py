@@ -10,6 +10,7 @@ from heliograph.contracts import Contract
 from heliograph.crash import crash_point
 from heliograph.database.database import Session
 from heliograph.database.guard import Signalling
+from heliograph.events.encoding import write_content
 from heliograph.events.event import Event, new_id
 from heliograph.signals.signal import post_delete, post_save, pre_delete, pre_save
 from services.catalog.snapshots import Snapshots
@@ -121,7 +122,7 @@ class AnnouncingRepository(Generic[M, C]):
 
 def _next(event: Event[M]) -> Event[M]:
     """The event of the change's next signal, which says the same."""
-    event.write_content()
+    write_content(event)
     return replace(event, id=new_id())
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm.attributes import instance_state
 
 from heliograph.database.bulk import BulkInsert
 from heliograph.database.database import Session
+from heliograph.events.encoding import write_content
 from heliograph.events.event import Event
 from heliograph.meanwhile import meanwhile
 from services.catalog.models import Base, Product
@@ -37,7 +38,7 @@ async def insert_bare(session: Session, events: Sequence[Event[Product]]) -> Non
     def prepare() -> None:
         session.sync_session.adopt(products)
         for event in events:
-            event.write_content()
+            write_content(event)
 
     # From the dictionaries: none lacks a value once a snapshot was taken, and asking each
     # attribute for its value takes ten times as long.

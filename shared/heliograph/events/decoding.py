@@ -1,6 +1,6 @@
 """Reading what others wrote as an event: nothing is believed before it is checked.
 
-`shared/heliograph/events/event.py` has the format, and writes it.
+`encoding` has the format, and writes it.
 """
 
 import json
@@ -17,7 +17,8 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from heliograph.contracts import Changes, Contract
 from heliograph.errors import Malformed
-from heliograph.events.event import TYPE_VERSION, Event
+from heliograph.events.encoding import TYPE_VERSION
+from heliograph.events.event import Event
 
 C = TypeVar("C", bound=Contract)
 

@@ -1,26 +1,15 @@
-"""Events: what receivers are given, and how one travels.
-
-On the wire an event is a CloudEvent 1.0 in binary mode: its attributes are message
-headers with the prefix `ce-`, its data is the JSON body. The format is a public
-promise; `docs/schemas/` holds its JSON Schemas.
-"""
+"""Events: what receivers are given."""
 
 import dataclasses
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
-from pydantic_core import to_json
 
-from heliograph.bus.protocol import Message
-from heliograph.contracts import Changes, Contract, rfc3339
+from heliograph.contracts import Changes, Contract
 
 T = TypeVar("T")
-
-CONTENT_TYPE = "application/json"
-TYPE_VERSION = "v1"
 
 
 def new_id() -> UUID:
@@ -67,110 +56,4 @@ class Event(Generic[T]):
     snapshot: Contract | None = None
     """In the process: the public copy of `instance` that goes out on the bus."""
     content: bytes | None = dataclasses.field(default=None, repr=False, compare=False)
-    """What the body says behind sender and signal, once it is written."""
-
-    def write_content(self) -> bytes:
-        """Write the content, once: from then on the event says no other, nor does its copy."""
-        if self.content is None:
-            self.content = to_json(_content(self))[1:]
-        return self.content
-
-
-def sequence(version: int, place: int) -> str:
-    """Write a subject's version and the place within that change so that text order is order."""
-    return f"{version:012d}.{place:04d}"
-
-
-def routing_key(sender_name: str, signal: str) -> str:
-    """Address an event on the sender's exchange: `catalog.product.post_save`."""
-    return f"{sender_name}.{signal}"
-
-
-def event_type(sender_name: str, signal: str) -> str:
-    """Name the format of an event, `ce-type`; a change that breaks readers counts up."""
-    return f"{sender_name}.{signal}.{TYPE_VERSION}"
-
-
-def exchange(sender_name: str) -> str:
-    """Name the topic exchange on which the sender's service announces."""
-    return f"{sender_name.partition('.')[0]}.events"
-
-
-class _Address(NamedTuple):
-    """What all events of a sender and a signal have in common."""
-
-    exchange: str
-    routing_key: str
-    headers: dict[str, str]
-    start: bytes
-    """The body's."""
-
-
-@cache
-def _address(sender_name: str, signal: str) -> _Address:
-    headers = {
-        "ce-specversion": "1.0",
-        "ce-source": "/" + sender_name.partition(".")[0],
-        "ce-type": event_type(sender_name, signal),
-    }
-    start = to_json({"sender": sender_name, "signal": signal})
-    return _Address(
-        exchange(sender_name), routing_key(sender_name, signal), headers, start[:-1] + b","
-    )
-
-
-def encode(event: Event[Any]) -> Message:
-    """Write an event as the message that leaves on the bus; raise `TypeError` without a snapshot.
-
-    It keeps its content: whoever copies the event for the next signal of the same change
-    need not write that again.
-    """
-    snapshot = event.snapshot
-    if snapshot is None:
-        raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
-    address = _address(snapshot.sender_name, event.signal)
-    id_ = str(event.id)
-    headers = {
-        **address.headers,
-        "ce-id": id_,
-        "ce-subject": str(snapshot.subject),
-        "ce-time": rfc3339(event.time),
-    }
-    if event.sequence is not None:
-        headers["ce-subjectsequence"] = event.sequence
-    if event.traceparent is not None:
-        headers["traceparent"] = event.traceparent
-    return Message(
-        id=id_,
-        exchange=address.exchange,
-        routing_key=address.routing_key,
-        headers=headers,
-        body=address.start + event.write_content(),
-    )
-
-
-def _content(event: Event[Any]) -> dict[str, Any]:
-    """What the body says besides the sender and the signal."""
-    snapshot = event.snapshot
-    if snapshot is None:
-        raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
-    if snapshot.flat:
-        body = snapshot.model_dump(mode="json")
-    else:
-        body = {
-            "created": event.created,
-            "instance": snapshot,
-            "original": event.original,
-            "changes": event.changes,
-            "update_fields": event.update_fields,
-            "origin": event.origin,
-        }
-        if event.action is not None:
-            pk_set = event.pk_set
-            body |= {
-                "action": event.action,
-                "field": event.field,
-                "pk_set": None if pk_set is None else sorted(pk_set),
-            }
-    body["actor"] = event.actor
-    return body
+    """What the body says behind sender and signal, once `write_content` has written it."""

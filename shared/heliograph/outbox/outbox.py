@@ -29,7 +29,8 @@ from heliograph.database.bulk import BulkInsert
 from heliograph.database.database import Database, Session
 from heliograph.database.types import BigId, UtcDateTime, database_now
 from heliograph.database.wakeup import Bell
-from heliograph.events.event import Event, encode, sequence
+from heliograph.events.encoding import encode, sequence
+from heliograph.events.event import Event
 from heliograph.signals.signal import Signal
 
 PARTITIONS = 8

@@ -7,7 +7,7 @@ from typing import Any
 from heliograph.bus.protocol import Binding, Queue
 from heliograph.contracts import Contract
 from heliograph.errors import Misregistered
-from heliograph.events.event import exchange, routing_key
+from heliograph.events.encoding import exchange, routing_key
 from heliograph.signals.collaborators import needs
 
 

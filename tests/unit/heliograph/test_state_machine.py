@@ -22,7 +22,8 @@ from heliograph.database.database import Database
 from heliograph.database.types import database_now
 from heliograph.database.wakeup import Bell
 from heliograph.errors import BusUnavailable
-from heliograph.events.event import Event, encode
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event
 from heliograph.inbox.inbox import Inbox, LeaseLost, inbox_table
 from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import entry

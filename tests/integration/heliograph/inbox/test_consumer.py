@@ -8,7 +8,8 @@ from sqlalchemy import select
 from heliograph import contracts
 from heliograph.bus.protocol import Topology
 from heliograph.errors import DatabaseUnavailable
-from heliograph.events.event import Event, encode
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event
 from heliograph.inbox.consumer import BATCH, Consumer
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import Entry

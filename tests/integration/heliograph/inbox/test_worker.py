@@ -12,7 +12,8 @@ from heliograph.bus.protocol import Delivery
 from heliograph.database.database import Session
 from heliograph.database.types import database_now
 from heliograph.errors import Park
-from heliograph.events.event import Event, encode
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event
 from heliograph.inbox.inbox import LeaseLost
 from heliograph.inbox.worker import Retries, Worker
 from heliograph.signals.queued import RemoteReceiver

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from heliograph import contracts
 from heliograph.bus.protocol import Delivery
 from heliograph.database.database import Session
-from heliograph.events.event import Event, encode
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event
 from heliograph.inbox.worker import Retries, Worker
 from heliograph.signals.queued import RemoteReceiver
 from tests.integration.heliograph.conftest import House, running

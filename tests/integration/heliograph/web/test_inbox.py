@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from heliograph import contracts
 from heliograph.bus.protocol import Delivery
-from heliograph.events.event import Event, encode
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event
 from heliograph.signals.queued import RemoteReceiver
 from heliograph.web.app import create_app
 from heliograph.web.auth import Tokens

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from heliograph import contracts
 from heliograph.bus.memory import MemoryBus
-from heliograph.events.event import Event, encode
+from heliograph.events.encoding import encode
+from heliograph.events.event import Event
 from services.notifier.models import Notification
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier

@@ -9,7 +9,8 @@ from heliograph.errors import Misregistered, MissingCollaborator, Refused
 from heliograph.events.event import Event
 from heliograph.signals.collaborators import Collaborators
 from heliograph.signals.queued import remote_receivers
-from heliograph.signals.signal import Signal, check_collaborators, post_delete, post_save, receiver
+from heliograph.signals.receiver import check_collaborators, receiver
+from heliograph.signals.signal import Signal, post_delete, post_save
 
 
 class Row:

@@ -1,0 +1,105 @@
+"""The decorator that connects a receiver to its signals."""
+
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+
+from heliograph.errors import MissingCollaborator
+from heliograph.events.event import Event
+from heliograph.signals.collaborators import Collaborators
+from heliograph.signals.signal import Signal
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+U = TypeVar("U")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: type[T],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: None = None,
+) -> Callable[[Callable[Concatenate[Event[T], P], R]], Callable[Concatenate[Event[T], P], R]]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: type[T],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: int,
+) -> Callable[
+    [Callable[Concatenate[Sequence[Event[T]], P], R]],
+    Callable[Concatenate[Sequence[Event[T]], P], R],
+]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: tuple[type[T], type[U]],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: None = None,
+) -> Callable[
+    [Callable[Concatenate[Event[T] | Event[U], P], R]],
+    Callable[Concatenate[Event[T] | Event[U], P], R],
+]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal], *, sender: None = None, dispatch_uid: Hashable = None
+) -> Callable[
+    [Callable[Concatenate[Event[Any], P], R]], Callable[Concatenate[Event[Any], P], R]
+]: ...
+
+
+def receiver(
+    signal: Signal | Iterable[Signal],
+    *,
+    sender: type | tuple[type, type] | None = None,
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: int | None = None,
+) -> Callable[[F], F]:
+    """Connect the decorated function to one signal or to each of several, from one sender or two.
+
+    `sender` says how far the signal carries: a class from `models` in the process and the
+    transaction, one from `contracts` behind the bus, where the function's name is also its
+    queue's and only `sender` and the signals decide its bindings. What the function asks
+    for after the event is handed in by type.
+
+    Behind the bus, `ordered=False` lets events of one subject run side by side, and
+    `batch=n` hands over a list of up to `n` events that succeed or fail together; after a
+    failure they come one by one.
+    """
+    signals = (signal,) if isinstance(signal, Signal) else tuple(signal)
+    senders = sender if isinstance(sender, tuple) else (sender,)
+
+    def connect(function: F) -> F:
+        for each, whose in itertools.product(signals, senders):
+            each.connect(function, whose, dispatch_uid=dispatch_uid, ordered=ordered, batch=batch)
+        return function
+
+    return connect
+
+
+def check_collaborators(signals: Iterable[Signal], within: Collaborators) -> None:
+    """Raise `MissingCollaborator` if a connected receiver asks for what `within` lacks."""
+    for signal in signals:
+        for connection in signal:
+            for kind in connection.needs:
+                if kind not in within:
+                    raise MissingCollaborator(
+                        f"{connection.function.__qualname__} listens to {signal.name} "
+                        f"and asks for a {kind.__name__}, which nobody hands in"
+                    )
