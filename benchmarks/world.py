@@ -14,7 +14,7 @@ from typing import Any
 import aiormq
 from sqlalchemy import MetaData, Table, text
 
-from heliograph import contracts
+import contracts
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.protocol import Bus, Message, Topology
 from heliograph.database.database import Database

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from heliograph import contracts
+import contracts
+from heliograph.contract import Contract
 from heliograph.events.event import Event, new_id
 
 
@@ -26,7 +27,7 @@ def product(**fields: Any) -> contracts.Product:
     return contracts.Product(**defaults | fields)
 
 
-def event(snapshot: contracts.Contract | None = None, **fields: Any) -> Event[Any]:
+def event(snapshot: Contract | None = None, **fields: Any) -> Event[Any]:
     """Make an event of that snapshot, as a repository would send it."""
     snapshot = snapshot or product()
     defaults: dict[str, Any] = {

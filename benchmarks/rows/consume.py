@@ -5,10 +5,10 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import contracts
 from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import celery_client
 from benchmarks.world import INBOX, RECEIVER, House, World, house, messages, working
-from heliograph import contracts
 from heliograph.bus.protocol import Delivery
 from heliograph.database.database import Session
 from heliograph.events.event import Event

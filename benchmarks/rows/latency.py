@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 from statistics import median
 
+import contracts
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.world import RECEIVER, House, World, events, house, purge, working
-from heliograph import contracts
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event
 from heliograph.inbox.consumer import Consumer

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from heliograph.contracts import Product
+from contracts import Product
 from heliograph.database.database import Database
 from heliograph.database.wakeup import Bell
 from heliograph.inbox.inbox import Inbox

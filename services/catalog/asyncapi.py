@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
+from contracts import Category, Image, Product, View
 from heliograph import VERSION
-from heliograph.contracts import Category, Contract, Image, Product, View
+from heliograph.contract import Contract
 from heliograph.events.encoding import CONTENT_TYPE, event_type, exchange, routing_key
 
 S = TypeVar("S", bound=Contract)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from heliograph import contracts
+import contracts
 from heliograph.database.database import Session
 from heliograph.events.event import Event
 from heliograph.signals.receiver import receiver

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from heliograph import contracts
+import contracts
 from services.catalog import models
 
 

@@ -2,7 +2,7 @@
 
 import structlog
 
-from heliograph import contracts
+import contracts
 from heliograph.crash import crash_point
 from heliograph.database.database import Session
 from heliograph.errors import Park

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from heliograph import contracts
+import contracts
 from heliograph.events.event import new_id
 from heliograph.web.problems import problems
 from services.catalog import models

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
-from heliograph import contracts
+import contracts
 from heliograph.web.problems import FieldProblem, ProblemError, pointer, problems
 from services.catalog.api.dependencies import (
     OwnDatabase,

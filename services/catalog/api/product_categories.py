@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from heliograph import contracts
+import contracts
 from heliograph.web.problems import FieldProblem, ProblemError, pointer, problems
 from services.catalog import models
 from services.catalog.api.dependencies import Writing

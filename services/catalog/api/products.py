@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from heliograph import contracts
+import contracts
 from heliograph.database.database import Session
 from heliograph.events.event import Event, new_id
 from heliograph.text import Line

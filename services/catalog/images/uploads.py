@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from heliograph import contracts
+import contracts
 from heliograph.crash import crash_point
 from heliograph.database.database import Database, Session
 from heliograph.errors import DatabaseUnavailable

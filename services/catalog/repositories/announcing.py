@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from heliograph.contracts import Contract
+from heliograph.contract import Contract
 from heliograph.crash import crash_point
 from heliograph.database.database import Session
 from heliograph.database.guard import Signalling

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from heliograph import contracts
+import contracts
 from heliograph.database.database import Session
 from heliograph.events.event import Event, new_id
 from heliograph.signals.signal import m2m_changed

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from heliograph import contracts
+import contracts
 from heliograph.database.types import database_now
 from heliograph.events.event import new_id
 from services.catalog.errors import Conflict, NotFound

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from heliograph import contracts
+import contracts
 from heliograph.database.bulk import one_of
 from heliograph.database.database import Session
 from heliograph.database.guard import Signalling

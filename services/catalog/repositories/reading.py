@@ -8,7 +8,7 @@ from sqlalchemy import Text, bindparam, cast, func, literal_column, select
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
-from heliograph import contracts
+import contracts
 from heliograph.database.database import Database
 from heliograph.database.statements import Query
 from services.catalog.errors import NotFound

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from heliograph import contracts
+import contracts
 from heliograph.database.database import Session
 from heliograph.database.types import database_now
 from services.catalog.models import Product, ViewCount, Viewer

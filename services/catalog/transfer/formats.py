@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from heliograph import contracts
+import contracts
 from services.catalog.errors import CatalogError
 
 Format = Literal["csv", "jsonl"]

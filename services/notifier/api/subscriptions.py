@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from heliograph.contracts import Price
+from contracts import Price
 from heliograph.money import to_minor
 from heliograph.web.auth import requires
 from heliograph.web.problems import ProblemError, problems

@@ -4,7 +4,7 @@ from decimal import Decimal
 from email.utils import parseaddr
 from functools import lru_cache
 
-from heliograph import contracts
+import contracts
 from services.notifier.emails.letter import Addressee, Letter
 from services.notifier.emails.products import NewProductEmail, PriceDropEmail, render
 from services.notifier.mail.envelope import Envelope

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from heliograph import contracts
+import contracts
 from services.notifier.emails.letter import RECIPIENT, UNSUBSCRIBE, Letter
 from services.notifier.emails.text import fitted, one_line, paragraphs
 from services.notifier.mail.errors import MailRefused

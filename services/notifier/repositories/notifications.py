@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 
-from heliograph import contracts
+import contracts
 from heliograph.database.database import Session
 from heliograph.database.types import database_now
 from heliograph.events.event import Event

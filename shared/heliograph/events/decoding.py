@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from heliograph.contracts import Changes, Contract
+from heliograph.contract import Changes, Contract
 from heliograph.errors import Malformed
 from heliograph.events.encoding import TYPE_VERSION
 from heliograph.events.event import Event

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from heliograph.bus.protocol import Message
-from heliograph.contracts import rfc3339
+from heliograph.contract import rfc3339
 from heliograph.events.event import Event
 
 CONTENT_TYPE = "application/json"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
 
-from heliograph.contracts import Changes, Contract
+from heliograph.contract import Changes, Contract
 
 T = TypeVar("T")
 

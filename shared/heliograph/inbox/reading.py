@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from heliograph.bus.protocol import Delivery
-from heliograph.contracts import Contract
+from heliograph.contract import Contract
 from heliograph.errors import Malformed
 from heliograph.events.decoding import decode_body, headers_to_json, open_envelope
 from heliograph.events.event import Event

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heliograph.contracts import Contract
+from heliograph.contract import Contract
 from heliograph.crash import crash_point
 from heliograph.database.database import Session
 from heliograph.errors import DatabaseUnavailable, Malformed, Park

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from heliograph.bus.protocol import Binding, Queue
-from heliograph.contracts import Contract
+from heliograph.contract import Contract
 from heliograph.errors import Misregistered
 from heliograph.events.encoding import exchange, routing_key
 from heliograph.signals.collaborators import needs

@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heliograph.contracts import Contract
+from heliograph.contract import Contract
 from heliograph.errors import Misregistered
 from heliograph.events.event import Event
 from heliograph.signals.collaborators import NOBODY, Collaborators, needs

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, update
 
-from heliograph import contracts
+import contracts
 from heliograph.bus.protocol import Delivery, Message
 from heliograph.database.database import Database
 from heliograph.database.types import database_now

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from heliograph import contracts
+import contracts
 from heliograph.bus.protocol import Topology
 from heliograph.errors import DatabaseUnavailable
 from heliograph.events.encoding import encode

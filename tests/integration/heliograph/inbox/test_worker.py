@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from heliograph import contracts
+import contracts
 from heliograph.bus.protocol import Delivery
 from heliograph.database.database import Session
 from heliograph.database.types import database_now

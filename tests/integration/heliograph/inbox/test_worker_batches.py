@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from heliograph import contracts
+import contracts
 from heliograph.bus.protocol import Delivery
 from heliograph.database.database import Session
 from heliograph.events.encoding import encode

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from heliograph import contracts
+import contracts
 from heliograph.bus.protocol import Delivery
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from heliograph import contracts
+import contracts
 from heliograph.bus.memory import MemoryBus
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from heliograph import contracts
+import contracts
 from heliograph.events.event import new_id
 from heliograph.storage.store import new_key
 from services.notifier.service import Notifier

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph import contracts
+import contracts
 from heliograph.errors import Malformed
 from heliograph.events.decoding import decode
 from heliograph.events.encoding import encode, sequence, write_content

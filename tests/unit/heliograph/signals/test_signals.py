@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from mypy import api as mypy
 
-from heliograph import contracts
+import contracts
 from heliograph.errors import Misregistered, MissingCollaborator, Refused
 from heliograph.events.event import Event
 from heliograph.signals.collaborators import Collaborators
@@ -237,7 +237,7 @@ def test_options_of_the_bus_are_refused_in_the_process(signal: Signal) -> None:
 TYPED = """
 from collections.abc import Sequence
 from services.catalog import models
-from heliograph import contracts
+import contracts
 from heliograph.events.event import Event
 from heliograph.signals.signal import post_save, receiver
 

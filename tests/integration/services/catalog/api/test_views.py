@@ -5,7 +5,7 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
-from heliograph import contracts
+import contracts
 from heliograph.database.types import database_now
 from services.catalog import models
 from services.catalog.repositories.views import ViewRepository

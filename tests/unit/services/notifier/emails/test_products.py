@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from heliograph import contracts
+import contracts
 from services.notifier.emails.letter import RECIPIENT, UNSUBSCRIBE, Addressee
 from services.notifier.emails.products import NewProductEmail, PriceDropEmail, ProductEmail, render
 from services.notifier.emails.text import fitted, one_line

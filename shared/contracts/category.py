@@ -1,0 +1,23 @@
+"""A category, as events tell of it."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from heliograph.contract import Contract, Instant
+
+
+class Category(Contract):
+    """A category as it was when its event happened."""
+
+    sender_name: ClassVar[str] = "catalog.category"
+
+    id: UUID
+    name: str
+    slug: str
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+    @property
+    def subject(self) -> UUID:
+        return self.id

@@ -1,0 +1,21 @@
+"""A view of a product, as events tell of it."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from heliograph.contract import Contract, Instant
+
+
+class View(Contract):
+    """Somebody looked at a product; `viewer` is the caller's subject, None if not known."""
+
+    sender_name: ClassVar[str] = "catalog.product"
+    flat: ClassVar[bool] = True
+
+    product_id: UUID
+    viewer: str | None = None
+    viewed_at: Instant
+
+    @property
+    def subject(self) -> UUID:
+        return self.product_id
