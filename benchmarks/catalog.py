@@ -18,9 +18,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.memory import MemoryBus
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.event import Event
-from heliograph.service.parts import HttpServer, bind, run_parts
+from heliograph.service.http_server import HttpServer, bind
+from heliograph.service.parts import run_parts
 from heliograph.service.service import Role
 from heliograph.signals.signal import MODEL_SIGNALS
 from services.catalog.models import Product, ViewCount

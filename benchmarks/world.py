@@ -21,11 +21,12 @@ from heliograph.database.database import Database
 from heliograph.database.wakeup import Bell
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event, new_id
-from heliograph.inbox.inbox import Inbox, inbox_table
+from heliograph.inbox.inbox import Inbox
+from heliograph.inbox.table import inbox_table
 from heliograph.outbox.claims.connect import claims
 from heliograph.outbox.claims.protocol import Claims
-from heliograph.outbox.claims.sqlite import relay_lease_table
-from heliograph.outbox.outbox import Outbox, encode_all, outbox_table
+from heliograph.outbox.outbox import Outbox, encode_all
+from heliograph.outbox.table import outbox_table, relay_lease_table
 from heliograph.service.parts import Part
 from heliograph.signals.queued import RemoteReceiver
 from tests.servers.postgresql import PostgreSQL, postgresql

@@ -8,7 +8,8 @@ from typing import get_args
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.protocol import Bus
 from heliograph.errors import InvalidSetting
-from heliograph.service.parts import HttpServer, Part, bind
+from heliograph.service.http_server import HttpServer, bind
+from heliograph.service.parts import Part
 from heliograph.service.service import Role, Service
 from heliograph.service.serving import patiently
 from heliograph.service.shutdown import draining

@@ -10,7 +10,7 @@ from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import celery_client
 from benchmarks.world import INBOX, RECEIVER, House, World, house, messages, working
 from heliograph.bus.protocol import Delivery
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.event import Event
 from heliograph.inbox.reading import entry
 from heliograph.inbox.worker import Worker

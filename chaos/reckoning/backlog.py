@@ -19,7 +19,7 @@ from heliograph.database.database import Database
 from heliograph.database.wakeup import Bell
 from heliograph.inbox.inbox import Inbox
 from heliograph.outbox.claims.postgresql import PostgresClaims
-from heliograph.outbox.outbox import PARTITIONS
+from heliograph.outbox.table import PARTITIONS
 from heliograph.signals.queued import RemoteReceiver
 from services.catalog.models import Base, inbox
 from tests.servers.postgresql import PostgreSQL

@@ -22,10 +22,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from heliograph.database.guard import Signalling
 from heliograph.database.types import UtcDateTime
-from heliograph.inbox.inbox import inbox_table
+from heliograph.inbox.table import inbox_table
 from heliograph.money import from_minor
-from heliograph.outbox.claims.sqlite import relay_lease_table
-from heliograph.outbox.outbox import outbox_table
+from heliograph.outbox.table import outbox_table, relay_lease_table
 
 
 class Base(DeclarativeBase):

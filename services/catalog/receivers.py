@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import contracts
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.event import Event
 from heliograph.signals.receiver import receiver
 from services.catalog.repositories.views import ViewRepository

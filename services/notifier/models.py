@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Text, UniqueCons
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from heliograph.database.types import BigId, UtcDateTime
-from heliograph.inbox.inbox import inbox_table
+from heliograph.inbox.table import inbox_table
 from heliograph.money import from_minor
 
 Topic = Literal["new_product", "price_drop"]

@@ -4,7 +4,7 @@ import structlog
 
 import contracts
 from heliograph.crash import crash_point
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.errors import Park
 from heliograph.events.event import Event
 from heliograph.signals.receiver import receiver

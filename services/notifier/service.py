@@ -7,7 +7,7 @@ from typing import ClassVar
 from fastapi import APIRouter
 
 from heliograph.bus.protocol import Bus
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.database.wakeup import Bell
 from heliograph.service.parts import Part
 from heliograph.service.service import Role, Service

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.event import new_id
 from heliograph.web.problems import FieldProblem, ProblemError, pointer, problem_type, problems
 from services.catalog import models

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 import contracts
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.event import Event, new_id
 from heliograph.text import Line
 from heliograph.web.auth import OptionalCaller

@@ -15,7 +15,8 @@ import structlog
 
 import contracts
 from heliograph.crash import crash_point
-from heliograph.database.database import Database, Session
+from heliograph.database.database import Database
+from heliograph.database.session import Session
 from heliograph.errors import DatabaseUnavailable
 from heliograph.events.event import new_id
 from heliograph.storage.store import ImageStore, StorageError, new_key

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from heliograph.contract import Contract
 from heliograph.crash import crash_point
-from heliograph.database.database import Session
 from heliograph.database.guard import Signalling
+from heliograph.database.session import Session
 from heliograph.events.encoding import write_content
 from heliograph.events.event import Event, new_id
 from heliograph.signals.signal import post_delete, post_save, pre_delete, pre_save

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 import contracts
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.event import Event, new_id
 from heliograph.signals.signal import m2m_changed
 from services.catalog.errors import Conflict, NotFound, UnknownCategory

@@ -10,7 +10,7 @@ from operator import itemgetter
 from sqlalchemy.orm.attributes import instance_state
 
 from heliograph.database.bulk import BulkInsert
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.encoding import write_content
 from heliograph.events.event import Event
 from heliograph.meanwhile import meanwhile

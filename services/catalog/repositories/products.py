@@ -11,8 +11,8 @@ from sqlalchemy.orm import selectinload
 
 import contracts
 from heliograph.database.bulk import one_of
-from heliograph.database.database import Session
 from heliograph.database.guard import Signalling
+from heliograph.database.session import Session
 from heliograph.events.event import Event
 from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 import contracts
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.database.types import database_now
 from services.catalog.models import Product, ViewCount, Viewer
 

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from heliograph.database.database import Database, Session
+from heliograph.database.database import Database
+from heliograph.database.session import Session
 from heliograph.errors import Refused
 from heliograph.events.event import new_id
 from heliograph.web.problems import ProblemError

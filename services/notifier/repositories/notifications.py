@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 
 import contracts
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.database.types import database_now
 from heliograph.events.event import Event
 from heliograph.money import to_minor

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.event import new_id
 from services.notifier.models import Subscription, Topic
 from services.notifier.repositories.upsert import insert

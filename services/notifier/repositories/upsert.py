@@ -2,7 +2,7 @@
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from services.notifier.models import Base
 
 

@@ -7,8 +7,7 @@ import structlog
 
 from heliograph.database.wakeup import Bell
 from heliograph.errors import DatabaseUnavailable
-from heliograph.inbox.worker import Retries
-from heliograph.waiting import stopped_within
+from heliograph.waiting import Retries, stopped_within
 from services.notifier.emails.composer import Composer
 from services.notifier.mail.mailer import Envelope, MailDeferred, Mailer, MailRefused
 from services.notifier.mail.smtp import CONNECTIONS

@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import structlog
 
-from heliograph.database.database import CONNECT_TIMEOUT_S, Database
+from heliograph.database.database import Database
+from heliograph.database.engines import CONNECT_TIMEOUT_S
 
 log = structlog.get_logger(__name__)
 

@@ -11,13 +11,7 @@ from contextlib import suppress
 
 from pydantic_core import from_json
 from sqlalchemy import (
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
     Table,
-    Text,
     and_,
     bindparam,
     case,
@@ -29,12 +23,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from heliograph.crash import crash_point
-from heliograph.database.database import Database, Session
+from heliograph.database.database import Database
+from heliograph.database.session import Session
 from heliograph.database.statements import driver
-from heliograph.database.types import BigId, UtcDateTime, database_now
+from heliograph.database.types import database_now
 from heliograph.database.wakeup import Bell
 from heliograph.errors import DatabaseUnavailable, HeliographError
-from heliograph.inbox.leases import Claimed, Leases, is_open
+from heliograph.inbox.leases import Claimed, Leases
 from heliograph.inbox.parked import ParkedEvents
 from heliograph.inbox.reading import Entry
 from heliograph.signals.queued import RemoteReceiver
@@ -58,41 +53,6 @@ ON CONFLICT (receiver, event_id) DO NOTHING
 
 class LeaseLost(HeliographError):
     """Another worker has taken the row over: what this one did must not be committed."""
-
-
-def inbox_table(metadata: MetaData) -> Table:
-    """Declare the table for a service with receivers behind the bus."""
-    table = Table(
-        "inbox",
-        metadata,
-        Column("id", BigId, primary_key=True),
-        Column("receiver", Text, nullable=False),
-        Column("event_id", Text, nullable=False),
-        Column("subject", Text),
-        Column("routing_key", Text, nullable=False),
-        Column("headers", LargeBinary, nullable=False),
-        Column("body", LargeBinary, nullable=False),
-        Column("state", Text, nullable=False, server_default="pending"),
-        Column("attempts", Integer, nullable=False, server_default="0"),
-        Column("token", Integer, nullable=False, server_default="0"),
-        Column("reason", Text),
-        Column("due_at", UtcDateTime, nullable=False),
-        Column("received_at", UtcDateTime, nullable=False),
-        Column("finished_at", UtcDateTime),
-        Index("inbox_once", "receiver", "event_id", unique=True),
-        sqlite_autoincrement=True,
-        # A claim writes its row anew; with room in the same page no index needs to know.
-        postgresql_with={"fillfactor": "50"},
-    )
-    open_rows = is_open(table)
-    for name, columns in (
-        ("inbox_open", (table.c.receiver, table.c.id)),
-        ("inbox_subject", (table.c.receiver, table.c.subject, table.c.id)),
-    ):
-        Index(name, *columns, postgresql_where=open_rows, sqlite_where=open_rows)
-    finished = table.c.finished_at.is_not(None)
-    Index("inbox_finished", table.c.finished_at, postgresql_where=finished, sqlite_where=finished)
-    return table
 
 
 class Inbox:

@@ -23,7 +23,6 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    literal_column,
     or_,
     select,
     tuple_,
@@ -35,6 +34,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from heliograph.database.database import Database
 from heliograph.database.statements import Statement
 from heliograph.database.types import database_now
+from heliograph.inbox.table import is_open
 from heliograph.signals.queued import RemoteReceiver
 
 LEASE_S = 20.0
@@ -57,12 +57,6 @@ class Claimed(NamedTuple):
     body: bytes
     suspect: bool = False
     """The attempt before never reported back: it may have ended its process."""
-
-
-def is_open(table: FromClause) -> ColumnElement[bool]:
-    """Whether a row still waits for somebody, a worker or an operator."""
-    # Spelled with literals, so that the partial indexes match.
-    return table.c.state.in_([literal_column("'pending'"), literal_column("'parked'")])
 
 
 def _due(table: FromClause) -> ColumnElement[bool]:

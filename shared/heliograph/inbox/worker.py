@@ -5,10 +5,8 @@ A worker is a part of a program; any number may run.
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Coroutine, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -16,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.contract import Contract
 from heliograph.crash import crash_point
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.errors import DatabaseUnavailable, Malformed, Park
 from heliograph.events.event import Event
 from heliograph.inbox.finisher import Finisher
@@ -25,7 +23,7 @@ from heliograph.inbox.leases import LEASE_S, Claimed
 from heliograph.inbox.reading import read
 from heliograph.signals.collaborators import Collaborators
 from heliograph.signals.queued import RemoteReceiver
-from heliograph.waiting import pause_after, stopped_within
+from heliograph.waiting import Retries, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
 
@@ -41,24 +39,6 @@ WITHOUT_SESSION = 16
 
 GATHER_S = 0.01
 """Longest that a free place waits for others, to be filled by one claim."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How often and when a failed event runs again.
-
-    The pause doubles from `first` to `longest` seconds; a jitter of up to a quarter keeps
-    events that failed together from coming back together.
-    """
-
-    attempts: int = 8
-    first: float = 1.0
-    longest: float = 300.0
-
-    def delay(self, attempt: int) -> float:
-        """Seconds to wait after that attempt, counted from 1."""
-        pause = min(self.first * 2.0 ** (attempt - 1), self.longest)
-        return pause * random.uniform(0.75, 1.0)  # noqa: S311 - a jitter, not a secret
 
 
 class Worker:

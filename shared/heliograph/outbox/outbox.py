@@ -4,7 +4,6 @@ An event is in the outbox if and only if its change committed. The relay takes i
 again once the bus has it.
 """
 
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,63 +11,26 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import (
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
     Table,
-    Text,
     func,
     select,
 )
 
 from heliograph.crash import crash_point
 from heliograph.database.bulk import BulkInsert
-from heliograph.database.database import Database, Session
-from heliograph.database.types import BigId, UtcDateTime, database_now
+from heliograph.database.database import Database
+from heliograph.database.session import Session
+from heliograph.database.types import database_now
 from heliograph.database.wakeup import Bell
 from heliograph.events.encoding import encode, sequence
 from heliograph.events.event import Event
+from heliograph.outbox.table import partition
 from heliograph.signals.signal import Signal
-
-PARTITIONS = 8
-"""Shares of the outbox that relays can empty side by side; a subject is always in one."""
-
-BACKGROUND = PARTITIONS
-"""The partition of events without an order; it waits until the others are empty."""
-
-
-def outbox_table(metadata: MetaData) -> Table:
-    """Declare the table for a service that announces."""
-    return Table(
-        "outbox",
-        metadata,
-        Column("id", BigId, primary_key=True),
-        Column("partition", SmallInteger, nullable=False),
-        Column("event_id", Text, nullable=False),
-        Column("subject", Text, nullable=False),
-        Column("exchange", Text, nullable=False),
-        Column("routing_key", Text, nullable=False),
-        Column("headers", LargeBinary, nullable=False),
-        Column("body", LargeBinary, nullable=False),
-        Column("attempts", Integer, nullable=False, server_default="0"),
-        Column("created_at", UtcDateTime, nullable=False, server_default=func.now()),
-        Index("outbox_partition", "partition", "id"),
-        sqlite_autoincrement=True,
-    )
-
 
 Row = tuple[int, str, str, str, str, bytes, bytes]
 """An event as it stands in the outbox, in the order of the columns."""
 
 _COLUMNS = ("partition", "event_id", "subject", "exchange", "routing_key", "headers", "body")
-
-
-def partition(event: Event[Any], subject: str) -> int:
-    """Place an event: all of one subject together, those without an order apart."""
-    return BACKGROUND if event.sequence is None else zlib.crc32(subject.encode()) % PARTITIONS
 
 
 class Outbox:

@@ -4,13 +4,11 @@ A subclass adds its tables, its API and its own parts; the programs (`serve`, `r
 `work`, `migrate`, …) are the same for each.
 """
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -19,20 +17,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph import VERSION
 from heliograph.bus.protocol import Bus, Topology
-from heliograph.database.database import Database, Session
+from heliograph.database.database import Database
 from heliograph.database.migrations import Migrations
+from heliograph.database.session import Session
 from heliograph.database.wakeup import Bell, Telegraph
-from heliograph.errors import BusUnavailable, DatabaseUnavailable, MissingCollaborator
+from heliograph.errors import BusUnavailable, MissingCollaborator
 from heliograph.inbox.consumer import Consumer
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.worker import Worker
 from heliograph.service.parts import Part
+from heliograph.service.pruner import Prunable, Pruner
 from heliograph.settings import ServiceSettings
 from heliograph.signals.collaborators import Collaborators
 from heliograph.signals.queued import remote_receivers
 from heliograph.storage.connect import image_store
 from heliograph.storage.store import ImageStore
-from heliograph.waiting import stopped_within
 from heliograph.web.app import create_app
 from heliograph.web.auth import Tokens
 from heliograph.web.health import Health
@@ -43,34 +42,6 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["api", "relay", "work"]
 """What a process does; `serve` does all of it."""
-
-PRUNE_EVERY = timedelta(minutes=10)
-
-
-class Prunable(Protocol):
-    """What remembers things for a while."""
-
-    async def prune(self) -> int:
-        """Forget a small batch of what need not be remembered any longer; return its size."""
-
-
-class Pruner:
-    """Forgets what need not be remembered any longer, in small batches."""
-
-    name = "pruner"
-
-    def __init__(self, *memories: Prunable) -> None:
-        self._memories = memories
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                for memory in self._memories:
-                    while await memory.prune():
-                        pass
-            except DatabaseUnavailable as error:
-                log.warning("cannot prune now", reason=str(error))
-            await stopped_within(stopping, PRUNE_EVERY.total_seconds())
 
 
 class Service(ABC):

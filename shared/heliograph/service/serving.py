@@ -1,23 +1,30 @@
 """A service opened for a program: with its bus, on a schema that is current."""
 
 import asyncio
-import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import NoReturn, TypeVar
 
 import structlog
+import uvloop
 from sqlalchemy.exc import DBAPIError
 
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.protocol import Bus
 from heliograph.crash import arm
-from heliograph.errors import BusUnavailable, DatabaseUnavailable, HeliographError
+from heliograph.errors import (
+    BusUnavailable,
+    DatabaseUnavailable,
+    HeliographError,
+    InvalidSetting,
+    SchemaNotCurrent,
+)
 from heliograph.logging import masked
-from heliograph.service.parts import HttpServer, bind, main_with_uvloop, run_parts
+from heliograph.service.http_server import CannotListen, HttpServer, bind
+from heliograph.service.parts import PartFailed, run_parts
 from heliograph.service.service import Role, Service
 from heliograph.service.shutdown import draining
 from heliograph.settings import ServiceSettings, refuse_memory_bus
@@ -97,16 +104,16 @@ async def patiently(
 def run(main: Coroutine[None, None, None]) -> None:
     """Run a command to its end; whatever stops it is told in one line on standard error.
 
-    Exits with 2 if it cannot start as it is set up, with 1 if it failed afterwards.
+    Exits with 2 if it cannot start with these settings, on this schema or on this port, with 1
+    if it failed afterwards.
     """
-    with _in_one_line():
-        main_with_uvloop(main)
-
-
-@contextlib.contextmanager
-def _in_one_line() -> Iterator[None]:
     try:
-        yield
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+    except (InvalidSetting, SchemaNotCurrent, CannotListen) as error:
+        _fail(str(error), status=2)
+    except PartFailed:
+        sys.exit(1)
     except (HeliographError, OSError) as error:
         # An OSError here is a directory that cannot be made; those of parts are logged.
         _fail(str(error))
@@ -116,6 +123,6 @@ def _in_one_line() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, *, status: int = 1) -> NoReturn:
     sys.stderr.write(f"error: {masked(' '.join(message.split()))}\n")
-    sys.exit(1)
+    sys.exit(status)

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from heliograph.inbox.consumer import Consumer
-from heliograph.service.parts import HttpServer, Part
+from heliograph.service.http_server import HttpServer
+from heliograph.service.parts import Part
 
 
 def in_stages(*stages: Sequence[Part]) -> list[Part]:

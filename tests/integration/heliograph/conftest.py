@@ -14,12 +14,13 @@ from heliograph.bus.protocol import Bus, Delivery
 from heliograph.database.database import Database
 from heliograph.database.wakeup import Bell
 from heliograph.events.event import Event
-from heliograph.inbox.inbox import Inbox, inbox_table
+from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import entry
+from heliograph.inbox.table import inbox_table
 from heliograph.outbox.claims.connect import claims
 from heliograph.outbox.claims.protocol import Claims
-from heliograph.outbox.claims.sqlite import relay_lease_table
-from heliograph.outbox.outbox import Outbox, outbox_table
+from heliograph.outbox.outbox import Outbox
+from heliograph.outbox.table import outbox_table, relay_lease_table
 from heliograph.service.parts import Part
 from heliograph.signals.queued import RemoteReceiver
 

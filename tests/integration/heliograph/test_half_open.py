@@ -10,7 +10,7 @@ from yarl import URL
 
 from chaos.faults.proxy import Proxy, proxy
 from heliograph.bus.rabbitmq.bus import RabbitBus
-from heliograph.database import database
+from heliograph.database import engines
 from heliograph.database.database import Database
 from heliograph.database.statements import Query
 from heliograph.errors import BusUnavailable, DatabaseUnavailable
@@ -19,7 +19,7 @@ from tests.buses import EMAILS, ids, message, publish_until_taken, receive, topo
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "STATEMENT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(engines, "STATEMENT_TIMEOUT_S", 0.5)
 
 
 async def answer(reached: Database) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from heliograph.database import database
+from heliograph.database import engines
 from heliograph.errors import DatabaseUnavailable
 from heliograph.outbox.relay import Relay
 from tests.integration.heliograph.conftest import open_house
@@ -15,7 +15,7 @@ async def test_a_stopped_relay_loses_its_claim_to_another(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within 15 s; here within one."""
-    monkeypatch.setattr(database, "IDLE_IN_TRANSACTION_MS", 1_000)
+    monkeypatch.setattr(engines, "IDLE_IN_TRANSACTION_MS", 1_000)
     async with open_house(postgres_url) as stopped, open_house(postgres_url) as other:
         lamp = product()
         await stopped.announce(*[event(lamp, version=version) for version in range(1, 4)])
@@ -37,4 +37,4 @@ async def test_a_stopped_relay_loses_its_claim_to_another(
 
 
 async def test_sessions_of_postgresql_end_their_idle_transactions_after_15_seconds() -> None:
-    assert database.IDLE_IN_TRANSACTION_MS == 15_000
+    assert engines.IDLE_IN_TRANSACTION_MS == 15_000

@@ -24,12 +24,14 @@ from heliograph.database.wakeup import Bell
 from heliograph.errors import BusUnavailable
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event
-from heliograph.inbox.inbox import Inbox, LeaseLost, inbox_table
+from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import entry
-from heliograph.outbox.claims.sqlite import SqliteClaims, relay_lease_table
-from heliograph.outbox.outbox import Outbox, outbox_table
+from heliograph.inbox.table import inbox_table
+from heliograph.outbox.claims.sqlite import SqliteClaims
+from heliograph.outbox.outbox import Outbox
 from heliograph.outbox.relay import Relay
+from heliograph.outbox.table import outbox_table, relay_lease_table
 from heliograph.signals.queued import RemoteReceiver
 from tests.samples import event, product
 

@@ -15,7 +15,7 @@ from heliograph.database.database import Database
 from heliograph.database.statements import driver
 from heliograph.outbox.claims.low_water import Floors
 from heliograph.outbox.claims.protocol import Claim, Row, row
-from heliograph.outbox.outbox import BACKGROUND, PARTITIONS
+from heliograph.outbox.table import BACKGROUND, PARTITIONS
 
 SHARE = PARTITIONS // 2
 """Most partitions of one claim, so that two can be under way at once."""

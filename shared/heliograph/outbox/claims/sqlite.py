@@ -7,29 +7,18 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from sqlalchemy import Column, MetaData, Table, Text, delete, select, update
+from sqlalchemy import Table, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from heliograph.database.database import Database
-from heliograph.database.types import UtcDateTime, database_now
+from heliograph.database.types import database_now
 from heliograph.events.event import new_id
 from heliograph.outbox.claims.protocol import Claim, Row, row
-from heliograph.outbox.outbox import BACKGROUND
+from heliograph.outbox.table import BACKGROUND
 
 LEASE_S = 20.0
 """How long a relay may stay silent before another takes over; more than a
 publish may take."""
-
-
-def relay_lease_table(metadata: MetaData) -> Table:
-    """Declare the table in which relays on SQLite take turns."""
-    return Table(
-        "relay_lease",
-        metadata,
-        Column("name", Text, primary_key=True),
-        Column("owner", Text, nullable=False),
-        Column("expires_at", UtcDateTime, nullable=False),
-    )
 
 
 class SqliteClaim:

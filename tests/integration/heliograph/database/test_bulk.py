@@ -8,7 +8,8 @@ from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, sele
 from sqlalchemy.exc import IntegrityError
 
 from heliograph.database.bulk import MANY, BulkInsert, one_of
-from heliograph.database.database import Database, Session
+from heliograph.database.database import Database
+from heliograph.database.session import Session
 from heliograph.database.types import BigId, UtcDateTime
 from heliograph.errors import DatabaseUnavailable
 

@@ -9,14 +9,15 @@ from sqlalchemy import select, text, update
 
 import contracts
 from heliograph.bus.protocol import Delivery
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.database.types import database_now
 from heliograph.errors import Park
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event
 from heliograph.inbox.inbox import LeaseLost
-from heliograph.inbox.worker import Retries, Worker
+from heliograph.inbox.worker import Worker
 from heliograph.signals.queued import RemoteReceiver
+from heliograph.waiting import Retries
 from tests.integration.heliograph.conftest import House, inbox_rows, running
 from tests.polling import until
 from tests.samples import event, product

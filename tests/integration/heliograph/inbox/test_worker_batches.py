@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import contracts
 from heliograph.bus.protocol import Delivery
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event
-from heliograph.inbox.worker import Retries, Worker
+from heliograph.inbox.worker import Worker
 from heliograph.signals.queued import RemoteReceiver
+from heliograph.waiting import Retries
 from tests.integration.heliograph.conftest import House, running
 from tests.polling import until
 from tests.samples import event

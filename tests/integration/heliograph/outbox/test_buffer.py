@@ -2,7 +2,7 @@ import asyncio
 
 from sqlalchemy import func, select
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.outbox.buffer import FLUSH_S, EventBuffer
 from tests.integration.heliograph.conftest import House, outbox_rows, running
 from tests.polling import until

@@ -13,8 +13,8 @@ from heliograph.bus.protocol import Message
 from heliograph.errors import BusUnavailable
 from heliograph.outbox.claims.postgresql import _HEAD, _LOCK, SHARE
 from heliograph.outbox.claims.protocol import Claim, Claims
-from heliograph.outbox.outbox import PARTITIONS
 from heliograph.outbox.relay import Relay
+from heliograph.outbox.table import PARTITIONS
 from tests.integration.heliograph.conftest import House, open_house, running
 from tests.polling import until
 from tests.samples import event, product

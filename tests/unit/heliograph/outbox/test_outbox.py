@@ -5,8 +5,9 @@ from uuid import UUID
 from heliograph.bus.protocol import Message
 from heliograph.events.event import new_id
 from heliograph.outbox.claims.protocol import Row
-from heliograph.outbox.outbox import BACKGROUND, PARTITIONS, encode_all, partition
+from heliograph.outbox.outbox import encode_all
 from heliograph.outbox.relay import sendable
+from heliograph.outbox.table import BACKGROUND, PARTITIONS, partition
 from tests.samples import event, product
 
 

@@ -2,26 +2,11 @@ import asyncio
 import gc
 import os
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
-import httpx2
 import pytest
-from fastapi import FastAPI
 
-from heliograph.errors import InvalidSetting
-from heliograph.service.parts import (
-    CannotListen,
-    HttpServer,
-    PartFailed,
-    PortBusy,
-    bind,
-    main_with_uvloop,
-    run_parts,
-)
+from heliograph.service.parts import PartFailed, run_parts
 
 
 class Step:
@@ -119,111 +104,3 @@ async def test_a_second_interrupt_cancels_at_once() -> None:
 
     async with asyncio.timeout(5):
         await run_parts([Step("hang", hang)], grace=60)
-
-
-async def test_a_server_answers_until_it_is_stopped_and_finishes_its_requests() -> None:
-    entered, leave, lives = asyncio.Event(), asyncio.Event(), []
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        lives.append("started")
-        yield
-        lives.append("stopped")
-
-    app = FastAPI(lifespan=lifespan)
-
-    @app.get("/slow")
-    async def slow() -> str:
-        entered.set()
-        await leave.wait()
-        return "done"
-
-    server = HttpServer(app, bind("127.0.0.1", 0))
-
-    async def client(stopping: asyncio.Event) -> None:
-        await server.ready.wait()
-        url = f"http://127.0.0.1:{server.port}/slow"
-        async with httpx2.AsyncClient() as client:
-            request = asyncio.create_task(client.get(url))
-            await entered.wait()
-            stop()
-            await stopping.wait()
-            leave.set()
-            answer = await request
-        assert answer.json() == "done"
-        assert "server" not in answer.headers
-
-    async with asyncio.timeout(20):
-        await run_parts([server, Step("client", client)])
-    assert lives == ["started", "stopped"]
-
-
-async def test_an_application_that_cannot_start_fails_its_program() -> None:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if app.title:
-            raise OSError("no database")
-        yield
-
-    with pytest.raises(PartFailed):
-        await run_parts([HttpServer(FastAPI(lifespan=lifespan), bind("127.0.0.1", 0))])
-
-
-def test_a_busy_port_is_one_clear_line() -> None:
-    with bind("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(PortBusy, match=f"^port {port} is in use: choose another with --port$"):
-            bind("127.0.0.1", port)
-
-
-@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("no.such.host.invalid", 0)])
-def test_an_address_that_cannot_be_listened_on_is_named(host: str, port: int) -> None:
-    with pytest.raises(CannotListen, match=host if port == 0 else str(port)):
-        bind(host, port)
-
-
-def test_a_server_can_listen_on_ipv6() -> None:
-    try:
-        with bind("::1", 0) as listener:
-            assert listener.family == socket.AF_INET6
-    except CannotListen:
-        pytest.skip("this machine has no IPv6")
-
-
-def test_what_keeps_a_program_from_starting_is_one_line_and_exit_code_2(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    async def main() -> None:
-        raise InvalidSetting("CATALOG_X: is not a setting")
-
-    with pytest.raises(SystemExit) as caught:
-        main_with_uvloop(main())
-    assert caught.value.code == 2
-    assert capsys.readouterr().err == "error: CATALOG_X: is not a setting\n"
-
-
-PROGRAM = """
-import asyncio
-from heliograph.service.parts import main_with_uvloop, run_parts
-
-class Relay:
-    name = "relay"
-    async def run(self, stopping):
-        print("started", flush=True)
-        {body}
-
-main_with_uvloop(run_parts([Relay()]))
-"""
-
-
-@pytest.mark.parametrize(
-    ("body", "code"), [("await stopping.wait()", 0), ("raise OSError('gone')", 1)]
-)
-def test_the_exit_code_tells_a_stop_from_a_failure(body: str, code: int) -> None:
-    program = [sys.executable, "-c", PROGRAM.format(body=body)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "started\n"
-        if code == 0:
-            running.terminate()
-        assert running.wait(timeout=20) == code

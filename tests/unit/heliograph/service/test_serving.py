@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,43 @@ def test_what_stops_a_command_is_told_in_one_line_without_passwords(
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     assert "secret" not in said
+
+
+def test_what_keeps_a_program_from_starting_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def main() -> None:
+        raise InvalidSetting("CATALOG_X: is not a setting")
+
+    with pytest.raises(SystemExit) as caught:
+        run(main())
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "error: CATALOG_X: is not a setting\n"
+
+
+PROGRAM = """
+import asyncio
+from heliograph.service.parts import run_parts
+from heliograph.service.serving import run
+
+class Relay:
+    name = "relay"
+    async def run(self, stopping):
+        print("started", flush=True)
+        {body}
+
+run(run_parts([Relay()]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("await stopping.wait()", 0), ("raise OSError('gone')", 1)]
+)
+def test_the_exit_code_tells_a_stop_from_a_failure(body: str, code: int) -> None:
+    program = [sys.executable, "-c", PROGRAM.format(body=body)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "started\n"
+        if code == 0:
+            running.terminate()
+        assert running.wait(timeout=20) == code

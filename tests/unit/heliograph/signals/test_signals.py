@@ -239,7 +239,8 @@ from collections.abc import Sequence
 from services.catalog import models
 import contracts
 from heliograph.events.event import Event
-from heliograph.signals.signal import post_save, receiver
+from heliograph.signals.receiver import receiver
+from heliograph.signals.signal import post_save
 
 @receiver(post_save, sender=contracts.Product)
 async def right(event: Event[contracts.Product]) -> None: ...

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.errors import Refused
 from heliograph.events.event import Event
 from heliograph.signals.signal import pre_save

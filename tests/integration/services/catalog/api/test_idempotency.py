@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.errors import DatabaseUnavailable, Refused
 from heliograph.events.event import Event
 from heliograph.signals.signal import post_save, pre_save

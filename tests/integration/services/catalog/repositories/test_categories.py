@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.errors import Refused
 from heliograph.events.event import Event, new_id
 from heliograph.signals.signal import m2m_changed

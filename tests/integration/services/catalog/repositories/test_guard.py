@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable, delete, insert, select, update
 
-from heliograph.database.database import Session
+from heliograph.database.session import Session
 from heliograph.errors import Unannounced
 from heliograph.events.event import Event, new_id
 from heliograph.signals.signal import Signal, post_save

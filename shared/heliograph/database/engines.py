@@ -1,0 +1,107 @@
+"""Connections: how they are made, how long they wait, and how a lost one is told from a wrong one.
+
+Each database has connections to write with and others that can only read. On PostgreSQL
+both are pools, and a statement that reads has no transaction around it: nobody needs its
+BEGIN and ROLLBACK, two round trips, for each statement sees what is committed as it
+begins anyway. A SQLite file gets one writer connection, for which tasks queue in order;
+a write transaction begins `IMMEDIATE`, so that it never fails halfway for a lock that it
+could have waited for.
+"""
+
+from typing import Any
+
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from heliograph.errors import DatabaseUnavailable
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long a SQLite writer waits for the writer of another process."""
+
+
+IDLE_IN_TRANSACTION_MS = 15_000
+"""After this PostgreSQL ends a transaction whose process stands still, and frees its locks."""
+
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+STATEMENT_TIMEOUT_S = 15.0
+"""After this a connection counts as half open: nobody is at its other end."""
+
+
+POOL_TIMEOUT_S = 20.0
+
+
+def postgresql_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
+    """A pool to PostgreSQL, half of whose connections come only when the others are busy."""
+    engine = create_async_engine(
+        url,
+        **({} if writes else {"isolation_level": "AUTOCOMMIT"}),
+        pool_size=pool_size,
+        max_overflow=pool_size if writes else 0,
+        pool_timeout=POOL_TIMEOUT_S,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": STATEMENT_TIMEOUT_S,
+            "server_settings": {
+                "application_name": "heliograph",
+                "default_transaction_read_only": "off" if writes else "on",
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+            },
+        },
+    )
+
+    @sqlalchemy_event.listens_for(engine.sync_engine, "do_connect")
+    def connect(dialect: Any, _record: Any, args: Any, options: Any) -> Any:
+        try:
+            return dialect.connect(*args, **options)
+        except (OSError, TimeoutError) as error:
+            raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
+
+    @sqlalchemy_event.listens_for(engine.sync_engine, "handle_error")
+    def drop_silent(context: Any) -> DatabaseUnavailable | None:
+        # asyncpg's deadline and a broken socket are no errors of the DBAPI. The connection may
+        # still owe an answer, for which its next user would wait without a deadline.
+        error = context.original_exception
+        if not isinstance(error, OSError):
+            return None
+        context.is_disconnect = True
+        return DatabaseUnavailable(f"the database does not answer: {error!r}")
+
+    @sqlalchemy_event.listens_for(engine.sync_engine, "checkout")
+    def refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+        # asyncpg sees the end of the stream at once: cheaper than a ping per checkout.
+        if dbapi_connection.driver_connection.is_closed():
+            raise DisconnectionError("the connection was closed while it was idle")
+
+    return engine
+
+
+def sqlite_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
+    """A pool to a SQLite file; unless it `writes` nothing can be written through it."""
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+    )
+
+    @sqlalchemy_event.listens_for(engine.sync_engine, "connect")
+    def prepare(dbapi_connection: Any, _record: Any) -> None:
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if not writes:
+            cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    @sqlalchemy_event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,33 @@
+"""Sessions: units of work that know on whose behalf they are done."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heliograph.database.guard import GuardedSession
+from heliograph.signals.collaborators import NOBODY, Collaborators
+
+
+class Session(AsyncSession):
+    """A unit of work that knows on whose behalf it is done and whom its receivers may ask for."""
+
+    sync_session_class = GuardedSession
+    sync_session: GuardedSession
+
+    def __init__(self, *, within: Collaborators = NOBODY, **options: Any) -> None:
+        super().__init__(**options)
+        self.within = Collaborators({AsyncSession: self, Session: self}, within)
+        self.actor: str | None = None
+        """Subject of the caller's token."""
+        self.origin: str | None = None
+        """`"batch"`, `"import"`, or None."""
+        self.traceparent: str | None = None
+
+    async def close(self) -> None:
+        await super().close()
+        # It holds the session: a circle, with all that the session holds, for the collector.
+        self.within = NOBODY
+
+    def announce(self, instance: object) -> None:
+        """Let the next flush write this instance of a signalling model: its signals are sent."""
+        self.sync_session.announced.add(instance)

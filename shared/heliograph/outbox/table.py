@@ -1,0 +1,62 @@
+"""The tables of the outbox."""
+
+import zlib
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+)
+
+from heliograph.database.types import BigId, UtcDateTime
+from heliograph.events.event import Event
+
+PARTITIONS = 8
+"""Shares of the outbox that relays can empty side by side; a subject is always in one."""
+
+
+BACKGROUND = PARTITIONS
+"""The partition of events without an order; it waits until the others are empty."""
+
+
+def outbox_table(metadata: MetaData) -> Table:
+    """Declare the table for a service that announces."""
+    return Table(
+        "outbox",
+        metadata,
+        Column("id", BigId, primary_key=True),
+        Column("partition", SmallInteger, nullable=False),
+        Column("event_id", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("exchange", Text, nullable=False),
+        Column("routing_key", Text, nullable=False),
+        Column("headers", LargeBinary, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("created_at", UtcDateTime, nullable=False, server_default=func.now()),
+        Index("outbox_partition", "partition", "id"),
+        sqlite_autoincrement=True,
+    )
+
+
+def partition(event: Event[Any], subject: str) -> int:
+    """Place an event: all of one subject together, those without an order apart."""
+    return BACKGROUND if event.sequence is None else zlib.crc32(subject.encode()) % PARTITIONS
+
+
+def relay_lease_table(metadata: MetaData) -> Table:
+    """Declare the table in which relays on SQLite take turns."""
+    return Table(
+        "relay_lease",
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("owner", Text, nullable=False),
+        Column("expires_at", UtcDateTime, nullable=False),
+    )

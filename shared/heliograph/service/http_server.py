@@ -1,0 +1,109 @@
+"""The part of a program that answers HTTP."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from heliograph.errors import HeliographError
+from heliograph.service.parts import PartFailed
+
+HTTP_GRACE = 4
+"""Seconds that requests have to finish; less than `GRACE`."""
+
+
+LAST_PORT = 65535
+
+
+class CannotListen(HeliographError):
+    """The address cannot be listened on."""
+
+
+class PortBusy(CannotListen):
+    """Another program listens on the port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} is in use: choose another with --port")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on the address; port 0 is any free one.
+
+    Done before anything else is started. Raises `PortBusy` or `CannotListen`.
+    """
+    if not 0 <= port <= LAST_PORT:
+        raise CannotListen(f"{port} is not a port: choose one from 0 to {LAST_PORT} with --port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # A socket that is bound but does not listen would not keep another program away.
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortBusy(port) from error
+        reason = error.strerror or str(error)
+        raise CannotListen(f"cannot listen on {host}, port {port}: {reason}") from error
+
+
+class HttpServer:
+    """Serves an application on a socket that listens already."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, *, name: str = "http") -> None:
+        self.name = name
+        self.ready = asyncio.Event()
+        """Set once requests are answered."""
+        self._app = app
+        self._listener = listener
+
+    @property
+    def port(self) -> int:
+        number: int = self._listener.getsockname()[1]
+        return number
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        server = _Server(
+            uvicorn.Config(
+                self._app,
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=HTTP_GRACE,
+            ),
+            self.ready,
+        )
+        stop = asyncio.create_task(self._stop(server, stopping))
+        try:
+            await server.serve(sockets=[self._listener])
+        except SystemExit as error:
+            # Uvicorn's way to say that the application's lifespan raised.
+            raise PartFailed("the application did not start") from error
+        finally:
+            stop.cancel()
+            self._listener.close()
+
+    @staticmethod
+    async def _stop(server: uvicorn.Server, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `run_parts`, and says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._ready.set()

@@ -1,0 +1,85 @@
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from heliograph.service.http_server import CannotListen, HttpServer, PortBusy, bind
+from heliograph.service.parts import PartFailed, run_parts
+
+
+async def test_a_server_answers_until_it_is_stopped_and_finishes_its_requests() -> None:
+    entered, leave, lives = asyncio.Event(), asyncio.Event(), []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        lives.append("started")
+        yield
+        lives.append("stopped")
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/slow")
+    async def slow() -> str:
+        entered.set()
+        await leave.wait()
+        return "done"
+
+    server = HttpServer(app, bind("127.0.0.1", 0))
+
+    class Client:
+        name = "client"
+
+        async def run(self, stopping: asyncio.Event) -> None:
+            await server.ready.wait()
+            url = f"http://127.0.0.1:{server.port}/slow"
+            async with httpx2.AsyncClient() as client:
+                request = asyncio.create_task(client.get(url))
+                await entered.wait()
+                os.kill(os.getpid(), signal.SIGTERM)
+                await stopping.wait()
+                leave.set()
+                answer = await request
+            assert answer.json() == "done"
+            assert "server" not in answer.headers
+
+    async with asyncio.timeout(20):
+        await run_parts([server, Client()])
+    assert lives == ["started", "stopped"]
+
+
+async def test_an_application_that_cannot_start_fails_its_program() -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if app.title:
+            raise OSError("no database")
+        yield
+
+    with pytest.raises(PartFailed):
+        await run_parts([HttpServer(FastAPI(lifespan=lifespan), bind("127.0.0.1", 0))])
+
+
+def test_a_busy_port_is_one_clear_line() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortBusy, match=f"^port {port} is in use: choose another with --port$"):
+            bind("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("no.such.host.invalid", 0)])
+def test_an_address_that_cannot_be_listened_on_is_named(host: str, port: int) -> None:
+    with pytest.raises(CannotListen, match=host if port == 0 else str(port)):
+        bind(host, port)
+
+
+def test_a_server_can_listen_on_ipv6() -> None:
+    try:
+        with bind("::1", 0) as listener:
+            assert listener.family == socket.AF_INET6
+    except CannotListen:
+        pytest.skip("this machine has no IPv6")
