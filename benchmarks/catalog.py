@@ -48,7 +48,7 @@ def _put(service: Catalog, state: str) -> None:
     if state == "disconnected":
         service.outbox.disconnect(MODEL_SIGNALS, SENDERS)
     if state in ("unseen", "counting"):
-        viewed.disconnect(service.views.record, Product)
+        viewed.disconnect(service.views.hold, Product)
     if state == "counting":
         viewed.connect(_count, Product)
         # Reading writes here.

@@ -28,7 +28,7 @@ from heliograph.outbox.claims.protocol import Claims
 from heliograph.outbox.outbox import Outbox, encode_all
 from heliograph.outbox.table import outbox_table, relay_lease_table
 from heliograph.service.parts import Part
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from tests.servers.postgresql import PostgreSQL, postgresql
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 
@@ -42,7 +42,7 @@ async def receive(_event: Event[contracts.Product]) -> None:
     """Do nothing: an empty receiver."""
 
 
-RECEIVER = RemoteReceiver(receive, (("post_save", contracts.Product),), needs=())
+RECEIVER = QueuedReceiver(receive, (("post_save", contracts.Product),), needs=())
 QUEUE = RECEIVER.queue("bench")
 TOPOLOGY = Topology(("catalog.events",), (QUEUE,))
 

@@ -12,7 +12,7 @@ from heliograph.service.http_server import HttpServer, bind
 from heliograph.service.parts import Part
 from heliograph.service.service import Role, Service
 from heliograph.service.serving import patiently
-from heliograph.service.shutdown import draining
+from heliograph.service.shutdown import in_shutdown_order
 from heliograph.settings import MEMORY_BUS, load
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
@@ -44,7 +44,7 @@ class Embedded:
     def parts(self) -> list[Part]:
         """All that has to run, in the order in which it stops."""
         parts = [part for service in self.services for part in service.parts(ROLES)]
-        return draining(self.servers, parts)
+        return in_shutdown_order(self.servers, parts)
 
     def development_tokens(self) -> list[str]:
         """One token with every scope, or one a service if their secret keys differ."""

@@ -10,7 +10,7 @@ from benchmarks.world import INBOX, RECEIVER, House, World, batches, house, mess
 from heliograph.inbox.consumer import Consumer
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import Entry
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 
 PREFETCH = 200
 
@@ -46,7 +46,7 @@ class _CountingInbox(Inbox):
         self.full = asyncio.Event()
         self._left = count
 
-    async def accept(self, receiver: RemoteReceiver, entries: Sequence[Entry]) -> None:
+    async def accept(self, receiver: QueuedReceiver, entries: Sequence[Entry]) -> None:
         await super().accept(receiver, entries)
         self._left -= len(entries)
         if self._left <= 0:

@@ -38,7 +38,7 @@ async def sides(world: World) -> Sides:
 async def _relayed(place: House, url: str, rate: int, count: int) -> Reading:
     async def announce(event: Event[contracts.Product]) -> None:
         async with place.database.transaction() as session:
-            place.outbox.record(event, session)
+            place.outbox.hold(event, session)
 
     async with working(Relay(place.claims(), place.bus, place.outbox.bell)):
         return await _latency(place, url, rate, count, announce)

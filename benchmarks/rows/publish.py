@@ -91,7 +91,7 @@ async def announce(place: House, count: int) -> None:
     for start in range(0, count, 1000):
         async with place.database.transaction() as session:
             for event in events(min(1000, count - start)):
-                place.outbox.record(event, session)
+                place.outbox.hold(event, session)
 
 
 ROW = Row(

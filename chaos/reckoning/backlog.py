@@ -20,7 +20,7 @@ from heliograph.database.wakeup import Bell
 from heliograph.inbox.inbox import Inbox
 from heliograph.outbox.claims.postgresql import PostgresClaims
 from heliograph.outbox.table import PARTITIONS
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from services.catalog.models import Base, inbox
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.postgresql_cluster import Cluster, find_binaries
@@ -62,7 +62,7 @@ async def _measure(database: Database, rows: int) -> tuple[float, float]:
     await _fill(database, rows)
     claims = PostgresClaims(database)
     box = Inbox(database, inbox, Bell(uuid4().hex))
-    receiver = RemoteReceiver(receive, (("post_save", Product),), ())
+    receiver = QueuedReceiver(receive, (("post_save", Product),), ())
 
     async def claim_outbox() -> None:
         async with claims.claim(ROWS) as claim:

@@ -64,14 +64,14 @@ class Catalog(Service):
             self.database, self.outbox, on_dropped=self.metrics.viewed_dropped.inc
         )
         self.outbox.connect(MODEL_SIGNALS, SENDERS)
-        viewed.connect(self.views.record, models.Product, last=True)
+        viewed.connect(self.views.hold, models.Product, last=True)
         self._unrouted = 0
         self.metrics.add_refresh(self._count_outbox)
         self.metrics.add_refresh(self._count_unrouted)
 
     def check_collaborators(self) -> None:
         super().check_collaborators()
-        check_collaborators((*MODEL_SIGNALS, viewed), self.receivers_within())
+        check_collaborators((*MODEL_SIGNALS, viewed), self.receiver_collaborators())
 
     def routers(self) -> Sequence[APIRouter]:
         return routers
@@ -113,6 +113,6 @@ class Catalog(Service):
 
     async def close(self) -> None:
         self.outbox.disconnect(MODEL_SIGNALS, SENDERS)
-        viewed.disconnect(self.views.record, models.Product)
+        viewed.disconnect(self.views.hold, models.Product)
         self.darkroom.close()
         await super().close()

@@ -7,6 +7,7 @@ from typing import ClassVar
 from fastapi import APIRouter
 
 from heliograph.bus.protocol import Bus
+from heliograph.database.database import Database
 from heliograph.database.session import Session
 from heliograph.database.wakeup import Bell
 from heliograph.service.parts import Part
@@ -15,12 +16,26 @@ from heliograph.web.health import Health
 from services.notifier import models
 from services.notifier.api import routers
 from services.notifier.emails.composer import Composer
-from services.notifier.mail.mailer import MailDeferred, Mailer, mailer
-from services.notifier.repositories.notifications import notified
+from services.notifier.mail.connect import mailer
+from services.notifier.mail.errors import MailDeferred
+from services.notifier.mail.mailer import Mailer
+from services.notifier.repositories.notifications import NotificationRepository, notified
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.sending.worker import MailWorker
 from services.notifier.settings import NotifierSettings
-from services.notifier.told import Told
+
+
+class NotificationRetention:
+    """The ledger of notifications, each row kept for `kept` after it was written."""
+
+    def __init__(self, database: Database, kept: timedelta) -> None:
+        self._database = database
+        self._kept = kept
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` rows that were kept long enough; return how many."""
+        async with self._database.transaction() as session:
+            return await NotificationRepository(session).prune(self._kept, limit)
 
 
 class Notifier(Service):
@@ -34,7 +49,9 @@ class Notifier(Service):
         super().__init__(settings, bus, models.inbox)
         self.mailer = mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
-        self.pruned.append(Told(self.database, timedelta(days=settings.notifications_kept_days)))
+        self.pruned.append(
+            NotificationRetention(self.database, timedelta(days=settings.notifications_kept_days))
+        )
         self.mail_bell = Bell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.database.after_commit(self._ring)

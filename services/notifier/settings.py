@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from heliograph.settings import DatabaseURL, PublicURL, ServiceSettings, directory_url
 from services.notifier.mail.addresses import valid_address
-from services.notifier.mail.mailer import mailer
+from services.notifier.mail.connect import mailer
 
 
 def _mailbox(value: str) -> str:

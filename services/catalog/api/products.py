@@ -99,7 +99,7 @@ async def read_product(
     caller: OptionalCaller,
     if_none_match: IfNoneMatch = None,
 ) -> contracts.Product | Response:
-    reader: ProductReader = session.within[ProductReader]
+    reader: ProductReader = session.collaborators[ProductReader]
     product, snapshot = await reader.read(id)
     if request.method == "GET":
         viewer = caller.subject if caller else None
@@ -123,7 +123,7 @@ async def _announce_view(
         time=view.viewed_at,
         traceparent=traceparent,
     )
-    await viewed.send(event, session.within)
+    await viewed.send(event, session.collaborators)
 
 
 @router.patch(

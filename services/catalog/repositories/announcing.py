@@ -30,7 +30,7 @@ class AnnouncingRepository(Generic[M, C]):
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.snapshots: Snapshots = session.within[Snapshots]
+        self.snapshots: Snapshots = session.collaborators[Snapshots]
 
     def snapshot(self, instance: M) -> C:
         """Copy the instance as the public sees it."""
@@ -68,21 +68,21 @@ class AnnouncingRepository(Generic[M, C]):
                 self.unmark(event.instance, event.original)
         if not written:
             return [None] * len(events)
-        await self._write(written, *touched)
+        await self._store(written, *touched)
         crash_point("catalog.after_row")
         for event in written:
-            await post_save.send(_next(event), self.session.within)
+            await post_save.send(_next(event), self.session.collaborators)
         return [
             event.snapshot if event.changes is None or event.changes else None  # type: ignore[misc]
             for event in events
         ]
 
-    async def _write(self, events: Sequence[Event[M]], *touched: Signalling) -> None:
+    async def _store(self, events: Sequence[Event[M]], *touched: Signalling) -> None:
         """Bring the instances of `pre_save` events, and `touched` ones, into the database."""
         instances = [event.instance for event in events]
         self.session.add_all(instances)
         for each in (*instances, *touched):
-            self.session.announce(each)
+            self.session.allow_flush(each)
         await self.session.flush()
 
     async def _before_save(
@@ -93,7 +93,7 @@ class AnnouncingRepository(Generic[M, C]):
         )
         if original is not None:
             event.changes = original.changes_to(event.snapshot)  # type: ignore[arg-type]
-        await pre_save.send(event, self.session.within)
+        await pre_save.send(event, self.session.collaborators)
         if pre_save.has_listeners(self.model, last=False):
             # What they made of it counts.
             snapshot = self.snapshot(instance)
@@ -109,15 +109,15 @@ class AnnouncingRepository(Generic[M, C]):
         events = []
         for instance, version in drafts:
             event = self.event(instance, version)
-            await pre_delete.send(event, self.session.within)
+            await pre_delete.send(event, self.session.collaborators)
             events.append(event)
         for each in (*(instance for instance, _ in drafts), *touched):
-            self.session.announce(each)
+            self.session.allow_flush(each)
         for instance, _ in drafts:
             await self.session.delete(instance)
         await self.session.flush()
         for event in events:
-            await post_delete.send(_next(event), self.session.within)
+            await post_delete.send(_next(event), self.session.collaborators)
 
 
 def _next(event: Event[M]) -> Event[M]:

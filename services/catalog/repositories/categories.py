@@ -168,19 +168,19 @@ class ProductCategories:
         if not events:
             return
         for _, event in events:
-            await m2m_changed.send(event, self.session.within)
+            await m2m_changed.send(event, self.session.collaborators)
         moment = now()
         for change, _ in events:
             product = change.product
             product.categories = sorted(change.after, key=lambda category: category.id)
             product.version = next_version(self.session, product.id, product.version)
             product.updated_at = moment
-            self.session.announce(product)
+            self.session.allow_flush(product)
         await self.session.flush()
         for change, event in events:
             snapshot = self._products.remember(change.product)
             after = replace(event, id=new_id(), action=f"post_{verb}", snapshot=snapshot)
-            await m2m_changed.send(after, self.session.within)
+            await m2m_changed.send(after, self.session.collaborators)
 
     def _event(self, verb: str, change: _Change) -> Event[Product]:
         product = change.product

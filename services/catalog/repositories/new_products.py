@@ -4,8 +4,10 @@ A flush works out what depends on what, and sends a statement a row. New product
 bring neither images nor categories depend on nothing.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from operator import itemgetter
+from typing import Any
 
 from sqlalchemy.orm.attributes import instance_state
 
@@ -13,12 +15,11 @@ from heliograph.database.bulk import BulkInsert
 from heliograph.database.session import Session
 from heliograph.events.encoding import write_content
 from heliograph.events.event import Event
-from heliograph.meanwhile import meanwhile
 from services.catalog.models import Base, Product
 
 _TABLE = Base.metadata.tables["product"]
 _COLUMNS = tuple(_TABLE.columns.keys())
-_INSERT = BulkInsert(_TABLE, _COLUMNS)
+_ROWS = BulkInsert(_TABLE, _COLUMNS)
 _values = itemgetter(*_COLUMNS)
 
 
@@ -43,4 +44,17 @@ async def insert_bare(session: Session, events: Sequence[Event[Product]]) -> Non
     # From the dictionaries: none lacks a value once a snapshot was taken, and asking each
     # attribute for its value takes ten times as long.
     rows = (_values(vars(product)) for product in products)
-    await meanwhile(_INSERT.write(session, rows, len(products)), prepare)
+    await meanwhile(_ROWS.insert(session, rows, len(products)), prepare)
+
+
+async def meanwhile(waiting: Coroutine[Any, Any, object], work: Callable[[], object]) -> None:
+    """Begin to wait, do the work, and return when the waiting is over.
+
+    Raises what either raises, and not before the waiting is over.
+    """
+    task = asyncio.create_task(waiting)
+    try:
+        await asyncio.sleep(0)  # the task runs until it waits
+        work()
+    finally:
+        await task

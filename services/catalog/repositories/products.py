@@ -163,13 +163,13 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
         self._originals |= {each.id: each for each in snapshots}
         return snapshots
 
-    async def _write(self, events: Sequence[Event[Product]], *touched: Signalling) -> None:
+    async def _store(self, events: Sequence[Event[Product]], *touched: Signalling) -> None:
         bare: list[Event[Product]] = []
         others: list[Event[Product]] = []
         for event in events:
             (bare if is_bare(event.instance) else others).append(event)
         # A stored one may give up the SKU that a new one takes.
-        await super()._write(others, *touched)
+        await super()._store(others, *touched)
         if bare:
             await insert_bare(self.session, bare)
 

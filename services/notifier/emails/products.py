@@ -85,7 +85,7 @@ class PriceDropEmail(ProductEmail):
         return fitted("Price drop: ", name, f" now {new} (was {old})", SUBJECT_LENGTH)
 
 
-class Picture(NamedTuple):
+class ShownImage(NamedTuple):
     """What an email shows of an image; `width` in pixels, `alt` in words."""
 
     url: str
@@ -131,14 +131,14 @@ def _context(email: ProductEmail) -> dict[str, Any]:
     }
 
 
-def _picture(image: contracts.Picture, name: str) -> Picture:
+def _picture(image: contracts.Picture, name: str) -> ShownImage:
     """The thumbnail where there is one: every file is served beside the others, by its key."""
     alt = one_line(image.alt) or one_line(name)
     base = image.url.removesuffix(image.key)
     for variant in image.variants:
         if variant.name == "thumbnail" and base != image.url:
-            return Picture(one_line(base + variant.key), min(variant.width, IMAGE_WIDTH), alt)
-    return Picture(one_line(image.url), min(image.width, IMAGE_WIDTH), alt)
+            return ShownImage(one_line(base + variant.key), min(variant.width, IMAGE_WIDTH), alt)
+    return ShownImage(one_line(image.url), min(image.width, IMAGE_WIDTH), alt)
 
 
 _TEMPLATES = Environment(

@@ -170,7 +170,7 @@ async def _hand_over(connection: SmtpConnection, content: bytes) -> None:
     # RFC 5321 4.5.2: a dot that begins a line is doubled, one alone ends the content.
     lines = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..").removeprefix(b"\r\n")
     with _deferring(uncertain=True):
-        [taken] = await connection.ask(lines + b".\r\n")
+        taken = await connection.send_content(lines + b".\r\n")
     if taken.positive:
         return
     if not (taken.transient or taken.permanent):

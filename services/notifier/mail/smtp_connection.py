@@ -68,13 +68,21 @@ class SmtpConnection(asyncio.Protocol):
         return self._transport.is_closing()
 
     async def ask(self, *commands: bytes) -> list[Answer]:
-        """Send commands, or the content as if it were one; returns an answer for each.
+        """Send commands; returns an answer for each.
 
         Raises OSError if the connection ended or an answer did not come in time.
         """
         if self._pipelining:
             return await self._ask(b"".join(commands), len(commands))
         return [answer for command in commands for answer in await self._ask(command, 1)]
+
+    async def send_content(self, content: bytes) -> Answer:
+        """Send what ends with a dot alone on its line; returns what becomes of it.
+
+        Raises OSError as `ask` does.
+        """
+        [answer] = await self._ask(content, 1)
+        return answer
 
     def close(self) -> None:
         """End it without a word."""

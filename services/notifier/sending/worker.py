@@ -9,7 +9,9 @@ from heliograph.database.wakeup import Bell
 from heliograph.errors import DatabaseUnavailable
 from heliograph.waiting import Retries, stopped_within
 from services.notifier.emails.composer import Composer
-from services.notifier.mail.mailer import Envelope, MailDeferred, Mailer, MailRefused
+from services.notifier.mail.envelope import Envelope
+from services.notifier.mail.errors import MailDeferred, MailRefused
+from services.notifier.mail.mailer import Mailer
 from services.notifier.mail.smtp import CONNECTIONS
 from services.notifier.repositories.outgoing import Due, Outcome, Outgoing
 from services.notifier.sending.lease import MailLease, mail_lease

@@ -15,7 +15,7 @@ from heliograph.settings import ServiceSettings
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from heliograph.inbox.parked import Parked, ParkedEvents
+    from heliograph.inbox.parked import Parked, ParkedRows
     from heliograph.outbox.outbox import Outbox
     from heliograph.service.service import Service
 
@@ -154,7 +154,7 @@ def _chosen(ids: Sequence[int] | None, *, all: bool) -> Sequence[int] | None:
 
 
 async def _release(
-    parked: "ParkedEvents",
+    parked: "ParkedRows",
     ids: Sequence[int] | None,
     release: Callable[[Sequence[int] | None], Awaitable[int]],
 ) -> int:

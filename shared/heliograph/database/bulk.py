@@ -44,7 +44,7 @@ class BulkInsert:
             f"WITH ORDINALITY AS rows ({names}, place) ORDER BY place"
         )
 
-    async def write(
+    async def insert(
         self, session: AsyncSession, rows: Iterable[tuple[Any, ...]], count: int
     ) -> None:
         """Insert `count` rows in the session's transaction; raise `IntegrityError` as it does.

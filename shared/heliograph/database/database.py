@@ -30,9 +30,11 @@ Hook = Callable[[Session], Awaitable[None]]
 class Database:
     """One service's database."""
 
-    def __init__(self, url: str, *, within: Collaborators = NOBODY, pool_size: int = 10) -> None:
+    def __init__(
+        self, url: str, *, collaborators: Collaborators = NOBODY, pool_size: int = 10
+    ) -> None:
         self.url = make_url(url)
-        self.within = within
+        self.collaborators = collaborators
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._before_commit: list[Hook] = []
         self._after_commit: list[Callable[[Session], None]] = []
@@ -94,7 +96,9 @@ class Database:
             yield session
 
     def _session(self, engine: AsyncEngine) -> Session:
-        return Session(bind=engine, within=self.within, expire_on_commit=False, autoflush=False)
+        return Session(
+            bind=engine, collaborators=self.collaborators, expire_on_commit=False, autoflush=False
+        )
 
     async def check(self) -> None:
         """Raise `DatabaseUnavailable` unless a query is answered right now."""

@@ -14,9 +14,9 @@ class Session(AsyncSession):
     sync_session_class = GuardedSession
     sync_session: GuardedSession
 
-    def __init__(self, *, within: Collaborators = NOBODY, **options: Any) -> None:
+    def __init__(self, *, collaborators: Collaborators = NOBODY, **options: Any) -> None:
         super().__init__(**options)
-        self.within = Collaborators({AsyncSession: self, Session: self}, within)
+        self.collaborators = Collaborators({AsyncSession: self, Session: self}, collaborators)
         self.actor: str | None = None
         """Subject of the caller's token."""
         self.origin: str | None = None
@@ -26,8 +26,8 @@ class Session(AsyncSession):
     async def close(self) -> None:
         await super().close()
         # It holds the session: a circle, with all that the session holds, for the collector.
-        self.within = NOBODY
+        self.collaborators = NOBODY
 
-    def announce(self, instance: object) -> None:
+    def allow_flush(self, instance: object) -> None:
         """Let the next flush write this instance of a signalling model: its signals are sent."""
         self.sync_session.announced.add(instance)

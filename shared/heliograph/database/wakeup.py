@@ -30,11 +30,11 @@ class Bell:
     def __init__(self, name: str) -> None:
         self.name = name
         self.rung = asyncio.Event()
-        """Set by rings of this process, for the telegraph to pass on."""
+        """Set by rings of this process, for the notify bridge to pass on."""
         self._waiters: list[asyncio.Event] = []
 
     def ring(self) -> None:
-        """Wake the waiters of this process and, through a `Telegraph`, of all others."""
+        """Wake the waiters of this process and, through a `NotifyBridge`, of all others."""
         self.wake()
         self.rung.set()
 
@@ -69,7 +69,7 @@ class Waiter:
         return True
 
 
-class Telegraph:
+class NotifyBridge:
     """Carries rings between the processes of one service over PostgreSQL's LISTEN/NOTIFY.
 
     It has a connection of its own: a NOTIFY inside a business transaction would make all
@@ -77,7 +77,7 @@ class Telegraph:
     for there all parts share one process or poll.
     """
 
-    name = "telegraph"
+    name = "notify bridge"
 
     def __init__(self, database: Database, bells: tuple[Bell, ...]) -> None:
         self._database = database

@@ -29,7 +29,7 @@ _TYPE = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)\.v([0-9]+)")
 
 
 @dataclass(slots=True)
-class Envelope:
+class Attributes:
     """The attributes of a delivered event that can be read without its data."""
 
     id: str
@@ -41,7 +41,7 @@ class Envelope:
     traceparent: str | None
 
 
-def open_envelope(headers: Mapping[str, object]) -> Envelope:
+def read_attributes(headers: Mapping[str, object]) -> Attributes:
     """Read the CloudEvents attributes; raise `Malformed` naming the first that is wrong."""
     if _text(headers, "ce-specversion") != "1.0":
         raise Malformed("ce-specversion is not 1.0")
@@ -52,7 +52,7 @@ def open_envelope(headers: Mapping[str, object]) -> Envelope:
         raise Malformed("ce-time is not an RFC 3339 time") from error
     if time.tzinfo is None:
         raise Malformed("ce-time has no zone")
-    return Envelope(
+    return Attributes(
         _text(headers, "ce-id"),
         sender_name,
         signal,
@@ -107,17 +107,17 @@ def _data_about(contract: type[Contract]) -> type[_Data[Any]]:
 
 def decode(headers: Mapping[str, object], body: bytes, contract: type[C]) -> Event[C]:
     """Read an event whose instances are `contract`s; raise `Malformed` with what is wrong."""
-    return decode_body(open_envelope(headers), body, contract)
+    return decode_body(read_attributes(headers), body, contract)
 
 
-def decode_body(envelope: Envelope, body: bytes, contract: type[C]) -> Event[C]:
-    """Read an event whose envelope is open, as `decode` does."""
-    if envelope.sender_name != contract.sender_name:
-        raise Malformed(f"the sender is {envelope.sender_name}, not {contract.sender_name}")
+def decode_body(attributes: Attributes, body: bytes, contract: type[C]) -> Event[C]:
+    """Read an event whose attributes is open, as `decode` does."""
+    if attributes.sender_name != contract.sender_name:
+        raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
     if len(body) > MAX_BODY_BYTES:
         raise Malformed(f"the body has more than {MAX_BODY_BYTES} bytes")
     try:
-        id_ = UUID(envelope.id)
+        id_ = UUID(attributes.id)
     except ValueError as error:
         raise Malformed("ce-id is not a UUID") from error
     original: C | None = None
@@ -133,7 +133,7 @@ def decode_body(envelope: Envelope, body: bytes, contract: type[C]) -> Event[C]:
     return Event(
         sender=contract,
         instance=instance,
-        signal=envelope.signal,
+        signal=attributes.signal,
         original=original,
         changes=details.changes,
         created=details.created,
@@ -144,9 +144,9 @@ def decode_body(envelope: Envelope, body: bytes, contract: type[C]) -> Event[C]:
         field=details.field,
         pk_set=details.pk_set,
         id=id_,
-        time=envelope.time,
-        sequence=envelope.sequence,
-        traceparent=envelope.traceparent,
+        time=attributes.time,
+        sequence=attributes.sequence,
+        traceparent=attributes.traceparent,
     )
 
 

@@ -11,7 +11,7 @@ from heliograph.crash import crash_point
 from heliograph.errors import DatabaseUnavailable
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import Entry, entry
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from heliograph.waiting import pause_after, stopped_within
 
 BATCH = 100
@@ -30,7 +30,7 @@ class Consumer:
     name = "consumer"
 
     def __init__(
-        self, service: str, receivers: Sequence[RemoteReceiver], inbox: Inbox, bus: Bus
+        self, service: str, receivers: Sequence[QueuedReceiver], inbox: Inbox, bus: Bus
     ) -> None:
         self._service = service
         self._receivers = receivers
@@ -58,7 +58,7 @@ class Consumer:
 
     async def _consume(
         self,
-        receiver: RemoteReceiver,
+        receiver: QueuedReceiver,
         queue: str,
         gave_up: str | None,
         stopping: asyncio.Event,
@@ -89,7 +89,7 @@ class Consumer:
 
     async def _accept(
         self,
-        receiver: RemoteReceiver,
+        receiver: QueuedReceiver,
         entries: Sequence[Entry],
         subscription: Subscription,
         batch: Sequence[Delivery],
@@ -126,7 +126,7 @@ async def _next(
 
 
 async def _read(
-    receiver: RemoteReceiver, batch: Sequence[Delivery], gave_up: str | None
+    receiver: QueuedReceiver, batch: Sequence[Delivery], gave_up: str | None
 ) -> list[Entry]:
     """Read the deliveries of a batch, while the one before it is on its way to the database."""
     entries = []

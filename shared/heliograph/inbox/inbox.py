@@ -30,9 +30,9 @@ from heliograph.database.types import database_now
 from heliograph.database.wakeup import Bell
 from heliograph.errors import DatabaseUnavailable, HeliographError
 from heliograph.inbox.leases import Claimed, Leases
-from heliograph.inbox.parked import ParkedEvents
+from heliograph.inbox.parked import ParkedRows
 from heliograph.inbox.reading import Entry
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from heliograph.text import printable
 
 KEEP_DAYS = 7
@@ -62,7 +62,7 @@ class Inbox:
         self.database = database
         self.table = table
         self.bell = bell
-        self.parked = ParkedEvents(database, table, bell)
+        self.parked = ParkedRows(database, table, bell)
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
         self._leases = Leases(database, table)
@@ -76,7 +76,7 @@ class Inbox:
             .on_conflict_do_nothing(index_elements=["receiver", "event_id"])
         )
 
-    async def accept(self, receiver: RemoteReceiver, entries: Sequence[Entry]) -> None:
+    async def accept(self, receiver: QueuedReceiver, entries: Sequence[Entry]) -> None:
         """Make entries ours, each once per receiver; when this returns they are durable."""
         if self.database.is_sqlite:
             async with self.database.transaction() as session:
@@ -90,7 +90,7 @@ class Inbox:
                 crash_point("consumer.after_insert")
         self.bell.ring()
 
-    async def claim(self, receiver: RemoteReceiver, limit: int, *, attempts: int) -> list[Claimed]:
+    async def claim(self, receiver: QueuedReceiver, limit: int, *, attempts: int) -> list[Claimed]:
         """Lease up to `limit` rows that may run now, and count the attempt.
 
         Rows whose last attempt never reported back, because its process died, come one at a
@@ -179,7 +179,7 @@ class Inbox:
             return result.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
-def _row(receiver: RemoteReceiver, entry: Entry) -> dict[str, object]:
+def _row(receiver: QueuedReceiver, entry: Entry) -> dict[str, object]:
     state = "pending" if entry.reason is None else "parked"
     return {"receiver": receiver.name, "state": state, **entry._asdict()}
 

@@ -35,7 +35,7 @@ from heliograph.database.database import Database
 from heliograph.database.statements import Statement
 from heliograph.database.types import database_now
 from heliograph.inbox.table import is_open
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 
 LEASE_S = 20.0
 """How long a worker may be silent before its row goes to another."""
@@ -94,7 +94,7 @@ class Leases:
         self._done = Statement(database, self._leased.values(**_done()))
 
     async def take(
-        self, receiver: RemoteReceiver, behind: str, limit: int, attempts: int
+        self, receiver: QueuedReceiver, behind: str, limit: int, attempts: int
     ) -> list[Taken]:
         """Lease up to `limit` due rows, at most one suspect among them; subjects in order.
 

@@ -32,7 +32,7 @@ class Parked:
     """The body as text; base64 with the prefix `base64:` if it is not UTF-8."""
 
 
-class ParkedEvents:
+class ParkedRows:
     """The parked rows of one service's inbox."""
 
     def __init__(self, database: Database, table: Table, bell: Bell) -> None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from heliograph.bus.protocol import Delivery
 from heliograph.contract import Contract
 from heliograph.errors import Malformed
-from heliograph.events.decoding import decode_body, headers_to_json, open_envelope
+from heliograph.events.decoding import decode_body, headers_to_json, read_attributes
 from heliograph.events.event import Event
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from heliograph.text import printable
 
 
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     reason: str | None
 
 
-def entry(receiver: RemoteReceiver, delivery: Delivery, gave_up: str | None = None) -> Entry:
+def entry(receiver: QueuedReceiver, delivery: Delivery, gave_up: str | None = None) -> Entry:
     """Read a delivery; one that cannot be read gets that as its `reason`.
 
     `gave_up` is the reason why the broker gave up delivering it, if it did.
@@ -45,15 +45,15 @@ def entry(receiver: RemoteReceiver, delivery: Delivery, gave_up: str | None = No
     return Entry(event_id, subject, printable(delivery.routing_key), headers, delivery.body, reason)
 
 
-def read(receiver: RemoteReceiver, headers: Mapping[str, object], body: bytes) -> Event[Contract]:
+def read(receiver: QueuedReceiver, headers: Mapping[str, object], body: bytes) -> Event[Contract]:
     """Decode an event for the receiver; raise `Malformed` if it cannot be one of its events."""
-    envelope = open_envelope(headers)
-    contract = receiver.contract(envelope.sender_name, envelope.signal)
+    attributes = read_attributes(headers)
+    contract = receiver.contract(attributes.sender_name, attributes.signal)
     if contract is None:
         raise Malformed(
-            f"{receiver.name} does not listen to {envelope.sender_name}.{envelope.signal}"
+            f"{receiver.name} does not listen to {attributes.sender_name}.{attributes.signal}"
         )
-    event = decode_body(envelope, body, contract)
-    if str(event.instance.subject) != envelope.subject:
+    event = decode_body(attributes, body, contract)
+    if str(event.instance.subject) != attributes.subject:
         raise Malformed("ce-subject is not the instance's")
     return event

@@ -22,7 +22,7 @@ from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.leases import LEASE_S, Claimed
 from heliograph.inbox.reading import read
 from heliograph.signals.collaborators import Collaborators
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from heliograph.waiting import Retries, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Worker:
 
     def __init__(
         self,
-        receivers: Sequence[RemoteReceiver],
+        receivers: Sequence[QueuedReceiver],
         inbox: Inbox,
         *,
         retries: Retries = Retries(),
@@ -68,7 +68,7 @@ class Worker:
             await stopping.wait()
             self._inbox.bell.wake()
 
-    async def _work(self, receiver: RemoteReceiver, stopping: asyncio.Event) -> None:
+    async def _work(self, receiver: QueuedReceiver, stopping: asyncio.Event) -> None:
         waiter = self._inbox.bell.waiter()
         most = self._concurrency * (1 if _asks_for_session(receiver) else WITHOUT_SESSION)
         # Half at a time, so that one half is claimed while the other runs.
@@ -106,13 +106,13 @@ class Worker:
                 await asyncio.gather(*running, return_exceptions=True)
 
     async def _run_in_room(
-        self, room: asyncio.Semaphore, receiver: RemoteReceiver, rows: Sequence[Claimed]
+        self, room: asyncio.Semaphore, receiver: QueuedReceiver, rows: Sequence[Claimed]
     ) -> None:
         # What is left of a batch that failed is many calls.
         async with room:
             await self.run_group(receiver, rows)
 
-    async def run_group(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
+    async def run_group(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
         """Run the receiver once on these rows and settle them, whatever happens."""
         try:
             await self._run(receiver, rows)
@@ -127,25 +127,25 @@ class Worker:
         except Exception as error:  # noqa: BLE001
             await self._failed(receiver, rows, error)
 
-    async def _run(self, receiver: RemoteReceiver, rows: Sequence[Claimed]) -> None:
+    async def _run(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
         events: list[Event[Contract]] = [read(receiver, row.headers, row.body) for row in rows]
         inbox = self._inbox
         if not _asks_for_session(receiver):
             async with asyncio.timeout(LEASE_S - 5.0):
-                await _call(receiver, events, inbox.database.within)
+                await _call(receiver, events, inbox.database.collaborators)
             crash_point("worker.in_receiver")
             await self._finisher.finish(rows)
             return
         # The transaction may not outlive the lease: after it another worker does the same.
         async with asyncio.timeout(LEASE_S - 5.0), inbox.database.transaction() as session:
             session.traceparent = events[0].traceparent
-            await _call(receiver, events, session.within)
+            await _call(receiver, events, session.collaborators)
             await session.flush()
             crash_point("worker.in_receiver")
             await inbox.finish(session, rows)
 
     async def _failed(
-        self, receiver: RemoteReceiver, rows: Sequence[Claimed], error: Exception
+        self, receiver: QueuedReceiver, rows: Sequence[Claimed], error: Exception
     ) -> None:
         reason = f"{type(error).__name__}: {error}"
         attempt = max(row.attempts for row in rows)
@@ -180,21 +180,21 @@ async def _room_for(count: int, running: AbstractSet[asyncio.Task[None]]) -> Non
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _asks_for_session(receiver: RemoteReceiver) -> bool:
+def _asks_for_session(receiver: QueuedReceiver) -> bool:
     """Whether what it does is part of a transaction, the one that marks its event done."""
     return AsyncSession in receiver.needs or Session in receiver.needs
 
 
 async def _call(
-    receiver: RemoteReceiver, events: Sequence[Event[Contract]], within: Collaborators
+    receiver: QueuedReceiver, events: Sequence[Event[Contract]], collaborators: Collaborators
 ) -> None:
-    handed = [within[kind] for kind in receiver.needs]
+    handed = [collaborators[kind] for kind in receiver.needs]
     answer = receiver.function(events if receiver.batch else events[0], *handed)
     if asyncio.iscoroutine(answer):
         await answer
 
 
-def _groups(receiver: RemoteReceiver, claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
+def _groups(receiver: QueuedReceiver, claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
     """Decide which rows run in one call: a batch's fresh ones; what failed before runs alone."""
     if receiver.batch is None:
         return [[row] for row in claimed]

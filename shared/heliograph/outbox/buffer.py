@@ -13,7 +13,7 @@ import structlog
 from heliograph.database.database import Database
 from heliograph.errors import DatabaseUnavailable
 from heliograph.events.event import Event
-from heliograph.outbox.outbox import Outbox, Row, encode_all
+from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ RETRY_S = 1.0
 class EventBuffer:
     """Collects events and writes them to the outbox, many in one transaction.
 
-    `record` is a receiver, to be connected last; the buffer is a part of the program.
+    `hold` is a receiver, to be connected last; the buffer is a part of the program.
     """
 
     name = "event buffer"
@@ -44,10 +44,10 @@ class EventBuffer:
         self._capacity = capacity
         self._on_dropped = on_dropped
         # Encoded: what an event hangs on would outlive the request, and cost collections.
-        self._rows: list[Row] = []
+        self._rows: list[EncodedEvent] = []
         self._filled = asyncio.Event()
 
-    def record(self, event: Event[Any]) -> None:
+    def hold(self, event: Event[Any]) -> None:
         """Keep the event for the next write, or drop it if the buffer is full."""
         if len(self._rows) >= self._capacity:
             self._on_dropped(1)
@@ -81,7 +81,7 @@ class EventBuffer:
             batch = self._rows[: min(waiting, BATCH)]
             try:
                 async with self._database.transaction() as session:
-                    await self._outbox.insert(session, batch, len(batch))
+                    await self._outbox.append(session, batch, len(batch))
             except DatabaseUnavailable as error:
                 log.warning("cannot write buffered events, keeping them", reason=str(error))
                 self._filled.set()

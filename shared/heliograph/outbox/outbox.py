@@ -27,7 +27,7 @@ from heliograph.events.event import Event
 from heliograph.outbox.table import partition
 from heliograph.signals.signal import Signal
 
-Row = tuple[int, str, str, str, str, bytes, bytes]
+EncodedEvent = tuple[int, str, str, str, str, bytes, bytes]
 """An event as it stands in the outbox, in the order of the columns."""
 
 _COLUMNS = ("partition", "event_id", "subject", "exchange", "routing_key", "headers", "body")
@@ -42,30 +42,30 @@ class Outbox:
     def __init__(self, database: Database, table: Table, bell: Bell) -> None:
         self._database = database
         self.table = table
-        self._insert = BulkInsert(table, _COLUMNS)
+        self._rows = BulkInsert(table, _COLUMNS)
         self.bell = bell
-        database.before_commit(self.write)
+        database.before_commit(self.write_held)
         database.after_commit(self._ring)
 
     def connect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
         """Record every event that the senders' models send from now on."""
         for sender in tuple(senders):
             for signal in signals:
-                signal.connect(self.record, sender, last=True)
+                signal.connect(self.hold, sender, last=True)
 
     def disconnect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
         for sender in tuple(senders):
             for signal in signals:
-                signal.disconnect(self.record, sender)
+                signal.disconnect(self.hold, sender)
 
-    def record(self, event: Event[Any], session: Session) -> None:
+    def hold(self, event: Event[Any], session: Session) -> None:
         """Keep the event until the commit.
 
         Only then is it known whether a save changed anything, and what receivers made of it.
         """
         session.sync_session.events.append(event)
 
-    async def write(self, session: Session) -> None:
+    async def write_held(self, session: Session) -> None:
         """Write the events of the session's transaction, in the order in which they were sent.
 
         Those of a save that changed nothing are not announced.
@@ -74,11 +74,11 @@ class Outbox:
         events = [each for each in held if each.changes is None or each.changes]
         held.clear()
         if events:
-            await self.insert(session, encode_all(events, session.traceparent), len(events))
+            await self.append(session, encode_all(events, session.traceparent), len(events))
 
-    async def insert(self, session: Session, rows: Iterable[Row], count: int) -> None:
+    async def append(self, session: Session, rows: Iterable[EncodedEvent], count: int) -> None:
         """Write so many events, which may be encoded while the server works on those before."""
-        await self._insert.write(session, rows, count)
+        await self._rows.insert(session, rows, count)
         session.info[self] = True
         crash_point("catalog.after_outbox")
 
@@ -100,7 +100,9 @@ class Outbox:
         return rows or 0, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
 
 
-def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> Iterator[Row]:
+def encode_all(
+    events: Iterable[Event[Any]], traceparent: str | None = None
+) -> Iterator[EncodedEvent]:
     """Number a transaction's events within their changes, and encode them as outbox rows."""
     places: defaultdict[tuple[UUID, int], int] = defaultdict(int)
     for event in events:

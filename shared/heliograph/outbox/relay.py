@@ -16,7 +16,7 @@ from heliograph.bus.protocol import Publisher
 from heliograph.crash import crash_point
 from heliograph.database.wakeup import Bell
 from heliograph.errors import BusUnavailable, DatabaseUnavailable
-from heliograph.outbox.claims.protocol import Claims, Row
+from heliograph.outbox.claims.protocol import Claims, OutboxRow
 from heliograph.waiting import pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ GATHER_S = 0.005
 """Least time between two rings that are answered: what is committed meanwhile shares a claim."""
 
 
-def sendable(rows: Iterable[Row]) -> Iterator[Row]:
+def sendable(rows: Iterable[OutboxRow]) -> Iterator[OutboxRow]:
     """Leave out the rows that must wait for an earlier one of their subject which failed."""
     rows = tuple(rows)
     failed = {row.subject for row in rows if row.attempts}

@@ -20,7 +20,7 @@ from heliograph.bus.protocol import Bus, Topology
 from heliograph.database.database import Database
 from heliograph.database.migrations import Migrations
 from heliograph.database.session import Session
-from heliograph.database.wakeup import Bell, Telegraph
+from heliograph.database.wakeup import Bell, NotifyBridge
 from heliograph.errors import BusUnavailable, MissingCollaborator
 from heliograph.inbox.consumer import Consumer
 from heliograph.inbox.inbox import Inbox
@@ -29,7 +29,7 @@ from heliograph.service.parts import Part
 from heliograph.service.pruner import Prunable, Pruner
 from heliograph.settings import ServiceSettings
 from heliograph.signals.collaborators import Collaborators
-from heliograph.signals.queued import remote_receivers
+from heliograph.signals.queued import queued_receivers
 from heliograph.storage.connect import image_store
 from heliograph.storage.store import ImageStore
 from heliograph.web.app import create_app
@@ -62,12 +62,12 @@ class Service(ABC):
         self.tokens = Tokens(settings.secret_key)
         self.images = image_store(settings.image_store_url)
         self.collaborators = Collaborators({ImageStore: self.images})
-        self.database = Database(settings.database_url, within=self.collaborators)
+        self.database = Database(settings.database_url, collaborators=self.collaborators)
         self.inbox = Inbox(self.database, inbox, Bell(f"{self.name}_inbox"))
         self.bells = [self.inbox.bell]
         self.pruned: list[Prunable] = [self.inbox]
         import_module(f"{self.package}.receivers")
-        self.receivers = remote_receivers.of(self.package)
+        self.receivers = queued_receivers.of(self.package)
         self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
         self.worker = Worker(self.receivers, self.inbox)
         directory = Path(next(iter(import_module(self.package).__path__)))
@@ -94,16 +94,16 @@ class Service(ABC):
 
     def check_collaborators(self) -> None:
         """Raise `MissingCollaborator` naming the first receiver that could not be called."""
-        within = self.receivers_within()
+        collaborators = self.receiver_collaborators()
         for receiver in self.receivers:
             for kind in receiver.needs:
-                if kind not in within:
+                if kind not in collaborators:
                     raise MissingCollaborator(
                         f"{self.name}.{receiver.name} asks for a {kind.__name__}, "
                         "which nobody hands in"
                     )
 
-    def receivers_within(self) -> Collaborators:
+    def receiver_collaborators(self) -> Collaborators:
         """What receivers may ask for: the service's collaborators and a session."""
         return Collaborators({AsyncSession: None, Session: None}, self.collaborators)
 
@@ -114,7 +114,7 @@ class Service(ABC):
     def parts(self, roles: Collection[Role]) -> list[Part]:
         """What runs in a process with these roles, besides its HTTP server."""
         self.bus.expect(self.topology)
-        parts: list[Part] = [Telegraph(self.database, tuple(self.bells))]
+        parts: list[Part] = [NotifyBridge(self.database, tuple(self.bells))]
         if "work" in roles:
             parts += [self.consumer, self.worker, Pruner(*self.pruned)]
         return parts

@@ -26,7 +26,7 @@ from heliograph.logging import masked
 from heliograph.service.http_server import CannotListen, HttpServer, bind
 from heliograph.service.parts import PartFailed, run_parts
 from heliograph.service.service import Role, Service
-from heliograph.service.shutdown import draining
+from heliograph.service.shutdown import in_shutdown_order
 from heliograph.settings import ServiceSettings, refuse_memory_bus
 
 PATIENCE_S = 30.0
@@ -77,7 +77,7 @@ async def serve(
         await patiently(service.check)
         server = HttpServer(service.app(roles), listener)
         log.info("starting", service=service.name, roles=sorted(roles), host=host, port=server.port)
-        await run_parts(draining([server], service.parts(roles)))
+        await run_parts(in_shutdown_order([server], service.parts(roles)))
 
 
 async def migrate(make: Callable[[G, Bus], Service], settings: G) -> None:

@@ -23,7 +23,7 @@ def in_stages(*stages: Sequence[Part]) -> list[Part]:
     return staged
 
 
-def draining(servers: Sequence[HttpServer], parts: Sequence[Part]) -> list[Part]:
+def in_shutdown_order(servers: Sequence[HttpServer], parts: Sequence[Part]) -> list[Part]:
     """Put a program's parts in the order that leaves nothing half done.
 
     Requests first, for they fill the buffers that other parts empty. Consumers last: on the

@@ -12,7 +12,7 @@ from heliograph.signals.collaborators import needs
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteReceiver:
+class QueuedReceiver:
     """A receiver with a queue, an inbox and retries of its own."""
 
     function: Callable[..., Any]
@@ -46,11 +46,11 @@ class RemoteReceiver:
         )
 
 
-class RemoteReceivers:
+class QueuedReceivers:
     """The receivers behind the bus that the imported modules have registered."""
 
     def __init__(self) -> None:
-        self._by_key: dict[object, RemoteReceiver] = {}
+        self._by_key: dict[object, QueuedReceiver] = {}
 
     def add(
         self,
@@ -67,7 +67,7 @@ class RemoteReceivers:
         if known is None:
             if batch is not None and batch < 1:
                 raise Misregistered(f"{function.__qualname__}: batch must be at least 1")
-            self._by_key[key] = RemoteReceiver(
+            self._by_key[key] = QueuedReceiver(
                 function, (listens,), needs(function), ordered=ordered, batch=batch
             )
         elif listens not in known.listens:
@@ -84,12 +84,12 @@ class RemoteReceivers:
             del self._by_key[key]
         return True
 
-    def __iter__(self) -> Iterator[RemoteReceiver]:
+    def __iter__(self) -> Iterator[QueuedReceiver]:
         return iter(tuple(self._by_key.values()))
 
-    def of(self, package: str) -> tuple[RemoteReceiver, ...]:
+    def of(self, package: str) -> tuple[QueuedReceiver, ...]:
         """Those that modules of `package` registered; their names are their queues' names."""
-        found: dict[str, RemoteReceiver] = {}
+        found: dict[str, QueuedReceiver] = {}
         for each in self:
             module = each.function.__module__
             if module != package and not module.startswith(package + "."):
@@ -100,4 +100,4 @@ class RemoteReceivers:
         return tuple(found.values())
 
 
-remote_receivers = RemoteReceivers()
+queued_receivers = QueuedReceivers()

@@ -93,12 +93,12 @@ def receiver(
     return connect
 
 
-def check_collaborators(signals: Iterable[Signal], within: Collaborators) -> None:
-    """Raise `MissingCollaborator` if a connected receiver asks for what `within` lacks."""
+def check_collaborators(signals: Iterable[Signal], collaborators: Collaborators) -> None:
+    """Raise `MissingCollaborator` if a connected receiver asks for what `collaborators` lacks."""
     for signal in signals:
         for connection in signal:
             for kind in connection.needs:
-                if kind not in within:
+                if kind not in collaborators:
                     raise MissingCollaborator(
                         f"{connection.function.__qualname__} listens to {signal.name} "
                         f"and asks for a {kind.__name__}, which nobody hands in"

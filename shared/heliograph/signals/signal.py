@@ -26,7 +26,7 @@ from heliograph.contract import Contract
 from heliograph.errors import Misregistered
 from heliograph.events.event import Event
 from heliograph.signals.collaborators import NOBODY, Collaborators, needs
-from heliograph.signals.queued import remote_receivers
+from heliograph.signals.queued import queued_receivers
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -46,9 +46,9 @@ class Connection:
     needs: tuple[type, ...]
     is_async: bool
 
-    def call(self, event: Event[Any], within: Collaborators) -> Any:
+    def call(self, event: Event[Any], collaborators: Collaborators) -> Any:
         if self.needs:
-            return self.function(event, *[within[kind] for kind in self.needs])
+            return self.function(event, *[collaborators[kind] for kind in self.needs])
         return self.function(event)
 
 
@@ -85,7 +85,7 @@ class Signal:
         """
         if isinstance(sender, type) and issubclass(sender, Contract):
             uid = function if dispatch_uid is None else dispatch_uid
-            remote_receivers.add(function, self.name, sender, key=uid, ordered=ordered, batch=batch)
+            queued_receivers.add(function, self.name, sender, key=uid, ordered=ordered, batch=batch)
             return
         if batch is not None or not ordered:
             raise Misregistered(
@@ -116,7 +116,7 @@ class Signal:
         """Undo `connect`; True if something was connected under that key."""
         if isinstance(sender, type) and issubclass(sender, Contract):
             uid = function if dispatch_uid is None else dispatch_uid
-            return remote_receivers.remove(self.name, sender, key=uid)
+            return queued_receivers.remove(self.name, sender, key=uid)
         key = (function if dispatch_uid is None else dispatch_uid, sender)
         kept = [each for each in self._connections if each.key != key]
         found = len(kept) < len(self._connections)
@@ -133,12 +133,12 @@ class Signal:
         return any(last or not each.last for each in found)
 
     async def send(
-        self, event: Event[T], within: Collaborators = NOBODY
+        self, event: Event[T], collaborators: Collaborators = NOBODY
     ) -> list[tuple[Callable[..., Any], Any]]:
         """Call the receivers one after another and return what each answered.
 
         The first exception ends it and passes to the caller, whose transaction then rolls
-        back. `within` holds what the receivers ask for besides the event.
+        back. `collaborators` holds what the receivers ask for besides the event.
         """
         event.signal = self.name
         sender = event.sender
@@ -147,30 +147,30 @@ class Signal:
             function = connection.function
             # `Connection.call` in place: calling it would take as long as an empty receiver.
             if connection.needs:
-                answer = function(event, *[within[kind] for kind in connection.needs])
+                answer = function(event, *[collaborators[kind] for kind in connection.needs])
             else:
                 answer = function(event)
             responses.append((function, await answer if connection.is_async else answer))
         return responses
 
     async def send_robust(
-        self, event: Event[T], within: Collaborators = NOBODY
+        self, event: Event[T], collaborators: Collaborators = NOBODY
     ) -> list[tuple[Callable[..., Any], Any]]:
         """Like `send`, but a receiver's exception is returned as its answer, not raised.
 
-        With a session in `within` each receiver runs in a savepoint, so that what a failing
+        With a session in `collaborators` each receiver runs in a savepoint, so that what a failing
         one wrote is undone and the transaction goes on.
         """
         event.signal = self.name
         responses: list[tuple[Callable[..., Any], Any]] = []
-        session: AsyncSession | None = within.find(AsyncSession)
+        session: AsyncSession | None = collaborators.find(AsyncSession)
         for connection in self._listeners(event.sender):
             try:
                 if session is None:
-                    answer = await self._answer(connection, event, within)
+                    answer = await self._answer(connection, event, collaborators)
                 else:
                     async with session.begin_nested():
-                        answer = await self._answer(connection, event, within)
+                        answer = await self._answer(connection, event, collaborators)
             # Whatever a receiver raises is its answer: that is what the caller asked for.
             except Exception as error:  # noqa: BLE001
                 answer = error
@@ -178,8 +178,10 @@ class Signal:
         return responses
 
     @staticmethod
-    async def _answer(connection: Connection, event: Event[Any], within: Collaborators) -> Any:
-        answer = connection.call(event, within)
+    async def _answer(
+        connection: Connection, event: Event[Any], collaborators: Collaborators
+    ) -> Any:
+        answer = connection.call(event, collaborators)
         return await answer if connection.is_async else answer
 
     def _listeners(self, sender: type) -> tuple[Connection, ...]:

@@ -22,7 +22,7 @@ from heliograph.outbox.claims.protocol import Claims
 from heliograph.outbox.outbox import Outbox
 from heliograph.outbox.table import outbox_table, relay_lease_table
 from heliograph.service.parts import Part
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 
 metadata = MetaData()
 outbox_rows = outbox_table(metadata)
@@ -47,11 +47,11 @@ class House:
         """Commit a transaction with these events."""
         async with self.database.transaction() as session:
             for event in events:
-                self.outbox.record(event, session)
+                self.outbox.hold(event, session)
 
     async def accept(
         self,
-        receiver: RemoteReceiver,
+        receiver: QueuedReceiver,
         deliveries: Sequence[Delivery],
         gave_up: str | None = None,
     ) -> None:

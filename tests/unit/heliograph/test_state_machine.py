@@ -32,7 +32,7 @@ from heliograph.outbox.claims.sqlite import SqliteClaims
 from heliograph.outbox.outbox import Outbox
 from heliograph.outbox.relay import Relay
 from heliograph.outbox.table import outbox_table, relay_lease_table
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from tests.samples import event, product
 
 metadata = MetaData()
@@ -72,7 +72,7 @@ async def react(event: Event[contracts.Product]) -> None:
     """Stands for any receiver; the machine does its work by hand."""
 
 
-RECEIVER = RemoteReceiver(react, (("post_save", contracts.Product),), ())
+RECEIVER = QueuedReceiver(react, (("post_save", contracts.Product),), ())
 
 
 class Delivered(RuleBasedStateMachine):
@@ -110,8 +110,8 @@ class Delivered(RuleBasedStateMachine):
         with suppress(Crash):
             async with self.database.transaction() as session:
                 for each in sent:
-                    self.outbox.record(each, session)
-                await self.outbox.write(session)
+                    self.outbox.hold(each, session)
+                await self.outbox.write_held(session)
                 if fails:
                     raise Crash
             self.versions[subject] = version

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from heliograph.bus.protocol import Message, Topology
 from heliograph.bus.rabbitmq.connection import Link, end_channel
-from heliograph.bus.rabbitmq.publisher import CONFIRM_DEADLINE, Publisher
+from heliograph.bus.rabbitmq.publisher import CONFIRM_DEADLINE, RabbitPublisher
 from heliograph.bus.rabbitmq.subscription import RabbitSubscription
 from heliograph.bus.rabbitmq.topology import declare
 from heliograph.errors import BusUnavailable
@@ -30,7 +30,7 @@ class RabbitBus:
     ) -> None:
         self._publishing = Link(url, f"{name} publishing")
         self._consuming = Link(url, f"{name} consuming")
-        self._publisher = Publisher(self._publishing, self._restore, deadline=deadline)
+        self._publisher = RabbitPublisher(self._publishing, self._restore, deadline=deadline)
         self._subscriptions: set[RabbitSubscription] = set()
         self._expected: list[Topology] = []
 

@@ -18,7 +18,7 @@ from heliograph.errors import BusUnavailable
 CONFIRM_DEADLINE = 10.0
 
 
-class Publisher:
+class RabbitPublisher:
     """Sends batches; `restore` is called when the broker does not know an exchange."""
 
     def __init__(

@@ -12,7 +12,7 @@ BELIEVED_S = 5.0
 restored database has below a floor wait no longer than that."""
 
 
-class Floors:
+class LowWaterMarks:
     """The ids below which partitions are empty, and stay so; a relay's own.
 
     Ids are given out in order, but committed in any: a row with a lower id than all that are

@@ -13,8 +13,8 @@ from typing import Any
 
 from heliograph.database.database import Database
 from heliograph.database.statements import driver
-from heliograph.outbox.claims.low_water import Floors
-from heliograph.outbox.claims.protocol import Claim, Row, row
+from heliograph.outbox.claims.low_water import LowWaterMarks
+from heliograph.outbox.claims.protocol import Claim, OutboxRow, row_of
 from heliograph.outbox.table import BACKGROUND, PARTITIONS
 
 SHARE = PARTITIONS // 2
@@ -61,7 +61,7 @@ CROSS JOIN LATERAL (
 class PostgresClaim:
     """A claim that ends with its transaction."""
 
-    def __init__(self, connection: Any, rows: Sequence[Row], *, more: bool) -> None:
+    def __init__(self, connection: Any, rows: Sequence[OutboxRow], *, more: bool) -> None:
         self._connection = connection
         self.rows = rows
         self.more = more
@@ -84,7 +84,7 @@ class PostgresClaims:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.floors = Floors()
+        self.low_water = LowWaterMarks()
 
     async def release(self) -> None:
         return
@@ -93,7 +93,7 @@ class PostgresClaims:
     async def claim(self, limit: int) -> AsyncIterator[Claim]:
         async with driver(self._database) as connection, connection.transaction():
             lanes = random.sample(range(PARTITIONS), PARTITIONS)
-            found = await connection.fetch(_LOCK, lanes, self.floors.of(lanes))
+            found = await connection.fetch(_LOCK, lanes, self.low_water.of(lanes))
             locked = [p for p, _ in found if p != BACKGROUND] or [p for p, _ in found]
             # As many rows of each, so that all empty evenly.
             share = max(limit // (len(locked) or 1), 1)
@@ -103,12 +103,12 @@ class PostgresClaims:
 
     async def _head(
         self, connection: Any, partitions: Sequence[int], share: int, ended: int
-    ) -> list[Row]:
+    ) -> list[OutboxRow]:
         """Read up to `share` rows of each partition, the oldest first."""
-        floors = self.floors.of(partitions)
-        found = await connection.fetch(_HEAD, partitions, floors, share)
+        marks = self.low_water.of(partitions)
+        found = await connection.fetch(_HEAD, partitions, marks, share)
         for partition, rows in groupby(found, itemgetter(0)):
             _, ours, lowest, *_ = next(rows)
             if partition != BACKGROUND:
-                self.floors.see(partition, lowest, transaction=ours, ended=ended)
-        return [row(*values) for _, _, *values in found]
+                self.low_water.see(partition, lowest, transaction=ours, ended=ended)
+        return [row_of(*values) for _, _, *values in found]

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from heliograph.bus.protocol import Message
 
 
-class Row(NamedTuple):
+class OutboxRow(NamedTuple):
     """An event in the outbox."""
 
     id: int
@@ -22,7 +22,7 @@ class Claim(Protocol):
     """Rows that no other relay sends meanwhile, of each subject the oldest first."""
 
     @property
-    def rows(self) -> Sequence[Row]: ...
+    def rows(self) -> Sequence[OutboxRow]: ...
 
     @property
     def more(self) -> bool:
@@ -45,7 +45,7 @@ class Claims(Protocol):
         """Let others have at once what they would else wait for."""
 
 
-def row(
+def row_of(
     id: int,
     subject: str,
     attempts: int,
@@ -54,7 +54,7 @@ def row(
     routing_key: str,
     headers: bytes,
     body: bytes,
-) -> Row:
+) -> OutboxRow:
     """Make a row of what its columns hold."""
     message = Message(event_id, exchange, routing_key, from_json(headers), body)
-    return Row(id, subject, attempts, message)
+    return OutboxRow(id, subject, attempts, message)

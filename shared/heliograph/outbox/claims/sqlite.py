@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 from heliograph.database.database import Database
 from heliograph.database.types import database_now
 from heliograph.events.event import new_id
-from heliograph.outbox.claims.protocol import Claim, Row, row
+from heliograph.outbox.claims.protocol import Claim, OutboxRow, row_of
 from heliograph.outbox.table import BACKGROUND
 
 LEASE_S = 20.0
@@ -27,7 +27,7 @@ class SqliteClaim:
     more = True
     """A look costs little there."""
 
-    def __init__(self, database: Database, outbox: Table, rows: Sequence[Row]) -> None:
+    def __init__(self, database: Database, outbox: Table, rows: Sequence[OutboxRow]) -> None:
         self._database = database
         self._outbox = outbox
         self.rows = rows
@@ -65,7 +65,7 @@ class SqliteClaims:
             rows = await self._head(limit) if await self._take() else []
         yield SqliteClaim(self._database, self._outbox, rows)
 
-    async def _head(self, limit: int) -> list[Row]:
+    async def _head(self, limit: int) -> list[OutboxRow]:
         c = self._outbox.c
         ordered = c.partition != BACKGROUND
         async with self._database.reading() as session:
@@ -79,7 +79,7 @@ class SqliteClaims:
                     .order_by(c.id)
                     .limit(limit)
                 )  # fmt: skip
-                if rows := [row(*each) for each in found]:
+                if rows := [row_of(*each) for each in found]:
                     return rows
         return []
 

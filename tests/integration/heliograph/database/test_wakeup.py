@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from heliograph.database.database import Database
-from heliograph.database.wakeup import Bell, Telegraph
+from heliograph.database.wakeup import Bell, NotifyBridge
 from tests.buses import until
 
 RINGS = 50
 
 
 class Far:
-    """Another process: bells of the same names, joined by a telegraph of its own."""
+    """Another process: bells of the same names, joined by a notify bridge of its own."""
 
     def __init__(self, url: str) -> None:
         self.bells = (Bell("outbox"), Bell("inbox"))
         self.heard = [0, 0]
         self._database = Database(url)
-        self._telegraph = Telegraph(self._database, self.bells)
+        self._telegraph = NotifyBridge(self._database, self.bells)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

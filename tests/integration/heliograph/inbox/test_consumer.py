@@ -13,7 +13,7 @@ from heliograph.events.event import Event
 from heliograph.inbox.consumer import BATCH, Consumer
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import Entry
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from tests.integration.heliograph.conftest import House, inbox_rows, running
 from tests.polling import until
 from tests.samples import event
@@ -22,7 +22,7 @@ from tests.samples import event
 async def note(_event: Event[contracts.Product]) -> None: ...
 
 
-RECEIVER = RemoteReceiver(note, (("post_save", contracts.Product),), ())
+RECEIVER = QueuedReceiver(note, (("post_save", contracts.Product),), ())
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ class AwayInbox(Inbox):
         super().__init__(house.database, inbox_rows, house.inbox.bell)
         self.asked: list[list[str]] = []
 
-    async def accept(self, receiver: RemoteReceiver, entries: Sequence[Entry]) -> None:
+    async def accept(self, receiver: QueuedReceiver, entries: Sequence[Entry]) -> None:
         self.asked.append([each.event_id for each in entries])
         raise DatabaseUnavailable("away")
 

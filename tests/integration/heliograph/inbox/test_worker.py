@@ -16,7 +16,7 @@ from heliograph.events.encoding import encode
 from heliograph.events.event import Event
 from heliograph.inbox.inbox import LeaseLost
 from heliograph.inbox.worker import Worker
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from heliograph.waiting import Retries
 from tests.integration.heliograph.conftest import House, inbox_rows, running
 from tests.polling import until
@@ -25,8 +25,8 @@ from tests.samples import event, product
 QUICK = Retries(attempts=3, first=0.01, longest=0.02)
 
 
-def receives(function: Callable[..., Any], **options: Any) -> RemoteReceiver:
-    return RemoteReceiver(
+def receives(function: Callable[..., Any], **options: Any) -> QueuedReceiver:
+    return QueuedReceiver(
         function, tuple((name, contracts.Product) for name in ("pre_save", "post_save")), (),
         **options,
     )  # fmt: skip
@@ -43,7 +43,7 @@ async def states(house: House) -> dict[str, int]:
 
 @asynccontextmanager
 async def working(
-    house: House, receiver: RemoteReceiver, retries: Retries = QUICK
+    house: House, receiver: QueuedReceiver, retries: Retries = QUICK
 ) -> AsyncIterator[None]:
     async with running(Worker([receiver], house.inbox, retries=retries)):
         yield
@@ -175,7 +175,7 @@ async def test_the_receivers_work_and_its_mark_are_one_transaction(house: House)
         if crash:
             raise ValueError("after the write")
 
-    receiver = RemoteReceiver(write, (("post_save", contracts.Product),), (Session,))
+    receiver = QueuedReceiver(write, (("post_save", contracts.Product),), (Session,))
     await house.accept(receiver, [delivery(event())])
     async with working(house, receiver):
         await until(house.inbox.parked.page)

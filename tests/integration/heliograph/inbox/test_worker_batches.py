@@ -8,7 +8,7 @@ from heliograph.database.session import Session
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event
 from heliograph.inbox.worker import Worker
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from heliograph.waiting import Retries
 from tests.integration.heliograph.conftest import House, running
 from tests.polling import until
@@ -37,7 +37,7 @@ async def test_a_failed_batch_opens_no_more_transactions_than_the_worker_runs_si
             now -= 1
             alone += 1
 
-    receiver = RemoteReceiver(
+    receiver = QueuedReceiver(
         fail_together, (("post_save", contracts.Product),), (Session,), batch=ROWS, ordered=False
     )
     await house.accept(receiver, [_delivery(event()) for _ in range(ROWS)])

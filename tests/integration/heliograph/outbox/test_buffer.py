@@ -22,11 +22,11 @@ async def test_what_comes_while_others_are_written_waits_for_more(house: House) 
     def note(_session: Session) -> None:
         commits.append(loop.time())
         if len(commits) == 1:
-            buffer.record(event(version=None))
+            buffer.hold(event(version=None))
 
     house.database.after_commit(note)
     async with running(buffer):
-        buffer.record(event(version=None))
+        buffer.hold(event(version=None))
         await until(lambda: len(commits) == 2)
 
     assert commits[1] - commits[0] > FLUSH_S * 0.9
@@ -37,7 +37,7 @@ async def test_the_buffer_is_empty_when_it_has_ended(house: House) -> None:
     buffer = EventBuffer(house.database, house.outbox)
     async with running(buffer):
         for _ in range(1_001):
-            buffer.record(event(version=None))
+            buffer.hold(event(version=None))
 
     assert await written(house) == 1_001
 
@@ -46,7 +46,7 @@ async def test_a_full_buffer_drops_and_tells(house: House) -> None:
     dropped: list[int] = []
     buffer = EventBuffer(house.database, house.outbox, capacity=2, on_dropped=dropped.append)
     for _ in range(5):
-        buffer.record(event(version=None))
+        buffer.hold(event(version=None))
     async with running(buffer):
         pass
 

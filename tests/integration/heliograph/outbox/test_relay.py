@@ -101,8 +101,8 @@ async def _is_empty(house: House) -> bool:
 async def test_what_was_rolled_back_is_not_published(house: House) -> None:
     async def fail() -> None:
         async with house.database.transaction() as session:
-            house.outbox.record(event(), session)
-            await house.outbox.write(session)
+            house.outbox.hold(event(), session)
+            await house.outbox.write_held(session)
             await session.execute(text("SELECT no_such_column"))
 
     with pytest.raises(DBAPIError):

@@ -12,7 +12,7 @@ import contracts
 from heliograph.bus.protocol import Delivery
 from heliograph.events.encoding import encode
 from heliograph.events.event import Event
-from heliograph.signals.queued import RemoteReceiver
+from heliograph.signals.queued import QueuedReceiver
 from heliograph.web.app import create_app
 from heliograph.web.auth import Tokens
 from heliograph.web.health import Health
@@ -28,7 +28,7 @@ async def note(event: Event[contracts.Product]) -> None:
     raise NotImplementedError
 
 
-NOTE = RemoteReceiver(note, (("post_save", contracts.Product),), ())
+NOTE = QueuedReceiver(note, (("post_save", contracts.Product),), ())
 
 
 @pytest.fixture

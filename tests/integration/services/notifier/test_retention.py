@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 from heliograph.database.types import database_now
 from services.notifier.models import Notification, Occasion
 from services.notifier.service import Notifier
-from services.notifier.told import Told
+from services.notifier.service import NotificationRetention
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
 from tests.samples import event
 
@@ -33,7 +33,7 @@ async def test_what_was_told_long_ago_is_forgotten_with_its_occasion(notifier: N
     for email in ("ann@example.com", "bob@example.com"):
         await subscribe(notifier, email, "new_product")
     await tell(notifier, event(created=True))
-    forgetful = Told(notifier.database, KEPT)
+    forgetful = NotificationRetention(notifier.database, KEPT)
 
     await age(notifier, "ann@example.com", state="sent")
     assert await forgetful.prune() == 1
@@ -51,12 +51,12 @@ async def test_an_email_that_still_waits_is_kept(notifier: Notifier) -> None:
     await subscribe(notifier, "ann@example.com", "new_product")
     await tell(notifier, event(created=True))
     await age(notifier, "ann@example.com", state="pending")
-    assert await Told(notifier.database, KEPT).prune() == 0
+    assert await NotificationRetention(notifier.database, KEPT).prune() == 0
 
 
 async def test_it_forgets_in_small_batches(notifier: Notifier) -> None:
     await subscribe(notifier, "ann@example.com", "new_product")
     await tell(notifier, *[event(created=True) for _ in range(3)])
     await age(notifier, "ann@example.com", state="sent")
-    forgetful = Told(notifier.database, KEPT)
+    forgetful = NotificationRetention(notifier.database, KEPT)
     assert [await forgetful.prune(limit=2) for _ in range(3)] == [2, 1, 0]

@@ -4,15 +4,15 @@ from uuid import UUID
 
 from heliograph.bus.protocol import Message
 from heliograph.events.event import new_id
-from heliograph.outbox.claims.protocol import Row
+from heliograph.outbox.claims.protocol import OutboxRow
 from heliograph.outbox.outbox import encode_all
 from heliograph.outbox.relay import sendable
 from heliograph.outbox.table import BACKGROUND, PARTITIONS, partition
 from tests.samples import event, product
 
 
-def row(number: int, subject: str, attempts: int = 0) -> Row:
-    return Row(number, subject, attempts, Message(str(number), "x", "k", {}, b""))
+def row(number: int, subject: str, attempts: int = 0) -> OutboxRow:
+    return OutboxRow(number, subject, attempts, Message(str(number), "x", "k", {}, b""))
 
 
 def test_events_of_one_change_are_numbered_in_their_order() -> None:

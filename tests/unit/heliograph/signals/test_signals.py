@@ -8,7 +8,7 @@ import contracts
 from heliograph.errors import Misregistered, MissingCollaborator, Refused
 from heliograph.events.event import Event
 from heliograph.signals.collaborators import Collaborators
-from heliograph.signals.queued import remote_receivers
+from heliograph.signals.queued import queued_receivers
 from heliograph.signals.receiver import check_collaborators, receiver
 from heliograph.signals.signal import Signal, post_delete, post_save
 
@@ -196,11 +196,11 @@ async def test_one_decorator_connects_to_several_signals(heard: list[str]) -> No
 
 @pytest.fixture
 def remote() -> Any:
-    yield lambda name: next(each for each in remote_receivers if each.name == name)
-    for each in remote_receivers:
+    yield lambda name: next(each for each in queued_receivers if each.name == name)
+    for each in queued_receivers:
         if each.function.__module__ == __name__:
             for name, sender in each.listens:
-                remote_receivers.remove(name, sender, key=each.function)
+                queued_receivers.remove(name, sender, key=each.function)
 
 
 def test_a_sender_from_contracts_is_heard_behind_the_bus_only(remote: Any) -> None:
@@ -226,7 +226,7 @@ def test_two_receivers_of_one_name_are_refused(remote: Any) -> None:
     make()
     make()
     with pytest.raises(Misregistered, match="two receivers named index_product"):
-        remote_receivers.of(__name__)
+        queued_receivers.of(__name__)
 
 
 def test_options_of_the_bus_are_refused_in_the_process(signal: Signal) -> None:

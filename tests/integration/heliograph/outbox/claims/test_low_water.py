@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from heliograph.events.event import Event
 from heliograph.outbox.claims import low_water
-from heliograph.outbox.claims.low_water import Floors
+from heliograph.outbox.claims.low_water import LowWaterMarks
 from heliograph.outbox.claims.postgresql import PostgresClaims
 from heliograph.outbox.relay import Relay
 from tests.integration.heliograph.conftest import House, open_house
@@ -41,14 +41,14 @@ class Office:
         sent = event(LAMP)
         async with self.house.database.transaction() as session:
             await session.execute(text("SELECT pg_current_xact_id()"))
-            self.house.outbox.record(sent, session)
-            await self.house.outbox.write(session)
+            self.house.outbox.hold(sent, session)
+            await self.house.outbox.write_held(session)
             yield sent
 
     @property
     def floor(self) -> int:
         """The greatest of all partitions."""
-        return max(self.claims.floors.of(range(8)))
+        return max(self.claims.low_water.of(range(8)))
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ async def test_a_database_that_goes_back_in_time_loses_nothing(office: Office) -
 
 
 def test_a_floor_waits_for_every_older_transaction() -> None:
-    known = Floors()
+    known = LowWaterMarks()
     assert known.of([3, 4]) == [0, 0]
     known.see(3, 70, transaction=12, ended=9)
     known.see(3, 90, transaction=14, ended=11)
@@ -115,7 +115,7 @@ def test_a_floor_waits_for_every_older_transaction() -> None:
 
 
 def test_a_floor_is_no_higher_than_what_came_late() -> None:
-    known = Floors()
+    known = LowWaterMarks()
     known.of([3])
     known.see(3, 70, transaction=12, ended=9)
     known.see(3, 60, transaction=14, ended=12)

@@ -64,7 +64,7 @@ async def _editing(
         yield ProductCategories(products), product
 
 
-Told = tuple[str, str | None]
+NotificationRetention = tuple[str, str | None]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,12 @@ Told = tuple[str, str | None]
     ],
 )
 async def test_m2m_changed_is_sent_as_django_sends_it(
-    catalog: Catalog, stands_in: str, call: str, given: str | None, told: list[Told], left: str
+    catalog: Catalog,
+    stands_in: str,
+    call: str,
+    given: str | None,
+    told: list[NotificationRetention],
+    left: str,
 ) -> None:
     shelf = await _shelf(catalog, stands_in)
     before = len(await announced(catalog))

@@ -117,7 +117,7 @@ async def test_what_a_failing_receiver_of_send_robust_did_is_undone_and_not_anno
     async with catalog.database.transaction() as session:
         await ProductRepository(session).save(product)
         event: Event[Any] = Event(sender=models.Product, instance=product)
-        (_, error), (_, answer) = await restocked.send_robust(event, session.within)
+        (_, error), (_, answer) = await restocked.send_robust(event, session.collaborators)
 
     assert isinstance(error, RuntimeError)
     assert answer is None

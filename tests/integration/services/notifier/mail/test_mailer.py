@@ -15,19 +15,13 @@ from pathlib import Path
 import pytest
 from aiosmtpd import smtp as aiosmtpd
 
-from services.notifier.mail.mailer import (
-    Envelope,
-    FileMailer,
-    MailDeferred,
-    Mailer,
-    MailError,
-    MailRefused,
-    MemoryMailer,
-    SmtpMailer,
-    SmtpServer,
-    mailer,
-)
-from services.notifier.mail.smtp import CONNECTIONS
+from services.notifier.mail.connect import mailer
+from services.notifier.mail.envelope import Envelope
+from services.notifier.mail.errors import MailDeferred, MailError, MailRefused
+from services.notifier.mail.file import FileMailer
+from services.notifier.mail.mailer import Mailer
+from services.notifier.mail.memory import MemoryMailer
+from services.notifier.mail.smtp import CONNECTIONS, SmtpMailer, SmtpServer
 
 LINES = [
     "Dear Zoë, 你好 👋",

@@ -12,16 +12,12 @@ from sqlalchemy import update
 from heliograph.database.types import database_now
 from heliograph.errors import DatabaseUnavailable
 from services.notifier.emails.composer import Composer
-from services.notifier.mail.mailer import (
-    Envelope,
-    MailDeferred,
-    Mailer,
-    MemoryMailer,
-    SmtpMailer,
-    SmtpServer,
-)
-from services.notifier.mail.mailer import mailer as connect
-from services.notifier.mail.smtp import CONNECTIONS
+from services.notifier.mail.connect import mailer as connect
+from services.notifier.mail.envelope import Envelope
+from services.notifier.mail.errors import MailDeferred
+from services.notifier.mail.mailer import Mailer
+from services.notifier.mail.memory import MemoryMailer
+from services.notifier.mail.smtp import CONNECTIONS, SmtpMailer, SmtpServer
 from services.notifier.models import Notification, Occasion
 from services.notifier.repositories.outgoing import Outcome, Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish

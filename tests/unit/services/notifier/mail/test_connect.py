@@ -2,8 +2,11 @@ from typing import Any
 
 import pytest
 
-from services.notifier.mail import mailer as module
-from services.notifier.mail.mailer import FileMailer, MailDeferred, SmtpMailer, SmtpServer, mailer
+from services.notifier.mail import connect as module
+from services.notifier.mail.connect import mailer
+from services.notifier.mail.errors import MailDeferred
+from services.notifier.mail.file import FileMailer
+from services.notifier.mail.smtp import SmtpMailer, SmtpServer
 
 
 @pytest.mark.parametrize(

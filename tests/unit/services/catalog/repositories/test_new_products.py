@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from heliograph.meanwhile import meanwhile
+from services.catalog.repositories.new_products import meanwhile
 
 
 async def test_work_is_done_while_a_statement_waits() -> None:
