@@ -7,10 +7,11 @@ from contextlib import suppress
 
 import httpx2
 
+from chaos.crash_points import POINTS, PROGRAMS, points_of
 from chaos.reckoning.verdict import Verdict, verdict
 from chaos.traffic import Client
 from chaos.world import World
-from heliograph.crash import POINTS, VARIABLE
+from heliograph.crash import VARIABLE
 
 DIES_WITHIN_S = 40.0
 DRAINS_WITHIN_S = 60.0
@@ -19,16 +20,6 @@ BACKLOG_S = 5.0
 REDRIVES_EVERY_S = 5.0
 CLIENTS = 2
 PAUSE_S = 0.2
-
-PROGRAMS = {
-    "catalog": "catalog api",
-    "relay": "catalog relay",
-    "consumer": "notifier work",
-    "worker": "notifier work",
-    "mail": "notifier work",
-    "purge": "notifier work",
-}
-"""Which program passes the points of a family."""
 
 
 class NotKilled(Exception):
@@ -48,8 +39,7 @@ async def kill_at_each(
     try:
         async with asyncio.TaskGroup() as tasks:
             for role in sorted({*PROGRAMS.values()}):
-                points = [each for each in POINTS if PROGRAMS[each.partition(".")[0]] == role]
-                tasks.create_task(_kill(world, role, points, times, hits, told))
+                tasks.create_task(_kill(world, role, points_of(role), times, hits, told))
     finally:
         for story in stories:
             story.cancel()

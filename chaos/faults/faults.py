@@ -8,20 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from chaos.crash_points import PROGRAMS, points_of
 from chaos.faults import clocks, mail
 from chaos.faults.proxy import Proxy
 from chaos.faults.targets import Fault, Missed, Targets, for_a_while, restart, whole
 from chaos.fleet import Member
 from chaos.listener import Heard
-from heliograph.crash import POINTS, VARIABLE
+from heliograph.crash import VARIABLE
 
 FROZEN_S = (0.5, 22.0)
 AGAIN = 40
-ROLES = {
-    "catalog api": ("catalog.",),
-    "catalog relay": ("relay.",),
-    "notifier work": ("consumer.", "worker.", "mail.", "purge."),
-}
 
 
 def _somebody(targets: Targets, rng: random.Random) -> Member:
@@ -35,8 +31,8 @@ async def kill_a_program(targets: Targets, rng: random.Random) -> None:
 
 async def kill_at_a_crash_point(targets: Targets, rng: random.Random) -> None:
     """Restart a program so that it dies at some pass of one of its crash points."""
-    role = rng.choice([*ROLES])
-    point = rng.choice([each for each in POINTS if each.startswith(ROLES[role])])
+    role = rng.choice(sorted({*PROGRAMS.values()}))
+    point = rng.choice(points_of(role))
     fleet = targets.world.fleet
     member = rng.choice(fleet.of(role))
     if member.frozen:

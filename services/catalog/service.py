@@ -1,10 +1,11 @@
 """The catalog, wired from its settings."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fastapi import APIRouter, FastAPI
+from prometheus_client import Counter
 
 from heliograph.bus.protocol import Bus
 from heliograph.database.wakeup import Bell
@@ -17,7 +18,10 @@ from heliograph.service.parts import Part
 from heliograph.service.service import Role, Service
 from heliograph.signals.receiver import check_collaborators
 from heliograph.signals.signal import MODEL_SIGNALS
+from heliograph.storage.connect import image_store
+from heliograph.storage.store import ImageStore
 from heliograph.web.health import Health
+from heliograph.web.metrics import OutboxMetrics
 from services.catalog import models
 from services.catalog.api import handle_errors, routers
 from services.catalog.idempotency import IdempotencyKeys
@@ -25,6 +29,7 @@ from services.catalog.images.pictures import Darkroom
 from services.catalog.images.sweeper import Sweeper
 from services.catalog.images.uploads import Uploads
 from services.catalog.repositories.reading import ProductReader
+from services.catalog.search import is_modelled
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
 from services.catalog.snapshots import Snapshots
@@ -40,9 +45,16 @@ class Catalog(Service):
     package: ClassVar[str] = "services.catalog"
     exchanges: ClassVar[tuple[str, ...]] = ("catalog.events",)
     description: ClassVar[str] = "Products, their images and their views, and an event for each."
+    migration_options: ClassVar[Mapping[str, Any]] = {"include_object": is_modelled}
+    crash_points: ClassVar[Mapping[str, str]] = {
+        "catalog.after_row": "the row is written, its events are not",
+        "catalog.after_file": "an image's first file is stored, its row is not written",
+    }
 
     def __init__(self, settings: CatalogSettings, bus: Bus) -> None:
         super().__init__(settings, bus, models.inbox)
+        self.images = image_store(settings.image_store_url)
+        self.collaborators.add(ImageStore, self.images)
         self.darkroom = Darkroom()
         self.uploads = Uploads(self.database, self.images, self.darkroom)
         self.idempotency_keys = IdempotencyKeys(self.database)
@@ -54,20 +66,21 @@ class Catalog(Service):
         self.collaborators.add(ProductReader, ProductReader(self.database, self.snapshots))
         self.outbox = Outbox(self.database, models.outbox, Bell("catalog_outbox"))
         self.bells.append(self.outbox.bell)
+        outbox_metrics = OutboxMetrics(self.metrics, self.outbox, bus)
         self.relay = Relay(
             claims(self.database, models.outbox, models.relay_lease),
             bus,
             self.outbox.bell,
-            on_published=self.metrics.relay_published.inc,
+            on_published=outbox_metrics.published.inc,
         )
-        self.views = EventBuffer(
-            self.database, self.outbox, on_dropped=self.metrics.viewed_dropped.inc
+        dropped = Counter(
+            "viewed_dropped",
+            "Views that were not announced as their buffer was full.",
+            registry=self.metrics.registry,
         )
+        self.views = EventBuffer(self.database, self.outbox, on_dropped=dropped.inc)
         self.outbox.connect(MODEL_SIGNALS, SENDERS)
         viewed.connect(self.views.hold, models.Product, last=True)
-        self._unrouted = 0
-        self.metrics.add_refresh(self._count_outbox)
-        self.metrics.add_refresh(self._count_unrouted)
 
     def check_collaborators(self) -> None:
         super().check_collaborators()
@@ -100,16 +113,6 @@ class Catalog(Service):
     async def _check_relay(self) -> None:
         if self.relay.trouble is not None:
             raise BusUnavailable(self.relay.trouble)
-
-    async def _count_outbox(self) -> None:
-        rows, oldest = await self.outbox.status()
-        self.metrics.outbox_rows.set(rows)
-        self.metrics.outbox_oldest_seconds.set(oldest)
-
-    async def _count_unrouted(self) -> None:
-        unrouted = self.bus.unrouted
-        self.metrics.relay_unrouted.inc(unrouted - self._unrouted)
-        self._unrouted = unrouted
 
     async def close(self) -> None:
         self.outbox.disconnect(MODEL_SIGNALS, SENDERS)

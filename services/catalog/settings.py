@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from heliograph.settings import DatabaseURL, PublicURL, ServiceSettings
+from heliograph.settings import DatabaseURL, ImageStoreSettings, PublicURL, ServiceSettings
 
 
-class CatalogSettings(ServiceSettings):
+class CatalogSettings(ImageStoreSettings):
     """What the catalog is told; its defaults are those of the embedded program."""
 
     prefix: ClassVar[str] = "CATALOG_"

@@ -1,10 +1,11 @@
 """The notifier, wired from its settings."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
 from fastapi import APIRouter
+from prometheus_client import Counter
 
 from heliograph.bus.protocol import Bus
 from heliograph.database.database import Database
@@ -12,6 +13,8 @@ from heliograph.database.session import Session
 from heliograph.database.wakeup import Bell
 from heliograph.service.parts import Part
 from heliograph.service.service import Role, Service
+from heliograph.storage.connect import image_store
+from heliograph.storage.store import ImageStore
 from heliograph.web.health import Health
 from services.notifier import models
 from services.notifier.api import routers
@@ -44,9 +47,16 @@ class Notifier(Service):
     name: ClassVar[str] = "notifier"
     package: ClassVar[str] = "services.notifier"
     description: ClassVar[str] = "Subscriptions, and the emails that were sent for them."
+    crash_points: ClassVar[Mapping[str, str]] = {
+        "mail.before_data": "the mail server knows the recipient, the content is not sent",
+        "mail.after_250": "the mail server has the email, our database does not know",
+        "purge.between_files": "the first of an image's files is purged, others are not",
+    }
 
     def __init__(self, settings: NotifierSettings, bus: Bus) -> None:
         super().__init__(settings, bus, models.inbox)
+        self.images = image_store(settings.image_store_url)
+        self.collaborators.add(ImageStore, self.images)
         self.mailer = mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
         self.pruned.append(
@@ -55,12 +65,13 @@ class Notifier(Service):
         self.mail_bell = Bell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.database.after_commit(self._ring)
+        mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
         self.mail_worker = MailWorker(
             Outgoing(self.database),
             self.mailer,
             Composer(settings.mail_from, settings.public_url),
             self.mail_bell,
-            on_outcome=lambda state: self.metrics.mail.labels(state).inc(),
+            on_outcome=lambda state: mailed.labels(state).inc(),
         )
 
     def routers(self) -> Sequence[APIRouter]:

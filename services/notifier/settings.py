@@ -6,7 +6,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from heliograph.settings import DatabaseURL, PublicURL, ServiceSettings, directory_url
+from heliograph.settings import (
+    DatabaseURL,
+    ImageStoreSettings,
+    PublicURL,
+    ServiceSettings,
+    directory_url,
+)
 from services.notifier.mail.addresses import valid_address
 from services.notifier.mail.connect import mailer
 
@@ -35,7 +41,7 @@ Mailbox = Annotated[str, AfterValidator(_mailbox)]
 """An address with or without a name before it, as RFC 5322 writes it."""
 
 
-class NotifierSettings(ServiceSettings):
+class NotifierSettings(ImageStoreSettings):
     """What the notifier is told; its defaults are those of the embedded program."""
 
     prefix: ClassVar[str] = "NOTIFIER_"

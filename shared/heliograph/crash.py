@@ -14,10 +14,8 @@ from heliograph.errors import InvalidSetting
 VARIABLE = "HELIOGRAPH_CRASH_AT"
 
 POINTS = {
-    "catalog.after_row": "the row is written, its events are not",
-    "catalog.after_outbox": "row and events are written, nothing is committed",
-    "catalog.after_commit": "all is committed, the caller has no answer",
-    "catalog.after_file": "an image's first file is stored, its row is not written",
+    "outbox.after_write": "rows and their events are written, nothing is committed",
+    "outbox.after_commit": "all is committed, the caller has no answer",
     "relay.after_claim": "events are claimed, none is sent",
     "relay.after_write": "events are sent, none is confirmed",
     "relay.after_confirm": "the broker has the events, the outbox still has them too",
@@ -26,11 +24,10 @@ POINTS = {
     "consumer.after_insert": "deliveries are in the inbox, but not committed",
     "consumer.after_commit": "deliveries are committed, the broker does not know",
     "worker.in_receiver": "a receiver has done its work, nothing is committed",
-    "mail.before_data": "the mail server knows the recipient, the content is not sent",
-    "mail.after_250": "the mail server has the email, our database does not know",
-    "purge.between_files": "the first of an image's files is purged, others are not",
 }
-"""Every point, and what is done and what is not when the process ends there."""
+"""Every point of the library, and what is done and what is not when the process ends there.
+
+A service names those of its own code in `Service.crash_points`."""
 
 
 class Fuse:
@@ -57,17 +54,20 @@ def crash_point(name: str) -> None:
         fuse.burn(name)
 
 
-def arm(environ: Mapping[str, str]) -> None:
-    """Read the variable, once at the start of a program; raise `InvalidSetting` if it is wrong."""
+def arm(environ: Mapping[str, str], points: Mapping[str, str] = POINTS) -> None:
+    """Read the variable, once at the start of a program; raise `InvalidSetting` if it is wrong.
+
+    `points` are those that the program can pass.
+    """
     global fuse  # noqa: PLW0603 - one for the process, so that a point costs one comparison
     wish = environ.get(VARIABLE)
-    fuse = None if wish is None else _fuse(wish)
+    fuse = None if wish is None else _fuse(wish, points)
 
 
-def _fuse(wish: str) -> Fuse:
+def _fuse(wish: str, points: Mapping[str, str]) -> Fuse:
     point, _, passes = wish.partition(":")
-    if point not in POINTS:
-        raise InvalidSetting(f"{VARIABLE}: is none of {', '.join(POINTS)}")
+    if point not in points:
+        raise InvalidSetting(f"{VARIABLE}: is none of {', '.join(points)}")
     passes = passes or "1"
     if not (passes.isascii() and passes.isdigit() and int(passes)):
         raise InvalidSetting(f"{VARIABLE}: counts passes from 1, as in {point}:3")

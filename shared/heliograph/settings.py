@@ -117,13 +117,8 @@ class ServiceSettings(BaseModel):
     bus_url: BusURL = Field(
         MEMORY_BUS,
         repr=False,
-        description="`amqp[s]://user:password@host/vhost`, or `memory://` under "
-        "`python -m services` only",
-    )
-    image_store_url: ImageStoreURL = Field(
-        default_factory=lambda: directory_url("var/images"),
-        description="`file:///directory` or `s3://bucket`, whose endpoint, region and keys come "
-        "from the `AWS_*` variables; the same for both services",
+        description="`amqp[s]://user:password@host/vhost`, or `memory://` where all "
+        "services share one process",
     )
     secret_key: SecretStr = Field(
         DEVELOPMENT_KEY,
@@ -150,6 +145,16 @@ class ServiceSettings(BaseModel):
         if len(key.get_secret_value().encode("utf-8", "surrogateescape")) < SHORTEST_KEY:
             raise ValueError(f"must have at least {SHORTEST_KEY} bytes")
         return key
+
+
+class ImageStoreSettings(ServiceSettings):
+    """What a service is told that keeps or purges images."""
+
+    image_store_url: ImageStoreURL = Field(
+        default_factory=lambda: directory_url("var/images"),
+        description="`file:///directory` or `s3://bucket`, whose endpoint, region and keys come "
+        "from the `AWS_*` variables; the same for every service",
+    )
 
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -199,6 +204,6 @@ def refuse_memory_bus(settings: ServiceSettings, *, embedded: bool = False) -> N
     """
     if settings.bus_url == MEMORY_BUS and not embedded:
         raise InvalidSetting(
-            f"{settings.prefix}BUS_URL: is memory://, which works under `python -m services` "
+            f"{settings.prefix}BUS_URL: is memory://, which joins services of one process "
             "only; set it to amqp://user:password@host/vhost"
         )

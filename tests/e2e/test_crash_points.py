@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from chaos.crash_points import POINTS
 from chaos.points import kill_at_each
 from chaos.world import Addresses, world
-from heliograph.crash import POINTS
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.smtp import SMTPServer
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 import typer
 
 from heliograph.cli.inbox import inbox_commands
-from heliograph.cli.program import Program, typer_app
+from heliograph.cli.program import Program, typer_app, with_service
 from heliograph.errors import HeliographError
 from heliograph.settings import ServiceSettings
 
@@ -64,6 +64,17 @@ def command_line(
         configure("WARNING")
         serving.run(main())
         typer.echo(f"The {program.name} is migrated.", err=True)
+
+    @app.command()
+    def revision(
+        message: Annotated[str, typer.Argument(help="What it changes, in a line.")],
+    ) -> None:
+        """Draft a migration from what the models say; read it before it is committed."""
+
+        async def main(service: "Service") -> None:
+            typer.echo(await service.migrations.draft(message))
+
+        with_service(program, main, current=False)
 
     @app.command()
     def token(

@@ -42,14 +42,17 @@ def typer_app(help: str) -> typer.Typer:
     )
 
 
-def with_service(program: Program[G, S], work: Callable[[S], Awaitable[None]]) -> None:
-    """Run `work` on the service, whose schema must be current, and end with it."""
+def with_service(
+    program: Program[G, S], work: Callable[[S], Awaitable[None]], *, current: bool = True
+) -> None:
+    """Run `work` on the service and end with it; its schema must be `current` unless told not."""
     from heliograph.logging import configure
     from heliograph.service import serving
 
     async def main() -> None:
         async with serving.opened(program.make, program.load()) as service:
-            await service.migrations.check(service.database)
+            if current:
+                await service.migrations.check(service.database)
             await work(service)
 
     configure("WARNING")

@@ -1,5 +1,6 @@
 """Schema migrations: one Alembic tree a service, applied and checked by its programs."""
 
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +15,19 @@ from heliograph.database.types import UtcDateTime
 from heliograph.database.unavailable import unavailable
 from heliograph.errors import SchemaNotCurrent
 
+_ALEMBIC = Path(__file__).parent / "alembic"
+"""Alembic's environment, which is the same for every service."""
 
-def run_migrations(metadata: MetaData, **options: Any) -> None:
-    """Do what the calling `env.py` is for; `options` go to Alembic's `context.configure`."""
+
+def run_migrations() -> None:
+    """Do what Alembic's `env.py` is for."""
+    attributes = context.config.attributes
     context.configure(
-        connection=context.config.attributes["connection"],
-        target_metadata=metadata,
+        connection=attributes["connection"],
+        target_metadata=attributes["metadata"],
         render_as_batch=True,
         render_item=_render_item,
-        **options,
+        **attributes["options"],
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -34,13 +39,20 @@ def _render_item(_kind: str, item: object, _context: object) -> str | Literal[Fa
 
 
 class Migrations:
-    """The migrations of one service; `directory` holds its `env.py` and versions."""
+    """The migrations of the service in `package`, which bring a database to `metadata`.
 
-    def __init__(self, service: str, directory: Path) -> None:
-        self._service = service
-        self._config = Config()
-        self._config.set_main_option("script_location", str(directory).replace("%", "%%"))
-        self._config.set_main_option("path_separator", "os")
+    `versions` is the directory of its revisions. `options` go to Alembic's
+    `context.configure`, such as `include_object` for what no model describes.
+    """
+
+    def __init__(self, package: str, versions: Path, metadata: MetaData, **options: Any) -> None:
+        self._package = package
+        self._service = package.rpartition(".")[2]
+        self._versions = versions
+        self._config = Config(attributes={"metadata": metadata, "options": options})
+        self._config.set_main_option("script_location", _escaped(_ALEMBIC))
+        self._config.set_main_option("version_locations", _escaped(versions))
+        self._config.set_main_option("path_separator", "newline")
 
     async def apply(self, database: Database) -> None:
         """Bring the database to the newest revision, all in one transaction.
@@ -58,13 +70,20 @@ class Migrations:
         self._config.attributes["connection"] = connection
         command.upgrade(self._config, "head")
 
-    async def draft(self, database: Database, message: str) -> Path:
-        """Write a revision that brings the database, which is current, to the models.
+    async def draft(self, message: str) -> Path:
+        """Write a revision that brings a database at the newest revision to the models.
 
         It is a draft: read it before it is committed. Returns its file.
         """
-        async with database.engine.begin() as connection:
-            return await connection.run_sync(self._revise, message)
+        self._versions.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            database = Database(f"sqlite+aiosqlite:///{folder}/draft.db")
+            try:
+                await self.apply(database)
+                async with database.engine.begin() as connection:
+                    return await connection.run_sync(self._revise, message)
+            finally:
+                await database.close()
 
     def _revise(self, connection: Connection, message: str) -> Path:
         self._config.attributes["connection"] = connection
@@ -84,5 +103,9 @@ class Migrations:
         if set(current) != set(newest):
             raise SchemaNotCurrent(
                 f"the database of the {self._service} is not current: "
-                f"run `python -m services.{self._service} migrate`"
+                f"run `python -m {self._package} migrate`"
             )
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%%")

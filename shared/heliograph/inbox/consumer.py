@@ -28,6 +28,8 @@ class Consumer:
     """Accepts what arrives for the service's receivers."""
 
     name = "consumer"
+    last_to_stop = True
+    """On the memory bus a relay waits for it to accept what is published."""
 
     def __init__(
         self, service: str, receivers: Sequence[QueuedReceiver], inbox: Inbox, bus: Bus

@@ -80,11 +80,11 @@ class Outbox:
         """Write so many events, which may be encoded while the server works on those before."""
         await self._rows.insert(session, rows, count)
         session.info[self] = True
-        crash_point("catalog.after_outbox")
+        crash_point("outbox.after_write")
 
     def _ring(self, session: Session) -> None:
         if session.info.get(self):
-            crash_point("catalog.after_commit")
+            crash_point("outbox.after_commit")
             self.bell.ring()
 
     async def status(self) -> tuple[int, float]:

@@ -28,7 +28,10 @@ class PartFailed(HeliographError):
 
 
 class Part(Protocol):
-    """One of the things that a program does, such as serving HTTP or relaying."""
+    """One of the things that a program does, such as serving HTTP or relaying.
+
+    One with a true attribute `last_to_stop` works until all others have ended.
+    """
 
     name: str
 

@@ -5,10 +5,10 @@ A subclass adds its tables, its API and its own parts; the programs (`serve`, `r
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -30,8 +30,6 @@ from heliograph.service.pruner import Prunable, Pruner
 from heliograph.settings import ServiceSettings
 from heliograph.signals.collaborators import Collaborators
 from heliograph.signals.queued import queued_receivers
-from heliograph.storage.connect import image_store
-from heliograph.storage.store import ImageStore
 from heliograph.web.app import create_app
 from heliograph.web.auth import Tokens
 from heliograph.web.health import Health
@@ -56,12 +54,17 @@ class Service(ABC):
 
     description: ClassVar[str]
 
+    migration_options: ClassVar[Mapping[str, Any]] = {}
+    """For Alembic's `context.configure`."""
+
+    crash_points: ClassVar[Mapping[str, str]] = {}
+    """Points of the service's own code, as `heliograph.crash` describes them."""
+
     def __init__(self, settings: ServiceSettings, bus: Bus, inbox: Table) -> None:
         self.bus = bus
         self.metrics = Metrics()
         self.tokens = Tokens(settings.secret_key)
-        self.images = image_store(settings.image_store_url)
-        self.collaborators = Collaborators({ImageStore: self.images})
+        self.collaborators = Collaborators()
         self.database = Database(settings.database_url, collaborators=self.collaborators)
         self.inbox = Inbox(self.database, inbox, Bell(f"{self.name}_inbox"))
         self.bells = [self.inbox.bell]
@@ -71,7 +74,12 @@ class Service(ABC):
         self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
         self.worker = Worker(self.receivers, self.inbox)
         directory = Path(next(iter(import_module(self.package).__path__)))
-        self.migrations = Migrations(self.name, directory / "migrations")
+        self.migrations = Migrations(
+            self.package,
+            directory / "migrations" / "versions",
+            inbox.metadata,
+            **self.migration_options,
+        )
         self.metrics.add_refresh(self._count_inbox)
 
     @property

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.protocol import Bus
-from heliograph.crash import arm
+from heliograph.crash import POINTS, arm
 from heliograph.errors import (
     BusUnavailable,
     DatabaseUnavailable,
@@ -71,9 +71,9 @@ async def serve(
     memory bus, `CannotListen`, `SchemaNotCurrent`, `DatabaseUnavailable`, `PartFailed`.
     """
     refuse_memory_bus(settings)
-    arm(os.environ)
     listener = bind(host, port)
     async with opened(make, settings) as service:
+        arm(os.environ, {**POINTS, **service.crash_points})
         await patiently(service.check)
         server = HttpServer(service.app(roles), listener)
         log.info("starting", service=service.name, roles=sorted(roles), host=host, port=server.port)

@@ -1,9 +1,8 @@
-"""Stages: the order in which the parts of a program stop."""
+"""Shutdown order: which parts of a program stop before which."""
 
 import asyncio
 from collections.abc import Sequence
 
-from heliograph.inbox.consumer import Consumer
 from heliograph.service.http_server import HttpServer
 from heliograph.service.parts import Part
 
@@ -26,12 +25,11 @@ def in_stages(*stages: Sequence[Part]) -> list[Part]:
 def in_shutdown_order(servers: Sequence[HttpServer], parts: Sequence[Part]) -> list[Part]:
     """Put a program's parts in the order that leaves nothing half done.
 
-    Requests first, for they fill the buffers that other parts empty. Consumers last: on the
-    memory bus a relay waits for them to accept what it publishes.
+    Requests first, for they fill the buffers that other parts empty; last the parts that say
+    that they are `last_to_stop`.
     """
-    consumers = [part for part in parts if isinstance(part, Consumer)]
-    others = [part for part in parts if not isinstance(part, Consumer)]
-    return in_stages(servers, others, consumers)
+    last = [part for part in parts if getattr(part, "last_to_stop", False)]
+    return in_stages(servers, [part for part in parts if part not in last], last)
 
 
 class _Staged:

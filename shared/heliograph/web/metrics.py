@@ -9,6 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
+from heliograph.bus.protocol import Bus
+from heliograph.outbox.outbox import Outbox
+
 Refresh = Callable[[], Awaitable[None]]
 
 REFRESH_TIMEOUT = 2.0
@@ -26,32 +29,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.outbox_rows = Gauge(
-            "outbox_rows", "Events that wait to be published.", registry=self.registry
-        )
-        self.outbox_oldest_seconds = Gauge(
-            "outbox_oldest_seconds",
-            "Age of the event that waits longest to be published, 0 if none does.",
-            registry=self.registry,
-        )
-        self.relay_published = Counter(
-            "relay_published", "Events that the bus has taken over.", registry=self.registry
-        )
-        self.relay_unrouted = Counter(
-            "relay_unrouted",
-            "Published events that no queue was bound to.",
-            registry=self.registry,
-        )
         self.inbox_rows = Gauge(
             "inbox_rows",
             "Accepted events by receiver and state.",
             ("receiver", "state"),
-            registry=self.registry,
-        )
-        self.mail = Counter("mail", "Emails by outcome.", ("state",), registry=self.registry)
-        self.viewed_dropped = Counter(
-            "viewed_dropped",
-            "Views that were not announced as their buffer was full.",
             registry=self.registry,
         )
         self.http_request_duration = Histogram(
@@ -91,3 +72,40 @@ class Metrics:
             return Response(encode(self.registry), media_type=content_type)
 
         return router
+
+
+class OutboxMetrics:
+    """What a service that announces counts besides."""
+
+    def __init__(self, metrics: Metrics, outbox: Outbox, bus: Bus) -> None:
+        self._outbox = outbox
+        self._bus = bus
+        self._rows = Gauge(
+            "outbox_rows", "Events that wait to be published.", registry=metrics.registry
+        )
+        self._oldest_seconds = Gauge(
+            "outbox_oldest_seconds",
+            "Age of the event that waits longest to be published, 0 if none does.",
+            registry=metrics.registry,
+        )
+        self.published = Counter(
+            "relay_published", "Events that the bus has taken over.", registry=metrics.registry
+        )
+        self._unrouted = Counter(
+            "relay_unrouted",
+            "Published events that no queue was bound to.",
+            registry=metrics.registry,
+        )
+        self._unrouted_before = 0
+        metrics.add_refresh(self._count_rows)
+        metrics.add_refresh(self._count_unrouted)
+
+    async def _count_rows(self) -> None:
+        rows, oldest = await self._outbox.status()
+        self._rows.set(rows)
+        self._oldest_seconds.set(oldest)
+
+    async def _count_unrouted(self) -> None:
+        unrouted = self._bus.unrouted
+        self._unrouted.inc(unrouted - self._unrouted_before)
+        self._unrouted_before = unrouted

@@ -2,24 +2,33 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from heliograph import crash
 from heliograph.errors import InvalidSetting
+from services.catalog.service import Catalog
+from services.notifier.service import Notifier
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_table_and_the_code_have_the_same_points() -> None:
-    code = [
-        path.read_text()
-        for folder in ("shared", "services")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+@pytest.mark.parametrize(
+    ("folder", "points"),
+    [
+        ("shared/heliograph", crash.POINTS),
+        ("services/catalog", Catalog.crash_points),
+        ("services/notifier", Notifier.crash_points),
+    ],
+)
+def test_the_table_and_the_code_have_the_same_points(
+    folder: str, points: Mapping[str, str]
+) -> None:
+    code = [path.read_text() for path in (ROOT / folder).rglob("*.py")]
     found = re.findall(r'crash_point\("([^"]+)"\)', "".join(code))
-    assert set(found) == set(crash.POINTS)
+    assert set(found) == set(points)
 
 
 def test_without_the_variable_nothing_is_armed() -> None:

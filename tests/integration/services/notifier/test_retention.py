@@ -6,8 +6,7 @@ from sqlalchemy import func, select, update
 
 from heliograph.database.types import database_now
 from services.notifier.models import Notification, Occasion
-from services.notifier.service import Notifier
-from services.notifier.service import NotificationRetention
+from services.notifier.service import NotificationRetention, Notifier
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
 from tests.samples import event
 

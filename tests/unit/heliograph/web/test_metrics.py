@@ -1,5 +1,6 @@
 import httpx2
 from fastapi import FastAPI
+from prometheus_client import Counter, Gauge
 
 from heliograph.web.metrics import Metrics
 
@@ -16,26 +17,29 @@ async def scrape(metrics: Metrics) -> str:
 
 async def test_two_services_in_one_process_count_for_themselves() -> None:
     catalog, notifier = Metrics(), Metrics()
-    catalog.relay_published.inc(3)
-    catalog.viewed_dropped.inc()
-    notifier.mail.labels("sent").inc()
+    Counter("viewed_dropped", "Views.", registry=catalog.registry).inc()
+    Counter("mail", "Emails.", ("state",), registry=notifier.registry).labels("sent").inc()
+    catalog.inbox_rows.labels("record_views", "pending").set(3)
     text = await scrape(catalog)
-    assert "relay_published_total 3.0" in text
     assert "viewed_dropped_total 1.0" in text
-    assert 'mail_total{state="sent"} 1.0' in await scrape(notifier)
+    assert 'inbox_rows{receiver="record_views",state="pending"} 3.0' in text
     assert "mail_total{" not in text
+    text = await scrape(notifier)
+    assert 'mail_total{state="sent"} 1.0' in text
+    assert "inbox_rows{" not in text
 
 
 async def test_gauges_are_refreshed_when_they_are_read() -> None:
     metrics = Metrics()
+    waiting = Gauge("waiting", "Rows.", registry=metrics.registry)
     rows = iter((5, 6))
 
     async def refresh() -> None:
-        metrics.outbox_rows.set(next(rows))
+        waiting.set(next(rows))
 
     metrics.add_refresh(refresh)
-    assert "outbox_rows 5.0" in await scrape(metrics)
-    assert "outbox_rows 6.0" in await scrape(metrics)
+    assert "waiting 5.0" in await scrape(metrics)
+    assert "waiting 6.0" in await scrape(metrics)
 
 
 async def test_a_refresh_that_fails_leaves_the_other_metrics_readable() -> None:
