@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from heliograph.cli.commands import command_line
-from heliograph.cli.inbox import outbox_commands
+from heliograph.cli.outbox import outbox_commands
 from heliograph.cli.program import Program
 from services.catalog.cli.images import images_commands
 from services.catalog.cli.transfer import add_transfer

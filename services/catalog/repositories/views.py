@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 import contracts
 from heliograph.database.session import Session
 from heliograph.database.types import database_now
+from heliograph.database.upsert import upsert
 from services.catalog.models import Product, ViewCount, Viewer
 
 
@@ -19,9 +19,8 @@ class ViewRepository:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        dialect = session.get_bind().dialect.name
-        self._insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-        self._greatest = func.max if dialect == "sqlite" else func.greatest
+        is_sqlite = session.get_bind().dialect.name == "sqlite"
+        self._greatest = func.max if is_sqlite else func.greatest
 
     async def counts_of(self, product_id: UUID) -> tuple[int, int] | None:
         """How often the product was viewed, and by how many that are known.
@@ -47,7 +46,9 @@ class ViewRepository:
         """Let the products' counts be answered for after they are gone."""
         if product_ids:
             await self.session.execute(
-                self._insert(ViewCount).on_conflict_do_nothing(index_elements=["product_id"]),
+                upsert(self.session, ViewCount).on_conflict_do_nothing(
+                    index_elements=["product_id"]
+                ),
                 [{"product_id": each, "count": 0} for each in sorted(product_ids)],
             )
 
@@ -72,7 +73,7 @@ class ViewRepository:
         self, counts: Mapping[tuple[UUID, str], int], last: Mapping[tuple[UUID, str], datetime]
     ) -> Counter[UUID]:
         """Add to the viewers' counts; return how many each product sees for the first time."""
-        insert = self._insert(Viewer).values(
+        insert = upsert(self.session, Viewer).values(
             [
                 {"product_id": key[0], "viewer": key[1], "count": n, "last_viewed_at": last[key]}
                 for key, n in sorted(counts.items())
@@ -94,7 +95,7 @@ class ViewRepository:
         )
 
     async def _add_counts(self, counts: Mapping[UUID, int], newcomers: Mapping[UUID, int]) -> None:
-        insert = self._insert(ViewCount).values(
+        insert = upsert(self.session, ViewCount).values(
             [
                 {"product_id": id_, "count": n, "viewers": newcomers[id_]}
                 for id_, n in sorted(counts.items())

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 import contracts
 from heliograph.database.session import Session
 from heliograph.database.types import database_now
+from heliograph.database.upsert import upsert
 from heliograph.events.event import Event
 from heliograph.money import to_minor
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
-from services.notifier.repositories.upsert import insert
 
 
 class NotificationRepository:
@@ -60,7 +60,7 @@ class NotificationRepository:
         if not await session.scalar(select(exists().where(wanted))):
             return
         await session.execute(
-            insert(session, Occasion)
+            upsert(session, Occasion)
             .values(
                 event_id=event.id,
                 topic=topic,
@@ -80,7 +80,7 @@ class NotificationRepository:
         recipients = select(*rows.values()).where(wanted).order_by(Subscription.id)
         # Two subscriptions of one person conflict as well: the older one is told.
         await session.execute(
-            insert(session, Notification)
+            upsert(session, Notification)
             .from_select(list(rows), recipients)
             .on_conflict_do_nothing(index_elements=["event_id", "email"])
         )

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from heliograph.database.session import Session
+from heliograph.database.upsert import upsert
 from heliograph.events.event import new_id
 from services.notifier.models import Subscription, Topic
-from services.notifier.repositories.upsert import insert
 
 TOKEN_BYTES = 24
 
@@ -54,7 +54,7 @@ class SubscriptionRepository:
             "created_at": datetime.now(UTC),
         }
         await self._session.execute(
-            insert(self._session, Subscription)
+            upsert(self._session, Subscription)
             .values(values)
             .on_conflict_do_nothing(index_elements=["wish"])
         )

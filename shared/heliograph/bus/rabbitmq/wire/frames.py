@@ -2,7 +2,7 @@
 
 Written by hand because the general encoder costs more than everything else on the way
 of an event. Only what our messages use is here: persistent, mandatory, JSON, headers
-of text. Layout: AMQP 0-9-1 specification, sections 2.3.5 and 4.2.
+of text.
 """
 
 from collections.abc import Iterator
@@ -10,21 +10,26 @@ from functools import lru_cache
 from struct import Struct
 
 from heliograph.bus.protocol import Message
+from heliograph.bus.rabbitmq.wire.numbers import (
+    BASIC,
+    BODY_FRAME,
+    FRAME,
+    FRAME_END,
+    HEADER_FRAME,
+    LONG,
+    METHOD_FRAME,
+    PROPERTIES,
+    PUBLISH,
+    TEXT,
+)
 
-_FRAME = Struct(">BHL")
-_METHOD = Struct(">HHH")
-_CLASS = Struct(">HH")
+_METHOD = Struct(">4sH")
+_CONTENT = Struct(">HH")
 _SIZE = Struct(">Q")
 _FLAGS = Struct(">H")
-_LONG = Struct(">L")
 
-_METHOD_FRAME, _HEADER_FRAME, _BODY_FRAME = 1, 2, 3
-_BASIC, _BASIC_PUBLISH = 60, 40
 _MANDATORY = b"\x01"
-_FRAME_END = b"\xce"
-
-# content-type, headers, delivery-mode and message-id are present, in this order.
-_PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7
+_END = bytes((FRAME_END,))
 _CONTENT_TYPE = b"\x10application/json"
 _PERSISTENT = b"\x02"
 
@@ -43,9 +48,9 @@ def publish_frames(message: Message, channel: int, max_body: int) -> Iterator[by
     yield template % (_SIZE.pack(len(body)), *texts)
     for start in range(0, len(body), max_body):
         piece = body[start : start + max_body]
-        yield _FRAME.pack(_BODY_FRAME, channel, len(piece))
+        yield FRAME.pack(BODY_FRAME, channel, len(piece))
         yield piece
-        yield _FRAME_END
+        yield _END
 
 
 @lru_cache(maxsize=1024)
@@ -60,24 +65,24 @@ def _template(
     *texts, id_size = sizes
     method = b"".join(
         (
-            _METHOD.pack(_BASIC, _BASIC_PUBLISH, 0),
+            _METHOD.pack(PUBLISH, 0),
             _short(exchange),
             _short(routing_key),
             _MANDATORY,
         )
     )
     fields = [
-        _short(name) + b"S" + _LONG.pack(size) for name, size in zip(names, texts, strict=True)
+        _short(name) + TEXT + LONG.pack(size) for name, size in zip(names, texts, strict=True)
     ]
     table_size = sum(map(len, fields)) + sum(texts)
-    start = _CLASS.pack(_BASIC, 0)
-    properties = _FLAGS.pack(_PROPERTIES) + _CONTENT_TYPE + _LONG.pack(table_size)
+    start = _CONTENT.pack(BASIC, 0)
+    properties = _FLAGS.pack(PROPERTIES) + _CONTENT_TYPE + LONG.pack(table_size)
     end = _PERSISTENT + bytes((id_size,))
     size = len(start) + _SIZE.size + len(properties) + table_size + len(end) + id_size
-    frames = _FRAME.pack(_METHOD_FRAME, channel, len(method)) + method + _FRAME_END
-    frames += _FRAME.pack(_HEADER_FRAME, channel, size) + start
+    frames = FRAME.pack(METHOD_FRAME, channel, len(method)) + method + _END
+    frames += FRAME.pack(HEADER_FRAME, channel, size) + start
     before_first, *before_others = *fields, end
-    literals = (frames, properties + before_first, *before_others, _FRAME_END)
+    literals = (frames, properties + before_first, *before_others, _END)
     return b"%b".join(literal.replace(b"%", b"%%") for literal in literals)
 
 

@@ -3,7 +3,6 @@
 aiormq takes four awaits and a general decoder for each frame, a delivery has three, and a
 confirm may come for each message. `docs/decisions/0006-deliveries-past-aiormq.md` says why,
 and what of aiormq this relies on.
-Layout: AMQP 0-9-1 specification, sections 2.3.5 and 4.2.
 """
 
 import asyncio
@@ -16,23 +15,29 @@ from typing import SupportsIndex
 from pamqp.header import ContentHeader
 
 from heliograph.bus.rabbitmq.wire.confirms import Confirms
+from heliograph.bus.rabbitmq.wire.numbers import (
+    ACK,
+    BODY_FRAME,
+    DELIVER,
+    FRAME,
+    FRAME_END,
+    FRAME_HEADER,
+    FRAME_OVERHEAD,
+    HEADER_FRAME,
+    HEARTBEAT,
+    HEARTBEAT_FRAME,
+    LONG,
+    METHOD_FRAME,
+    NACK,
+    PROPERTIES,
+    RETURN,
+    TEXT,
+)
 
-_FRAME = Struct(">BHL")
-_LONG = Struct(">L")
 _TAG = Struct(">QB")
 _SIZE = Struct(">QH")
-
-_FRAME_HEADER, _FRAME_OVERHEAD = 7, 8
-_METHOD, _HEADER, _KINDS = 1, 2, (1, 2, 3, 8)
-_DELIVER, _RETURN = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32"
-_ACK, _NACK = b"\x00\x3c\x00\x50", b"\x00\x3c\x00\x78"
-_END = 0xCE
-_HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+_KINDS = (METHOD_FRAME, HEADER_FRAME, BODY_FRAME, HEARTBEAT_FRAME)
 _HEARTBEAT_S = 1.0
-
-# content-type, headers, delivery-mode and message-id: what our own messages have.
-_OUR_PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7
-_TEXT = ord("S")
 
 
 @dataclass(slots=True)
@@ -71,23 +76,23 @@ class Sieve(asyncio.StreamReader):
         data = self._rest + bytes(data)
         start = passed = 0
         others: list[bytes] = []
-        while len(data) - start >= _FRAME_OVERHEAD:
-            kind, channel, length = _FRAME.unpack_from(data, start)
-            end = start + length + _FRAME_OVERHEAD
-            if kind not in _KINDS or (end <= len(data) and data[end - 1] != _END):
+        while len(data) - start >= FRAME_OVERHEAD:
+            kind, channel, length = FRAME.unpack_from(data, start)
+            end = start + length + FRAME_OVERHEAD
+            if kind not in _KINDS or (end <= len(data) and data[end - 1] != FRAME_END):
                 # No AMQP: that is for aiormq to complain about.
                 self._in_step = False
                 start = len(data)
                 break
             if end > len(data):
                 break
-            if self._takes(kind, channel, data[start + _FRAME_HEADER : end - 1]):
+            if self._takes(kind, channel, data[start + FRAME_HEADER : end - 1]):
                 others.append(data[passed:start])
                 passed = end
             start = end
         if others and time.monotonic() >= self._heartbeat_due:
             # aiormq, which counts what it reads, would take a busy connection for a dead one.
-            others.append(_HEARTBEAT)
+            others.append(HEARTBEAT)
             self._heartbeat_due = time.monotonic() + _HEARTBEAT_S
         others.append(data[passed:start])
         self._rest = data[start:]
@@ -96,15 +101,15 @@ class Sieve(asyncio.StreamReader):
 
     def _takes(self, kind: int, channel: int, payload: bytes) -> bool:
         """Take a frame of a delivery or a confirm; False if it is another's."""
-        if kind == _METHOD:
-            if channel in self.sinks and payload.startswith(_DELIVER):
+        if kind == METHOD_FRAME:
+            if channel in self.sinks and payload.startswith(DELIVER):
                 self._open[channel] = _delivery(payload)
                 return True
             return channel in self.confirms and self._answers(channel, payload)
         arrived = self._open.get(channel)
         if arrived is None:
             return False
-        if kind == _HEADER:
+        if kind == HEADER_FRAME:
             _read_header(arrived, payload)
         else:
             arrived.body = arrived.body + payload if arrived.body else payload
@@ -119,10 +124,10 @@ class Sieve(asyncio.StreamReader):
     def _answers(self, channel: int, payload: bytes) -> bool:
         """Take the broker's word on what we published; False if it says something else."""
         confirms, method = self.confirms[channel], payload[:4]
-        if method in (_ACK, _NACK):
+        if method in (ACK, NACK):
             tag, flags = _TAG.unpack_from(payload, 4)
-            confirms.answer(tag, multiple=bool(flags & 1), taken=method == _ACK)
-        elif method == _RETURN:
+            confirms.answer(tag, multiple=bool(flags & 1), taken=method == ACK)
+        elif method == RETURN:
             confirms.unrouted += 1
             # Its content follows, for nobody.
             self._open[channel] = Arrived(0, redelivered=False, routing_key="", headers={})
@@ -142,7 +147,7 @@ def _delivery(payload: bytes) -> Arrived:
 
 def _read_header(arrived: Arrived, payload: bytes) -> None:
     arrived.missing, properties = _SIZE.unpack_from(payload, 4)
-    if properties != _OUR_PROPERTIES or not _read_ours(arrived, payload):
+    if properties != PROPERTIES or not _read_ours(arrived, payload):
         _read_any(arrived, payload)
 
 
@@ -151,16 +156,16 @@ def _read_ours(arrived: Arrived, payload: bytes) -> bool:
     end = 15 + payload[14]
     content_type = payload[15:end]
     at = end + 4
-    end = at + _LONG.unpack_from(payload, end)[0]
+    end = at + LONG.unpack_from(payload, end)[0]
     headers = {}
     try:
         while at < end:
             name = at + 1
             kind = name + payload[at]
-            if payload[kind] != _TEXT:
+            if payload[kind] != TEXT[0]:
                 return False
             value = kind + 5
-            at = value + _LONG.unpack_from(payload, kind + 1)[0]
+            at = value + LONG.unpack_from(payload, kind + 1)[0]
             headers[payload[name:kind].decode()] = payload[value:at].decode()
         # Behind the delivery mode.
         arrived.message_id = payload[end + 2 : end + 2 + payload[end + 1]].decode()
