@@ -41,7 +41,7 @@ logs: ## follow what the stack says
 
 ## Tests and checks
 
-.PHONY: test chaos test-containers bench check fmt lock
+.PHONY: test chaos test-containers bench check fmt lock wheel
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
 	@$(PY) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
@@ -72,6 +72,11 @@ fmt: $(VENV)/.dev-ready ## format the code and mend what lint can mend
 
 lock: $(VENV)/.dev-ready ## renew the locks in requirements/ (ARGS=--upgrade for new releases)
 	$(PY) -m tools.locks $(ARGS)
+
+wheel: $(VENV)/.uv-ready ## build the library as a distribution: dist/heliograph-*.whl
+	@rm -f dist/heliograph-*.whl
+	@$(UV) build --wheel --offline --out-dir dist shared
+	@ls dist/heliograph-*.whl
 
 ## The virtual environment
 #

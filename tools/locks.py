@@ -1,9 +1,10 @@
 """The hashed locks under ``requirements/``, renewed or compared with their inputs.
 
-Each ``NAME.in`` is written by hand and locked into ``NAME.txt``, universally: one lock
-serves every platform and every Python from 3.11. What the services need is resolved
-once, in ``run.txt``, which constrains the others, so that no image and no test meets
-another release than ``make run`` does.
+Each ``NAME.in`` is written by hand and locked into ``NAME.txt``, together with the extras of
+the library that its programs use, as ``shared/pyproject.toml`` names them. A lock is universal:
+it serves every platform and every Python from 3.11. What the services need is resolved once, in
+``run.txt``, which constrains the others, so that no image and no test meets another release than
+``make run`` does.
 """
 
 import argparse
@@ -13,7 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-REQUIREMENTS = Path(__file__).parent.parent / "requirements"
+ROOT = Path(__file__).parent.parent
+REQUIREMENTS = ROOT / "requirements"
+LIBRARY = Path("shared/pyproject.toml")
+EXTRAS = ("service", "rabbitmq", "postgresql", "sqlite", "storage")
+MORE_EXTRAS = {"dev": ("testing",), "bench": ("testing",)}
 RESOLVED_FIRST = "run"
 CONSTRAINED = ("catalog", "notifier", "dev", "bench")
 ALONE = ("uv",)
@@ -21,7 +26,7 @@ OLDEST_PYTHON = "3.11"
 
 
 def compile_lock(name: str, folder: Path, *, upgrade: bool = False) -> None:
-    """Lock ``NAME.in`` into ``NAME.txt``, both in ``folder``.
+    """Lock ``NAME.in`` into ``NAME.txt``, both in ``folder``, which is beside ``shared``.
 
     Pins that a lock already holds stay, with their hashes, unless ``upgrade`` is set, so
     a lock that is up to date comes out unchanged whatever was released since.
@@ -36,6 +41,9 @@ def compile_lock(name: str, folder: Path, *, upgrade: bool = False) -> None:
         *("--no-emit-index-url", "--no-python-downloads", "--no-config", "--quiet"),
         *("--custom-compile-command", "make lock"),
     ]
+    if name not in ALONE:
+        extras = (*EXTRAS, *MORE_EXTRAS.get(name, ()))
+        command += [str(".." / LIBRARY), *(f"--extra={each}" for each in extras)]
     if name in CONSTRAINED:
         command += ["--constraints", f"{RESOLVED_FIRST}.txt"]
     if upgrade:
@@ -54,6 +62,8 @@ def stale() -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "requirements"
         shutil.copytree(REQUIREMENTS, folder)
+        (folder.parent / LIBRARY.parent).mkdir()
+        shutil.copy(ROOT / LIBRARY, folder.parent / LIBRARY)
         names = (RESOLVED_FIRST, *CONSTRAINED, *ALONE)
         for name in names:
             compile_lock(name, folder)
