@@ -16,14 +16,11 @@ import uvloop
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
-from heliograph.bus.connect import bus_from_url
-from heliograph.bus.memory import MemoryBus
-from heliograph.database.session import Session
-from heliograph.events.event import Event
-from heliograph.service.http_server import HttpServer, bind
-from heliograph.service.parts import run_parts
-from heliograph.service.service import Role
-from heliograph.signals.signal import MODEL_SIGNALS
+from heliograph import Event
+from heliograph.bus import MemoryBus, bus_from_url
+from heliograph.database import Session
+from heliograph.service import HttpServer, Role, bind, run_parts
+from heliograph.signals import MODEL_SIGNALS
 from services.catalog.models import Product, ViewCount
 from services.catalog.service import SENDERS, Catalog
 from services.catalog.settings import CatalogSettings

@@ -15,20 +15,21 @@ import aiormq
 from sqlalchemy import MetaData, Table, text
 
 import contracts
-from heliograph.bus.connect import bus_from_url
-from heliograph.bus.protocol import Bus, Message, Topology
-from heliograph.database.database import Database
-from heliograph.database.wakeup import Bell
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event, new_id
-from heliograph.inbox.inbox import Inbox
-from heliograph.inbox.table import inbox_table
-from heliograph.outbox.claims.connect import claims
-from heliograph.outbox.claims.protocol import Claims
-from heliograph.outbox.outbox import Outbox, encode_all
-from heliograph.outbox.table import outbox_table, relay_lease_table
-from heliograph.service.parts import Part
-from heliograph.signals.queued import QueuedReceiver
+from heliograph import Event
+from heliograph.bus import Bus, Message, Topology, bus_from_url
+from heliograph.database import Bell, Database
+from heliograph.events import encode, new_id
+from heliograph.inbox import Inbox, inbox_table
+from heliograph.outbox import (
+    Claims,
+    Outbox,
+    claims_for,
+    encode_all,
+    outbox_table,
+    relay_lease_table,
+)
+from heliograph.service import Part
+from heliograph.signals import QueuedReceiver
 from tests.servers.postgresql import PostgreSQL, postgresql
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 
@@ -104,7 +105,7 @@ class House:
 
     def claims(self) -> Claims:
         """A relay's view of the outbox."""
-        return claims(self.database, OUTBOX, LEASE)
+        return claims_for(self.database, OUTBOX, LEASE)
 
     async def count(self, table: Table, where: str = "true") -> int:
         """Count rows."""

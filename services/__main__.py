@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from heliograph.cli.program import typer_app
+from heliograph.cli import typer_app
 
 if TYPE_CHECKING:
     from services.embedded import Embedded
@@ -22,17 +22,17 @@ def run(
 ) -> None:
     """Run the catalog and the notifier in one process, migrated."""
     from heliograph.logging import configure
-    from heliograph.service import serving
+    from heliograph.service import run as run_program
 
     configure()
-    serving.run(_main(host, port))
+    run_program(_main(host, port))
 
 
 async def _main(host: str, port: int) -> None:
     import asyncio
     import os
 
-    from heliograph.service.parts import run_parts
+    from heliograph.service import run_parts
     from services.embedded import embedded
 
     async with embedded(host, port, os.environ) as both:

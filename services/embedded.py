@@ -5,14 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import get_args
 
-from heliograph.bus.connect import bus_from_url
-from heliograph.bus.protocol import Bus
-from heliograph.errors import InvalidSetting
-from heliograph.service.http_server import HttpServer, bind
-from heliograph.service.parts import Part
-from heliograph.service.service import Role, Service
-from heliograph.service.serving import patiently
-from heliograph.service.shutdown import in_shutdown_order
+from heliograph import InvalidSetting
+from heliograph.bus import Bus, bus_from_url
+from heliograph.service import HttpServer, Part, Role, Service, bind, in_shutdown_order, patiently
 from heliograph.settings import MEMORY_BUS, load
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings

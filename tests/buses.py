@@ -4,8 +4,8 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
-from heliograph.bus.protocol import Binding, Bus, Delivery, Message, Queue, Subscription, Topology
-from heliograph.errors import BusUnavailable
+from heliograph import BusUnavailable
+from heliograph.bus import Binding, Bus, Delivery, Message, Queue, Subscription, Topology
 from tests import polling
 
 WITHIN = 15.0

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import contracts
-from heliograph.contract import Contract
-from heliograph.events.event import Event, new_id
+from heliograph import Contract, Event
+from heliograph.events import new_id
 
 
 def product(**fields: Any) -> contracts.Product:

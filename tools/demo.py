@@ -16,11 +16,8 @@ from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
-from heliograph.errors import Refused
-from heliograph.events.event import Event
+from heliograph import Event, Refused, post_delete, pre_save, receiver
 from heliograph.logging import configure
-from heliograph.signals.receiver import receiver
-from heliograph.signals.signal import post_delete, pre_save
 from services.catalog import models
 from services.embedded import Embedded, embedded
 from tools.demo_client import Answer, Client

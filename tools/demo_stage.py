@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from heliograph.bus.protocol import Binding, Bus, Queue, Topology
-from heliograph.errors import HeliographError
+from heliograph import HeliographError
+from heliograph.bus import Binding, Bus, Queue, Topology
 from services.embedded import Embedded
 
 PATIENCE_S = 8.0

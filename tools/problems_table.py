@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from heliograph.web.problems import MEDIA_TYPE, PROBLEMS, problem_type
+from heliograph.web import MEDIA_TYPE, PROBLEMS, problem_type
 
 PAGE = Path(__file__).parent.parent / "docs" / "problems.md"
 

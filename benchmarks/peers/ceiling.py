@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from benchmarks.measure import Reading
-from heliograph.bus.protocol import Message
+from heliograph.bus import Message
 from heliograph.bus.rabbitmq.wire.frames import publish_frames
 
 SOURCE = Path(__file__).with_suffix(".c")

@@ -14,8 +14,8 @@ from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitExchange, 
 
 from benchmarks.measure import Reading, Stopwatch
 from benchmarks.world import QUEUE
-from heliograph.bus.protocol import Message
-from heliograph.bus.rabbitmq.topology import queue_arguments
+from heliograph.bus import Message
+from heliograph.bus.rabbitmq import queue_arguments
 
 
 def _broker(url: str, prefetch: int | None = None) -> RabbitBroker:

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import faststream_app
 from benchmarks.world import INBOX, RECEIVER, House, World, batches, house, messages, purge, working
-from heliograph.inbox.consumer import Consumer
-from heliograph.inbox.inbox import Inbox
+from heliograph.inbox import Consumer, Inbox
 from heliograph.inbox.reading import Entry
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import QueuedReceiver
 
 PREFETCH = 200
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.rows.publish import announce
 from benchmarks.world import House, World, house, purge, working
-from heliograph.outbox.relay import Relay
+from heliograph.outbox import Relay
 
 BACKLOG = 1_000_000
 SEED = 1_000

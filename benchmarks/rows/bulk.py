@@ -10,7 +10,7 @@ from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import django_server
 from benchmarks.rows.read import product
 from benchmarks.world import World
-from heliograph.events.event import new_id
+from heliograph.events import new_id
 from services.catalog.models import Product
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog

@@ -9,11 +9,11 @@ import contracts
 from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import celery_client
 from benchmarks.world import INBOX, RECEIVER, House, World, house, messages, working
-from heliograph.bus.protocol import Delivery
-from heliograph.database.session import Session
-from heliograph.events.event import Event
+from heliograph import Event
+from heliograph.bus import Delivery
+from heliograph.database import Session
+from heliograph.inbox import Worker
 from heliograph.inbox.reading import entry
-from heliograph.inbox.worker import Worker
 from tests.buses import until
 
 

@@ -7,7 +7,7 @@ from benchmarks.measure import Reading, Row, Sides
 from benchmarks.rows.consume import consume
 from benchmarks.rows.publish import relay
 from benchmarks.world import RECEIVER, House, World, house, working
-from heliograph.inbox.consumer import Consumer
+from heliograph.inbox import Consumer
 
 
 @asynccontextmanager

@@ -11,12 +11,10 @@ from statistics import median
 import contracts
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.world import RECEIVER, House, World, events, house, purge, working
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event
-from heliograph.inbox.consumer import Consumer
-from heliograph.inbox.worker import Worker
-from heliograph.outbox.outbox import encode_all
-from heliograph.outbox.relay import Relay
+from heliograph import Event
+from heliograph.events import encode
+from heliograph.inbox import Consumer, Worker
+from heliograph.outbox import Relay, encode_all
 
 RATES = {50: 150, 200: 600}
 """Events a second, and how many of them in a full run."""

@@ -11,7 +11,7 @@ from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import django_server
 from benchmarks.programs import server
 from benchmarks.world import World, events, working
-from heliograph.bus.memory import MemoryBus
+from heliograph.bus import MemoryBus
 from services.notifier.emails.composer import Composer
 from services.notifier.repositories.notifications import NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing

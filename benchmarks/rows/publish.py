@@ -18,8 +18,8 @@ from benchmarks.world import (
     purge,
     working,
 )
-from heliograph.bus.protocol import Message
-from heliograph.outbox.relay import Relay
+from heliograph.bus import Message
+from heliograph.outbox import Relay
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from benchmarks.load import load, request
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.programs import server
 from benchmarks.world import World
-from heliograph.events.event import new_id
+from heliograph.events import new_id
 from services.catalog.models import Product
 from services.catalog.repositories.products import ProductRepository
 

@@ -7,8 +7,7 @@ from functools import partial
 from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import django_signals
 from benchmarks.world import World
-from heliograph.events.event import Event
-from heliograph.signals.signal import Signal
+from heliograph import Event, Signal
 
 
 class _Sender:

@@ -15,12 +15,11 @@ from rich.table import Table
 from sqlalchemy import text
 
 from contracts import Product
-from heliograph.database.database import Database
-from heliograph.database.wakeup import Bell
-from heliograph.inbox.inbox import Inbox
+from heliograph.database import Bell, Database
+from heliograph.inbox import Inbox
+from heliograph.outbox import PARTITIONS
 from heliograph.outbox.claims.postgresql import PostgresClaims
-from heliograph.outbox.table import PARTITIONS
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import QueuedReceiver
 from services.catalog.models import Base, inbox
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.postgresql_cluster import Cluster, find_binaries

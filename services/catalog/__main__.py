@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from heliograph.cli.commands import command_line
-from heliograph.cli.outbox import outbox_commands
-from heliograph.cli.program import Program
+from heliograph.cli import Program, command_line, outbox_commands
 from services.catalog.cli.images import images_commands
 from services.catalog.cli.transfer import add_transfer
 from services.catalog.settings import CatalogSettings
 
 if TYPE_CHECKING:
-    from heliograph.bus.protocol import Bus
+    from heliograph.bus import Bus
     from services.catalog.service import Catalog
 
 

@@ -12,9 +12,8 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
 from contracts import Category, Image, Product, View
-from heliograph import VERSION
-from heliograph.contract import Contract
-from heliograph.events.encoding import CONTENT_TYPE, event_type, exchange, routing_key
+from heliograph import Contract, __version__
+from heliograph.events import CONTENT_TYPE, event_type, exchange, routing_key
 
 S = TypeVar("S", bound=Contract)
 
@@ -146,7 +145,7 @@ def document() -> dict[str, Any]:
         "id": "urn:heliograph:catalog",
         "info": {
             "title": "Heliograph catalog",
-            "version": VERSION,
+            "version": __version__,
             "description": "Every change that the catalog commits, as CloudEvents 1.0 in binary "
             "mode. Delivery is at least once: `ce-id` tells a repeat. Events of one subject "
             "leave in the order of their commits.",

@@ -14,7 +14,7 @@ CatalogError
 from collections.abc import Iterable
 from uuid import UUID
 
-from heliograph.errors import HeliographError
+from heliograph import HeliographError
 
 
 class CatalogError(HeliographError):

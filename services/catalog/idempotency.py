@@ -7,7 +7,7 @@ answer, even that of the commit itself, sends the request again under the same k
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from heliograph.database.database import Database
+from heliograph.database import Database
 from services.catalog.errors import KeyInUse
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
 

@@ -20,11 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from heliograph.database.guard import Signalling
-from heliograph.database.types import UtcDateTime
-from heliograph.inbox.table import inbox_table
+from heliograph.database import Signalling, UtcDateTime
+from heliograph.inbox import inbox_table
 from heliograph.money import from_minor
-from heliograph.outbox.table import outbox_table, relay_lease_table
+from heliograph.outbox import outbox_table, relay_lease_table
 
 
 class Base(DeclarativeBase):

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import contracts
-from heliograph.database.session import Session
-from heliograph.events.event import Event
-from heliograph.signals.receiver import receiver
+from heliograph import Event, receiver
+from heliograph.database import Session
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.signals import viewed
 

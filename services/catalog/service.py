@@ -7,21 +7,14 @@ from typing import Any, ClassVar
 from fastapi import APIRouter, FastAPI
 from prometheus_client import Counter
 
-from heliograph.bus.protocol import Bus
-from heliograph.database.wakeup import Bell
-from heliograph.errors import BusUnavailable
-from heliograph.outbox.buffer import EventBuffer
-from heliograph.outbox.claims.connect import claims
-from heliograph.outbox.outbox import Outbox
-from heliograph.outbox.relay import Relay
-from heliograph.service.parts import Part
-from heliograph.service.service import Role, Service
-from heliograph.signals.receiver import check_collaborators
-from heliograph.signals.signal import MODEL_SIGNALS
-from heliograph.storage.connect import image_store
-from heliograph.storage.store import ImageStore
-from heliograph.web.health import Health
-from heliograph.web.metrics import OutboxMetrics
+from heliograph import BusUnavailable
+from heliograph.bus import Bus
+from heliograph.database import Bell
+from heliograph.outbox import EventBuffer, Outbox, Relay, claims_for
+from heliograph.service import Part, Role, Service
+from heliograph.signals import MODEL_SIGNALS, check_collaborators
+from heliograph.storage import ImageStore, image_store
+from heliograph.web import Health, OutboxMetrics
 from services.catalog import models
 from services.catalog.api import handle_errors, routers
 from services.catalog.idempotency import IdempotencyKeys
@@ -68,7 +61,7 @@ class Catalog(Service):
         self.bells.append(self.outbox.bell)
         outbox_metrics = OutboxMetrics(self.metrics, self.outbox, bus)
         self.relay = Relay(
-            claims(self.database, models.outbox, models.relay_lease),
+            claims_for(self.database, models.outbox, models.relay_lease),
             bus,
             self.outbox.bell,
             on_published=outbox_metrics.published.inc,

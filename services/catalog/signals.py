@@ -1,6 +1,6 @@
 """The catalog's own signals."""
 
-from heliograph.signals.signal import Signal
+from heliograph import Signal
 
 viewed = Signal("viewed")
 """Somebody read a product. `instance` is the product, without its categories; `snapshot` is a

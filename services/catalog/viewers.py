@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from heliograph.database.database import Database
+from heliograph.database import Database
 from services.catalog.repositories.views import ViewRepository
 
 

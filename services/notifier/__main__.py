@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from heliograph.cli.commands import command_line
-from heliograph.cli.program import Program
+from heliograph.cli import Program, command_line
 from services.notifier.settings import NotifierSettings
 
 if TYPE_CHECKING:
-    from heliograph.bus.protocol import Bus
+    from heliograph.bus import Bus
     from services.notifier.service import Notifier
 
 

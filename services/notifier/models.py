@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from heliograph.database.types import BigId, UtcDateTime
-from heliograph.inbox.table import inbox_table
+from heliograph.database import BigId, UtcDateTime
+from heliograph.inbox import inbox_table
 from heliograph.money import from_minor
 
 Topic = Literal["new_product", "price_drop"]

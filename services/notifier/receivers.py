@@ -3,13 +3,10 @@
 import structlog
 
 import contracts
+from heliograph import Event, Park, post_save, pre_delete, pre_save, receiver
 from heliograph.crash import crash_point
-from heliograph.database.session import Session
-from heliograph.errors import Park
-from heliograph.events.event import Event
-from heliograph.signals.receiver import receiver
-from heliograph.signals.signal import post_save, pre_delete, pre_save
-from heliograph.storage.store import ImageStore, is_key
+from heliograph.database import Session
+from heliograph.storage import ImageStore, is_key
 from services.notifier.repositories.notifications import NotificationRepository
 
 log = structlog.stdlib.get_logger(__name__)

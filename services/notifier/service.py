@@ -7,15 +7,11 @@ from typing import ClassVar
 from fastapi import APIRouter
 from prometheus_client import Counter
 
-from heliograph.bus.protocol import Bus
-from heliograph.database.database import Database
-from heliograph.database.session import Session
-from heliograph.database.wakeup import Bell
-from heliograph.service.parts import Part
-from heliograph.service.service import Role, Service
-from heliograph.storage.connect import image_store
-from heliograph.storage.store import ImageStore
-from heliograph.web.health import Health
+from heliograph.bus import Bus
+from heliograph.database import Bell, Database, Session
+from heliograph.service import Part, Role, Service
+from heliograph.storage import ImageStore, image_store
+from heliograph.web import Health
 from services.notifier import models
 from services.notifier.api import routers
 from services.notifier.emails.composer import Composer

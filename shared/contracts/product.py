@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
-from heliograph.contract import Contract, Instant
+from heliograph import Contract, Instant
 
 Price = Annotated[Decimal, WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"})]
 """An amount in the currency's major unit, with exactly the decimals that ISO 4217 gives the

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from heliograph.contract import Contract, Instant
+from heliograph import Contract, Instant
 
 
 class View(Contract):

@@ -12,7 +12,8 @@ HeliographError
  ├─ DatabaseUnavailable the database is away or does not answer in time
  │   └─ Deadlock       two transactions waited for each other; the database undid this one
  ├─ SchemaNotCurrent   the database lacks a migration
- └─ InvalidSetting     a setting that is unknown, missing or malformed
+ ├─ InvalidSetting     a setting that is unknown, missing or malformed
+ └─ MissingExtra       a library that one of our extras brings is not installed
 """
 
 
@@ -69,3 +70,7 @@ class SchemaNotCurrent(HeliographError):
 
 class InvalidSetting(HeliographError):
     """A setting that is unknown, missing or malformed; the message names it, in one line."""
+
+
+class MissingExtra(HeliographError, ImportError):
+    """A library that one of our extras brings is not installed; the message names the extra."""

@@ -115,13 +115,14 @@ class ServiceSettings(BaseModel):
         description="`sqlite+aiosqlite:///path` or `postgresql+asyncpg://user:password@host/name`",
     )
     bus_url: BusURL = Field(
-        MEMORY_BUS,
+        # By its name: type checkers without pydantic's plugin see no other default.
+        default=MEMORY_BUS,
         repr=False,
         description="`amqp[s]://user:password@host/vhost`, or `memory://` where all "
         "services share one process",
     )
     secret_key: SecretStr = Field(
-        DEVELOPMENT_KEY,
+        default=DEVELOPMENT_KEY,
         description="signs and checks tokens, 32 bytes or more; has a default only while "
         "database and bus are embedded",
     )

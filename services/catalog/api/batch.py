@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from heliograph.database.session import Session
-from heliograph.events.event import new_id
-from heliograph.web.problems import FieldProblem, ProblemError, pointer, problem_type, problems
+from heliograph.database import Session
+from heliograph.events import new_id
+from heliograph.web import FieldProblem, ProblemError, pointer, problem_type, problems
 from services.catalog import models
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import NewProduct, ProductPatch

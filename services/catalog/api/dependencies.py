@@ -6,10 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from heliograph.database.database import Database
-from heliograph.database.session import Session
-from heliograph.storage.store import ImageStore
-from heliograph.web.auth import Caller, requires
+from heliograph.database import Database, Session
+from heliograph.storage import ImageStore
+from heliograph.web import Caller, requires
 from services.catalog.images.uploads import Uploads
 from services.catalog.snapshots import Snapshots
 

@@ -5,8 +5,8 @@ from functools import partial
 import structlog
 from fastapi import FastAPI, Request, Response
 
-from heliograph.storage.store import StoreUnavailable
-from heliograph.web.problems import FieldProblem, pointer, response
+from heliograph.storage import StoreUnavailable
+from heliograph.web import FieldProblem, pointer, problem_response
 from services.catalog.errors import (
     Conflict,
     InvalidCursor,
@@ -46,29 +46,31 @@ def handle_errors(app: FastAPI) -> None:
 
 
 async def _named(name: str, request: Request, error: Exception) -> Response:
-    return response(name, str(error))
+    return problem_response(name, str(error))
 
 
 async def _misplaced(request: Request, error: Exception) -> Response:
-    return response("invalid", errors=[FieldProblem(detail=str(error), parameter="after")])
+    return problem_response("invalid", errors=[FieldProblem(detail=str(error), parameter="after")])
 
 
 async def _uncategorised(request: Request, error: Exception) -> Response:
-    return response("invalid", str(error))
+    return problem_response("invalid", str(error))
 
 
 async def _reused(request: Request, error: Exception) -> Response:
     problem = FieldProblem(detail=str(error), parameter="idempotency-key")
-    return response("invalid", errors=[problem])
+    return problem_response("invalid", errors=[problem])
 
 
 async def _damaged(request: Request, error: Exception) -> Response:
-    return response("invalid", errors=[FieldProblem(detail=str(error), pointer=pointer("file"))])
+    return problem_response(
+        "invalid", errors=[FieldProblem(detail=str(error), pointer=pointer("file"))]
+    )
 
 
 async def _store_away(request: Request, error: Exception) -> Response:
     log.warning("the image store is unavailable", error=str(error))
-    return response(
+    return problem_response(
         "unavailable",
         "The store of images is away; try again later.",
         headers={"Retry-After": str(RETRY_AFTER_S)},

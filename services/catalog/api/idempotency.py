@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
-from heliograph.database.session import Session
-from heliograph.web.auth import Caller
+from heliograph.database import Session
+from heliograph.web import Caller
 from services.catalog.api.dependencies import Writer, writing
 from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.models import StoredAnswer

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from heliograph.money import exponent, to_minor
 from heliograph.text import Line, Text
-from heliograph.web.problems import FieldProblem, ProblemError, pointer
+from heliograph.web import FieldProblem, ProblemError, pointer
 from services.catalog import models
 
 _AMOUNT = r"[0-9]{1,12}(\.[0-9]{1,4})?"

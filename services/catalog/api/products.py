@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 import contracts
-from heliograph.database.session import Session
-from heliograph.events.event import Event, new_id
+from heliograph import Event
+from heliograph.database import Session
+from heliograph.events import new_id
 from heliograph.text import Line
-from heliograph.web.auth import OptionalCaller
-from heliograph.web.problems import problems
+from heliograph.web import OptionalCaller, problems
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from heliograph.cli.program import Program, typer_app, with_service
+from heliograph.cli import Program, typer_app, with_service
 from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:

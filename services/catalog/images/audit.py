@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from heliograph.database.database import Database
-from heliograph.storage.store import ImageStore, StoredKey
+from heliograph.database import Database
+from heliograph.storage import ImageStore, StoredKey
 from services.catalog.repositories.images import ImageRepository, NamedFile
 
 GRACE = timedelta(hours=1)

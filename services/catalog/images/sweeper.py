@@ -4,9 +4,9 @@ import asyncio
 
 import structlog
 
-from heliograph.database.database import Database
-from heliograph.errors import DatabaseUnavailable
-from heliograph.storage.store import ImageStore, StorageError
+from heliograph import DatabaseUnavailable
+from heliograph.database import Database
+from heliograph.storage import ImageStore, StorageError
 from heliograph.waiting import stopped_within
 from services.catalog.repositories.images import ImageRepository
 

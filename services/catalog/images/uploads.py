@@ -14,12 +14,11 @@ from uuid import UUID
 import structlog
 
 import contracts
+from heliograph import DatabaseUnavailable
 from heliograph.crash import crash_point
-from heliograph.database.database import Database
-from heliograph.database.session import Session
-from heliograph.errors import DatabaseUnavailable
-from heliograph.events.event import new_id
-from heliograph.storage.store import ImageStore, StorageError, new_key
+from heliograph.database import Database, Session
+from heliograph.events import new_id
+from heliograph.storage import ImageStore, StorageError, new_key
 from services.catalog.images.pictures import Darkroom, DevelopedPicture
 from services.catalog.models import Image, ImageIntent
 from services.catalog.repositories.images import ImageRepository

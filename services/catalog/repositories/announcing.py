@@ -6,13 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from heliograph.contract import Contract
+from heliograph import Contract, Event, post_delete, post_save, pre_delete, pre_save
 from heliograph.crash import crash_point
-from heliograph.database.guard import Signalling
-from heliograph.database.session import Session
-from heliograph.events.encoding import write_content
-from heliograph.events.event import Event, new_id
-from heliograph.signals.signal import post_delete, post_save, pre_delete, pre_save
+from heliograph.database import Session, Signalling
+from heliograph.events import new_id, write_content
 from services.catalog.snapshots import Snapshots
 
 M = TypeVar("M", bound=Signalling)

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 import contracts
-from heliograph.database.session import Session
-from heliograph.events.event import Event, new_id
-from heliograph.signals.signal import m2m_changed
+from heliograph import Event, m2m_changed
+from heliograph.database import Session
+from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound, UnknownCategory
 from services.catalog.models import Category, Product, product_category
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, select, tuple_
 
-from heliograph.database.session import Session
-from heliograph.database.types import database_now
+from heliograph.database import Session, database_now
 from services.catalog.errors import KeyInUse, KeyReused
 from services.catalog.models import StoredAnswer
 from services.catalog.repositories.announcing import now

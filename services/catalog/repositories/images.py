@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 import contracts
-from heliograph.database.types import database_now
-from heliograph.events.event import new_id
+from heliograph.database import database_now
+from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound
 from services.catalog.models import Image, ImageIntent, Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from heliograph.database.session import Session
+from heliograph.database import Session
 from services.catalog.models import ImportProgress
 
 

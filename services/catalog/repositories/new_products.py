@@ -11,10 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm.attributes import instance_state
 
-from heliograph.database.bulk import BulkInsert
-from heliograph.database.session import Session
-from heliograph.events.encoding import write_content
-from heliograph.events.event import Event
+from heliograph import Event
+from heliograph.database import BulkInsert, Session
+from heliograph.events import write_content
 from services.catalog.models import Base, Product
 
 _TABLE = Base.metadata.tables["product"]

@@ -10,10 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
 import contracts
-from heliograph.database.bulk import one_of
-from heliograph.database.guard import Signalling
-from heliograph.database.session import Session
-from heliograph.events.event import Event
+from heliograph import Event
+from heliograph.database import Session, Signalling, one_of
 from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now

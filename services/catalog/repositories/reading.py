@@ -9,8 +9,7 @@ from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
 import contracts
-from heliograph.database.database import Database
-from heliograph.database.statements import Query
+from heliograph.database import Database, Query
 from services.catalog.errors import NotFound
 from services.catalog.models import Base, Image, Product, product_category
 from services.catalog.snapshots import Snapshots

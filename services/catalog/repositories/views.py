@@ -8,9 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, tuple_
 
 import contracts
-from heliograph.database.session import Session
-from heliograph.database.types import database_now
-from heliograph.database.upsert import upsert
+from heliograph.database import Session, database_now, upsert
 from services.catalog.models import Product, ViewCount, Viewer
 
 

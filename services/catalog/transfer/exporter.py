@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-from heliograph.database.database import Database
+from heliograph.database import Database
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.transfer.formats import format_of, writer
 

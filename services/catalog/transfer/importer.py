@@ -15,11 +15,10 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from heliograph.database.database import Database
-from heliograph.database.session import Session
-from heliograph.errors import Refused
-from heliograph.events.event import new_id
-from heliograph.web.problems import ProblemError
+from heliograph import Refused
+from heliograph.database import Database, Session
+from heliograph.events import new_id
+from heliograph.web import ProblemError
 from services.catalog.api.payloads import NewProduct
 from services.catalog.errors import CatalogError
 from services.catalog.models import ImportProgress, Product

@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, Field
 
-from heliograph.database.database import Database
-from heliograph.database.session import Session
+from heliograph.database import Database, Session
 from heliograph.text import Line
 from services.notifier.mail.addresses import LONGEST_ADDRESS, valid_address
 

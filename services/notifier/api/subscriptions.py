@@ -10,8 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from contracts import Price
 from heliograph.money import to_minor
-from heliograph.web.auth import requires
-from heliograph.web.problems import ProblemError, problems
+from heliograph.web import ProblemError, problems, requires
 from services.notifier.api.dependencies import Email, Limit, Reading, Transaction
 from services.notifier.models import Topic
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish

@@ -6,7 +6,7 @@ HeliographError
     └── MailDeferred    for now: try again later
 """
 
-from heliograph.errors import HeliographError
+from heliograph import HeliographError
 
 _LONGEST_REASON = 300
 

@@ -9,10 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 
 import contracts
-from heliograph.database.session import Session
-from heliograph.database.types import database_now
-from heliograph.database.upsert import upsert
-from heliograph.events.event import Event
+from heliograph import Event
+from heliograph.database import Session, database_now, upsert
 from heliograph.money import to_minor
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 

@@ -23,9 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from heliograph.database.database import Database
-from heliograph.database.statements import Statement
-from heliograph.database.types import database_now
+from heliograph.database import Database, Statement, database_now
 from heliograph.text import printable
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
 

@@ -8,9 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
-from heliograph.database.session import Session
-from heliograph.database.upsert import upsert
-from heliograph.events.event import new_id
+from heliograph.database import Session, upsert
+from heliograph.events import new_id
 from services.notifier.models import Subscription, Topic
 
 TOKEN_BYTES = 24

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from heliograph.errors import DatabaseUnavailable
+from heliograph import DatabaseUnavailable
 from services.notifier.repositories.outgoing import LEASE_S, Due, Outgoing
 
 log = structlog.stdlib.get_logger(__name__)

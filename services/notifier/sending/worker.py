@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from heliograph.database.wakeup import Bell
-from heliograph.errors import DatabaseUnavailable
+from heliograph import DatabaseUnavailable
+from heliograph.database import Bell
 from heliograph.waiting import Retries, stopped_within
 from services.notifier.emails.composer import Composer
 from services.notifier.mail.envelope import Envelope

@@ -1,1 +1,31 @@
-"""The bus: how events get from the relay to every receiver's queue."""
+"""The bus: how events get from the relay to every receiver's queue.
+
+One protocol, two buses: `MemoryBus` joins services of one process, `heliograph.bus.rabbitmq` goes
+through a broker and needs the extra `rabbitmq`.
+"""
+
+from heliograph.bus.connect import bus_from_url
+from heliograph.bus.memory import MemoryBus
+from heliograph.bus.protocol import (
+    Binding,
+    Bus,
+    Delivery,
+    Message,
+    Publisher,
+    Queue,
+    Subscription,
+    Topology,
+)
+
+__all__ = [
+    "Binding",
+    "Bus",
+    "Delivery",
+    "MemoryBus",
+    "Message",
+    "Publisher",
+    "Queue",
+    "Subscription",
+    "Topology",
+    "bus_from_url",
+]

@@ -15,7 +15,7 @@ from heliograph.errors import HeliographError
 from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from heliograph.service.service import Role, Service
+    from heliograph.service import Role, Service
 
 G = TypeVar("G", bound=ServiceSettings)
 
@@ -55,14 +55,15 @@ def command_line(
     def migrate() -> None:
         """Migrate the database and declare the exchange, queues and bindings on the broker."""
         from heliograph.logging import configure
-        from heliograph.service import serving
+        from heliograph.service import migrate as migrate_service
+        from heliograph.service import run
 
         async def main() -> None:
             settings = program.load()
-            await serving.migrate(program.make, settings)
+            await migrate_service(program.make, settings)
 
         configure("WARNING")
-        serving.run(main())
+        run(main())
         typer.echo(f"The {program.name} is migrated.", err=True)
 
     @app.command()
@@ -88,7 +89,7 @@ def command_line(
         ] = 12,
     ) -> None:
         """Print a bearer token that every program with the same settings accepts."""
-        from heliograph.web.auth import Tokens
+        from heliograph.web import Tokens
 
         try:
             tokens = Tokens(program.load().secret_key)
@@ -111,10 +112,10 @@ def _add_role(
 
 def _serve(program: "Program[G, Service]", roles: "list[Role]", host: str, port: int) -> None:
     from heliograph.logging import configure
-    from heliograph.service import serving
+    from heliograph.service import run, serve
 
     async def main() -> None:
-        await serving.serve(program.make, program.load(), roles, host, port)
+        await serve(program.make, program.load(), roles, host, port)
 
     configure()
-    serving.run(main())
+    run(main())

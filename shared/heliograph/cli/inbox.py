@@ -11,8 +11,8 @@ from heliograph.cli.program import Program, typer_app, with_service
 from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from heliograph.inbox.parked import Parked, ParkedRows
-    from heliograph.service.service import Service
+    from heliograph.inbox import Parked, ParkedRows
+    from heliograph.service import Service
 
 G = TypeVar("G", bound=ServiceSettings)
 S = TypeVar("S", bound="Service")

@@ -10,8 +10,8 @@ from heliograph.cli.program import Program, typer_app, with_service
 from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from heliograph.outbox.outbox import Outbox
-    from heliograph.service.service import Service
+    from heliograph.outbox import Outbox
+    from heliograph.service import Service
 
 G = TypeVar("G", bound=ServiceSettings)
 S = TypeVar("S", bound="Service")

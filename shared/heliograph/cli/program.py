@@ -10,8 +10,8 @@ import typer
 from heliograph.settings import ServiceSettings, load
 
 if TYPE_CHECKING:
-    from heliograph.bus.protocol import Bus
-    from heliograph.service.service import Service
+    from heliograph.bus import Bus
+    from heliograph.service import Service
 
 G = TypeVar("G", bound=ServiceSettings)
 S = TypeVar("S", bound="Service")
@@ -47,13 +47,13 @@ def with_service(
 ) -> None:
     """Run `work` on the service and end with it; its schema must be `current` unless told not."""
     from heliograph.logging import configure
-    from heliograph.service import serving
+    from heliograph.service import opened, run
 
     async def main() -> None:
-        async with serving.opened(program.make, program.load()) as service:
+        async with opened(program.make, program.load()) as service:
             if current:
                 await service.migrations.check(service.database)
             await work(service)
 
     configure("WARNING")
-    serving.run(main())
+    run(main())

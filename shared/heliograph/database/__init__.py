@@ -1,1 +1,32 @@
-"""The database: engines, sessions, the guard, and the one place that commits."""
+"""The database: sessions, the guard, the one place that commits, and statements past SQLAlchemy.
+
+`heliograph.database.migrations` is by itself: it needs Alembic, from the extra `service`.
+"""
+
+from heliograph.database.bulk import BulkInsert
+from heliograph.database.database import Database
+from heliograph.database.guard import Signalling
+from heliograph.database.session import Session
+from heliograph.database.statements import Query, Statement, driver
+from heliograph.database.types import BigId, UtcDateTime, database_now, one_of
+from heliograph.database.unavailable import unavailable
+from heliograph.database.upsert import upsert
+from heliograph.database.wakeup import Bell, NotifyBridge
+
+__all__ = [
+    "Bell",
+    "BigId",
+    "BulkInsert",
+    "Database",
+    "NotifyBridge",
+    "Query",
+    "Session",
+    "Signalling",
+    "Statement",
+    "UtcDateTime",
+    "database_now",
+    "driver",
+    "one_of",
+    "unavailable",
+    "upsert",
+]

@@ -5,19 +5,19 @@ PostgreSQL its parameters are arrays, or its rows follow a COPY; SQLite gets JSO
 driver's `executemany`.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any
 
-import asyncpg
-from sqlalchemy import ARRAY, JSON, Boolean, ColumnElement, Table, Text, bindparam, insert
+from sqlalchemy import Table, insert
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
+from heliograph.database.postgresql import CLIENT_ERRORS, INTEGRITY_ERRORS, SERVER_ERRORS
 from heliograph.errors import DatabaseUnavailable
+
+_LOST: tuple[type[Exception], ...] = (*CLIENT_ERRORS, OSError)
 
 MANY = 100
 """From so many rows on COPY pays for its second round trip to PostgreSQL."""
@@ -81,40 +81,10 @@ async def _as_sqlalchemy(connection: AsyncConnection, statement: str) -> AsyncIt
     """
     try:
         yield
-    except asyncpg.IntegrityConstraintViolationError as error:
+    except INTEGRITY_ERRORS as error:
         raise IntegrityError(statement, None, error) from error
-    except asyncpg.PostgresError as error:
+    except SERVER_ERRORS as error:
         raise DBAPIError(statement, None, error) from error
-    except (asyncpg.InterfaceError, OSError) as error:
+    except _LOST as error:
         await connection.invalidate(error)
         raise DatabaseUnavailable(f"the database does not answer: {error!r}") from error
-
-
-class _OneOf(FunctionElement[bool]):
-    """Whether a text is one of many, which are one parameter."""
-
-    type = Boolean()
-    inherit_cache = True
-    name = "one_of"
-
-    def self_group(self, against: Any = None) -> Self:
-        # As it is: SQLite would be asked for `(…) = 1`, and for that it scans the table.
-        return self
-
-
-@compiles(_OneOf, "postgresql")
-def _one_of_postgresql(element: _OneOf, compiler: Any, **options: Any) -> str:
-    text, texts = (compiler.process(each, **options) for each in element.clauses)
-    return f"({text} = ANY ({texts}))"
-
-
-@compiles(_OneOf, "sqlite")
-def _one_of_sqlite(element: _OneOf, compiler: Any, **options: Any) -> str:
-    text, texts = (compiler.process(each, **options) for each in element.clauses)
-    return f"({text} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - no values
-
-
-def one_of(text: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
-    """Whether a column's text is one of these: `in_` for many."""
-    array = ARRAY(Text).with_variant(JSON(), "sqlite")
-    return _OneOf(text, bindparam(None, list(texts), type_=array))

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import (
 from heliograph.database.engines import postgresql_engine, sqlite_engine
 from heliograph.database.session import Session
 from heliograph.database.unavailable import unavailable
-from heliograph.signals.collaborators import NOBODY, Collaborators
+from heliograph.signals import NOBODY, Collaborators
 
 Hook = Callable[[Session], Awaitable[None]]
 

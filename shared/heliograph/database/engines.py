@@ -14,7 +14,9 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from heliograph.database.postgresql import CONNECT_TIMEOUT_S
 from heliograph.errors import DatabaseUnavailable
+from heliograph.extras import extra
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a SQLite writer waits for the writer of another process."""
@@ -22,9 +24,6 @@ BUSY_TIMEOUT_MS = 5_000
 
 IDLE_IN_TRANSACTION_MS = 15_000
 """After this PostgreSQL ends a transaction whose process stands still, and frees its locks."""
-
-
-CONNECT_TIMEOUT_S = 5.0
 
 
 STATEMENT_TIMEOUT_S = 15.0
@@ -36,22 +35,23 @@ POOL_TIMEOUT_S = 20.0
 
 def postgresql_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
     """A pool to PostgreSQL, half of whose connections come only when the others are busy."""
-    engine = create_async_engine(
-        url,
-        **({} if writes else {"isolation_level": "AUTOCOMMIT"}),
-        pool_size=pool_size,
-        max_overflow=pool_size if writes else 0,
-        pool_timeout=POOL_TIMEOUT_S,
-        connect_args={
-            "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": STATEMENT_TIMEOUT_S,
-            "server_settings": {
-                "application_name": "heliograph",
-                "default_transaction_read_only": "off" if writes else "on",
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+    with extra("postgresql"):
+        engine = create_async_engine(
+            url,
+            **({} if writes else {"isolation_level": "AUTOCOMMIT"}),
+            pool_size=pool_size,
+            max_overflow=pool_size if writes else 0,
+            pool_timeout=POOL_TIMEOUT_S,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_S,
+                "command_timeout": STATEMENT_TIMEOUT_S,
+                "server_settings": {
+                    "application_name": "heliograph",
+                    "default_transaction_read_only": "off" if writes else "on",
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                },
             },
-        },
-    )
+        )
 
     @sqlalchemy_event.listens_for(engine.sync_engine, "do_connect")
     def connect(dialect: Any, _record: Any, args: Any, options: Any) -> Any:
@@ -81,13 +81,14 @@ def postgresql_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
 
 def sqlite_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
     """A pool to a SQLite file; unless it `writes` nothing can be written through it."""
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_TIMEOUT_S,
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
-    )
+    with extra("sqlite"):
+        engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT_S,
+            connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+        )
 
     @sqlalchemy_event.listens_for(engine.sync_engine, "connect")
     def prepare(dbapi_connection: Any, _record: Any) -> None:

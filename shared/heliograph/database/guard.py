@@ -18,7 +18,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.orm.attributes import instance_state
 
 from heliograph.errors import Unannounced
-from heliograph.events.event import Event
+from heliograph.events import Event
 
 
 class Signalling:

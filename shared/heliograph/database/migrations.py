@@ -1,6 +1,7 @@
 """Schema migrations: one Alembic tree a service, applied and checked by its programs."""
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,13 @@ from heliograph.errors import SchemaNotCurrent
 
 _ALEMBIC = Path(__file__).parent / "alembic"
 """Alembic's environment, which is the same for every service."""
+
+_FORMATTED = {
+    "hooks": "format",
+    "format.type": "module",
+    "format.module": "ruff",
+    "format.options": "format --quiet REVISION_SCRIPT_FILENAME",
+}
 
 
 def run_migrations() -> None:
@@ -53,6 +61,9 @@ class Migrations:
         self._config.set_main_option("script_location", _escaped(_ALEMBIC))
         self._config.set_main_option("version_locations", _escaped(versions))
         self._config.set_main_option("path_separator", "newline")
+        if find_spec("ruff") is not None:
+            for option, value in _FORMATTED.items():
+                self._config.set_section_option("post_write_hooks", option, value)
 
     async def apply(self, database: Database) -> None:
         """Bring the database to the newest revision, all in one transaction.
@@ -73,7 +84,8 @@ class Migrations:
     async def draft(self, message: str) -> Path:
         """Write a revision that brings a database at the newest revision to the models.
 
-        It is a draft: read it before it is committed. Returns its file.
+        It is a draft: read it before it is committed. Returns its file, formatted where ruff is
+        installed.
         """
         self._versions.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:

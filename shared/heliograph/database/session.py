@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.database.guard import GuardedSession
-from heliograph.signals.collaborators import NOBODY, Collaborators
+from heliograph.signals import NOBODY, Collaborators
 
 
 class Session(AsyncSession):

@@ -1,9 +1,21 @@
 """Column types and SQL expressions that mean the same on PostgreSQL and SQLite."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Float, Integer, bindparam
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    Integer,
+    Text,
+    bindparam,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -60,3 +72,33 @@ def database_now(seconds: float | ColumnElement[float] = 0.0) -> ColumnElement[d
     if not isinstance(seconds, ColumnElement):
         seconds = bindparam(None, float(seconds), type_=Float())
     return _Clock(seconds)
+
+
+class _OneOf(FunctionElement[bool]):
+    """Whether a text is one of many, which are one parameter."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "one_of"
+
+    def self_group(self, against: Any = None) -> Self:
+        # As it is: SQLite would be asked for `(…) = 1`, and for that it scans the table.
+        return self
+
+
+@compiles(_OneOf, "postgresql")
+def _one_of_postgresql(element: _OneOf, compiler: Any, **options: Any) -> str:
+    text, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"({text} = ANY ({texts}))"
+
+
+@compiles(_OneOf, "sqlite")
+def _one_of_sqlite(element: _OneOf, compiler: Any, **options: Any) -> str:
+    text, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"({text} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - no values
+
+
+def one_of(text: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+    """Whether a column's text is one of these: `in_` for many."""
+    array = ARRAY(Text).with_variant(JSON(), "sqlite")
+    return _OneOf(text, bindparam(None, list(texts), type_=array))

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from heliograph.database.postgresql import CLIENT_ERRORS, SERVER_ERRORS
 from heliograph.errors import DatabaseUnavailable, Deadlock
 
 _AWAY = (
@@ -20,6 +20,8 @@ _AWAY = (
 that the same may succeed another time."""
 
 _DEADLOCK = "40P01"
+
+_UNREACHABLE: tuple[type[Exception], ...] = (PoolTimeout, DisconnectionError, *CLIENT_ERRORS)
 
 
 @asynccontextmanager
@@ -38,13 +40,11 @@ async def unavailable() -> AsyncIterator[None]:
         raise
     # asyncpg's own words pass SQLAlchemy while it sets a new connection up, and the last when
     # a connection ends while a statement is about to begin.
-    except asyncpg.PostgresError as error:
-        if not (error.sqlstate or "").startswith(_AWAY):
+    except SERVER_ERRORS as error:
+        if not (getattr(error, "sqlstate", None) or "").startswith(_AWAY):
             raise
         raise DatabaseUnavailable(f"the database does not answer: {error}") from error
-    except (
-        PoolTimeout, DisconnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError
-    ) as error:  # fmt: skip
+    except _UNREACHABLE as error:
         raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
 
 

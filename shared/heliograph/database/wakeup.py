@@ -5,13 +5,20 @@ themselves after a while.
 """
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import structlog
 
 from heliograph.database.database import Database
-from heliograph.database.engines import CONNECT_TIMEOUT_S
+from heliograph.database.postgresql import (
+    CLIENT_ERRORS,
+    CONNECT_TIMEOUT_S,
+    SERVER_ERRORS,
+    connect,
+)
+
+if TYPE_CHECKING:
+    import asyncpg
 
 log = structlog.get_logger(__name__)
 
@@ -20,8 +27,7 @@ DEBOUNCE_S = 0.005
 
 RECONNECT_S = 1.0
 
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""The last is what asyncpg says when the connection ends as a statement begins."""
+_LOST: tuple[type[Exception], ...] = (OSError, *SERVER_ERRORS, *CLIENT_ERRORS)
 
 
 class Bell:
@@ -103,10 +109,7 @@ class NotifyBridge:
             ended.cancel()
 
     async def _carry(self) -> None:
-        url = self._database.url.set(drivername="postgresql")
-        connection = await asyncpg.connect(
-            url.render_as_string(hide_password=False), timeout=CONNECT_TIMEOUT_S
-        )
+        connection = await connect(self._database.url)
         closed, line = asyncio.Event(), asyncio.Lock()
         connection.add_termination_listener(lambda _connection: closed.set())
         try:

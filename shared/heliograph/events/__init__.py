@@ -1,1 +1,29 @@
-"""Events: what receivers are given, how one is written as bytes and read again."""
+"""Events: what receivers are given, how one is written as bytes, and read again."""
+
+from heliograph.events.decoding import decode, decode_body, headers_to_json, read_attributes
+from heliograph.events.encoding import (
+    CONTENT_TYPE,
+    encode,
+    event_type,
+    exchange,
+    routing_key,
+    sequence,
+    write_content,
+)
+from heliograph.events.event import Event, new_id
+
+__all__ = [
+    "CONTENT_TYPE",
+    "Event",
+    "decode",
+    "decode_body",
+    "encode",
+    "event_type",
+    "exchange",
+    "headers_to_json",
+    "new_id",
+    "read_attributes",
+    "routing_key",
+    "sequence",
+    "write_content",
+]

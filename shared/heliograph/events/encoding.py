@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from heliograph.bus.protocol import Message
+from heliograph.bus import Message
 from heliograph.contract import rfc3339
 from heliograph.events.event import Event
 

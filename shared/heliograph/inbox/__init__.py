@@ -1,1 +1,17 @@
 """The inbox: every event once per receiver, until its receiver is done with it."""
+
+from heliograph.inbox.consumer import Consumer
+from heliograph.inbox.inbox import Inbox, LeaseLost
+from heliograph.inbox.parked import Parked, ParkedRows
+from heliograph.inbox.table import inbox_table
+from heliograph.inbox.worker import Worker
+
+__all__ = [
+    "Consumer",
+    "Inbox",
+    "LeaseLost",
+    "Parked",
+    "ParkedRows",
+    "Worker",
+    "inbox_table",
+]

@@ -6,12 +6,12 @@ from typing import Literal
 
 import structlog
 
-from heliograph.bus.protocol import Bus, Delivery, Subscription
+from heliograph.bus import Bus, Delivery, Subscription
 from heliograph.crash import crash_point
 from heliograph.errors import DatabaseUnavailable
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import Entry, entry
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import QueuedReceiver
 from heliograph.waiting import pause_after, stopped_within
 
 BATCH = 100

@@ -23,16 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from heliograph.crash import crash_point
-from heliograph.database.database import Database
-from heliograph.database.session import Session
-from heliograph.database.statements import driver
-from heliograph.database.types import database_now
-from heliograph.database.wakeup import Bell
+from heliograph.database import Bell, Database, Session, database_now, driver
 from heliograph.errors import DatabaseUnavailable, HeliographError
 from heliograph.inbox.leases import Claimed, Leases
 from heliograph.inbox.parked import ParkedRows
 from heliograph.inbox.reading import Entry
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import QueuedReceiver
 from heliograph.text import printable
 
 KEEP_DAYS = 7

@@ -31,11 +31,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from heliograph.database.database import Database
-from heliograph.database.statements import Statement
-from heliograph.database.types import database_now
+from heliograph.database import Database, Statement, database_now
 from heliograph.inbox.table import is_open
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import QueuedReceiver
 
 LEASE_S = 20.0
 """How long a worker may be silent before its row goes to another."""

@@ -9,9 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Table, select, update
 
-from heliograph.database.database import Database
-from heliograph.database.types import database_now
-from heliograph.database.wakeup import Bell
+from heliograph.database import Bell, Database, database_now
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from heliograph.bus.protocol import Delivery
+from heliograph.bus import Delivery
 from heliograph.contract import Contract
 from heliograph.errors import Malformed
-from heliograph.events.decoding import decode_body, headers_to_json, read_attributes
-from heliograph.events.event import Event
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.events import Event, decode_body, headers_to_json, read_attributes
+from heliograph.signals import QueuedReceiver
 from heliograph.text import printable
 
 

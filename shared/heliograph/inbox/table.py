@@ -13,7 +13,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from heliograph.database.types import BigId, UtcDateTime
+from heliograph.database import BigId, UtcDateTime
 
 
 def inbox_table(metadata: MetaData) -> Table:

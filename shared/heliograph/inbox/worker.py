@@ -14,15 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.contract import Contract
 from heliograph.crash import crash_point
-from heliograph.database.session import Session
+from heliograph.database import Session
 from heliograph.errors import DatabaseUnavailable, Malformed, Park
-from heliograph.events.event import Event
+from heliograph.events import Event
 from heliograph.inbox.finisher import Finisher
 from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.leases import LEASE_S, Claimed
 from heliograph.inbox.reading import read
-from heliograph.signals.collaborators import Collaborators
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import Collaborators, QueuedReceiver
 from heliograph.waiting import Retries, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)

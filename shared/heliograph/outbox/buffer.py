@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
-from heliograph.database.database import Database
+from heliograph.database import Database
 from heliograph.errors import DatabaseUnavailable
-from heliograph.events.event import Event
+from heliograph.events import Event
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
 
 log = structlog.get_logger(__name__)

@@ -17,15 +17,10 @@ from sqlalchemy import (
 )
 
 from heliograph.crash import crash_point
-from heliograph.database.bulk import BulkInsert
-from heliograph.database.database import Database
-from heliograph.database.session import Session
-from heliograph.database.types import database_now
-from heliograph.database.wakeup import Bell
-from heliograph.events.encoding import encode, sequence
-from heliograph.events.event import Event
+from heliograph.database import Bell, BulkInsert, Database, Session, database_now
+from heliograph.events import Event, encode, sequence
 from heliograph.outbox.table import partition
-from heliograph.signals.signal import Signal
+from heliograph.signals import Signal
 
 EncodedEvent = tuple[int, str, str, str, str, bytes, bytes]
 """An event as it stands in the outbox, in the order of the columns."""

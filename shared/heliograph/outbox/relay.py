@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
-from heliograph.bus.protocol import Publisher
+from heliograph.bus import Publisher
 from heliograph.crash import crash_point
-from heliograph.database.wakeup import Bell
+from heliograph.database import Bell
 from heliograph.errors import BusUnavailable, DatabaseUnavailable
-from heliograph.outbox.claims.protocol import Claims, OutboxRow
+from heliograph.outbox.claims import Claims, OutboxRow
 from heliograph.waiting import pause_after, stopped_within
 
 log = structlog.get_logger(__name__)

@@ -15,8 +15,8 @@ from sqlalchemy import (
     func,
 )
 
-from heliograph.database.types import BigId, UtcDateTime
-from heliograph.events.event import Event
+from heliograph.database import BigId, UtcDateTime
+from heliograph.events import Event
 
 PARTITIONS = 8
 """Shares of the outbox that relays can empty side by side; a subject is always in one."""

@@ -15,26 +15,17 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heliograph import VERSION
-from heliograph.bus.protocol import Bus, Topology
-from heliograph.database.database import Database
+from heliograph import __version__
+from heliograph.bus import Bus, Topology
+from heliograph.database import Bell, Database, NotifyBridge, Session
 from heliograph.database.migrations import Migrations
-from heliograph.database.session import Session
-from heliograph.database.wakeup import Bell, NotifyBridge
 from heliograph.errors import BusUnavailable, MissingCollaborator
-from heliograph.inbox.consumer import Consumer
-from heliograph.inbox.inbox import Inbox
-from heliograph.inbox.worker import Worker
+from heliograph.inbox import Consumer, Inbox, Worker
 from heliograph.service.parts import Part
 from heliograph.service.pruner import Prunable, Pruner
 from heliograph.settings import ServiceSettings
-from heliograph.signals.collaborators import Collaborators
-from heliograph.signals.queued import queued_receivers
-from heliograph.web.app import create_app
-from heliograph.web.auth import Tokens
-from heliograph.web.health import Health
-from heliograph.web.inbox import inbox_router
-from heliograph.web.metrics import Metrics
+from heliograph.signals import Collaborators, queued_receivers
+from heliograph.web import Health, Metrics, Tokens, create_app, inbox_router
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +122,7 @@ class Service(ABC):
         """What the process answers over HTTP: health and metrics, and the API in role `api`."""
         app = create_app(
             f"Heliograph {self.name}",
-            version=VERSION,
+            version=__version__,
             description=self.description,
             tokens=self.tokens,
             health=self.health(roles),

@@ -12,8 +12,7 @@ import structlog
 import uvloop
 from sqlalchemy.exc import DBAPIError
 
-from heliograph.bus.connect import bus_from_url
-from heliograph.bus.protocol import Bus
+from heliograph.bus import Bus, bus_from_url
 from heliograph.crash import POINTS, arm
 from heliograph.errors import (
     BusUnavailable,

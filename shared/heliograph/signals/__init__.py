@@ -1,1 +1,34 @@
-"""Signals and their receivers, in the process and behind the bus."""
+"""Signals and their receivers: Django's, async and typed, in the process and behind the bus."""
+
+from heliograph.signals.collaborators import NOBODY, Collaborators
+from heliograph.signals.queued import QueuedReceiver, queued_receivers
+from heliograph.signals.receiver import check_collaborators, receiver
+from heliograph.signals.signal import (
+    MODEL_SIGNALS,
+    Signal,
+    m2m_changed,
+    post_delete,
+    post_save,
+    pre_delete,
+    pre_save,
+    request_finished,
+    request_started,
+)
+
+__all__ = [
+    "MODEL_SIGNALS",
+    "NOBODY",
+    "Collaborators",
+    "QueuedReceiver",
+    "Signal",
+    "check_collaborators",
+    "m2m_changed",
+    "post_delete",
+    "post_save",
+    "pre_delete",
+    "pre_save",
+    "queued_receivers",
+    "receiver",
+    "request_finished",
+    "request_started",
+]

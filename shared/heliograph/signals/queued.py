@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from heliograph.bus.protocol import Binding, Queue
+from heliograph.bus import Binding, Queue
 from heliograph.contract import Contract
 from heliograph.errors import Misregistered
-from heliograph.events.encoding import exchange, routing_key
+from heliograph.events import exchange, routing_key
 from heliograph.signals.collaborators import needs
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from heliograph.errors import MissingCollaborator
-from heliograph.events.event import Event
+from heliograph.events import Event
 from heliograph.signals.collaborators import Collaborators
 from heliograph.signals.signal import Signal
 

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.contract import Contract
 from heliograph.errors import Misregistered
-from heliograph.events.event import Event
+from heliograph.events import Event
 from heliograph.signals.collaborators import NOBODY, Collaborators, needs
 from heliograph.signals.queued import queued_receivers
 

@@ -13,8 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from heliograph.events.event import Event
-from heliograph.signals.signal import Signal, request_finished, request_started
+from heliograph.events import Event
+from heliograph.signals import Signal, request_finished, request_started
 from heliograph.web.auth import Tokens
 from heliograph.web.health import Health
 from heliograph.web.metrics import Metrics
@@ -23,8 +23,8 @@ from heliograph.web.problems import (
     PROBLEMS,
     Problem,
     handle_problems,
+    problem_response,
     problems,
-    response,
 )
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -164,7 +164,7 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             is_problem = headers.get("content-type", "").startswith(MEDIA_TYPE)
             if message["status"] == PROBLEMS["too-large"].status and not is_problem:
-                await response("too-large")(self._scope, self._receive, self.send)
+                await problem_response("too-large")(self._scope, self._receive, self.send)
                 self._replaced = True
                 return
             self.status = message["status"]
@@ -177,7 +177,7 @@ class _Answer:
     async def end(self) -> bool:
         """Answer with 500 if nothing was answered yet; False if an answer broke off."""
         if self.status is None:
-            await response("internal")(self._scope, self._receive, self.send)
+            await problem_response("internal")(self._scope, self._receive, self.send)
         return self._complete
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from heliograph.inbox.inbox import Inbox
+from heliograph.inbox import Inbox
 from heliograph.web.auth import requires
 from heliograph.web.problems import ProblemError, problems
 

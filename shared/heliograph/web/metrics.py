@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
-from heliograph.bus.protocol import Bus
-from heliograph.outbox.outbox import Outbox
+from heliograph.bus import Bus
+from heliograph.outbox import Outbox
 
 Refresh = Callable[[], Awaitable[None]]
 

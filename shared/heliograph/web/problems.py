@@ -131,7 +131,7 @@ def problems(*names: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def response(
+def problem_response(
     name: str,
     detail: str | None = None,
     *,
@@ -175,24 +175,24 @@ def handle_problems(app: FastAPI) -> None:
 async def _raised(request: Request, error: Exception) -> Response:
     if not isinstance(error, ProblemError):
         raise error
-    return response(error.name, error.detail, headers=error.headers, errors=error.errors)
+    return problem_response(error.name, error.detail, headers=error.headers, errors=error.errors)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return response("refused", str(error))
+    return problem_response("refused", str(error))
 
 
 async def _deadlocked(request: Request, error: Exception) -> Response:
-    return response("conflict", str(error))
+    return problem_response("conflict", str(error))
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     log.warning("the database is unavailable", error=str(error))
-    return response("unavailable", headers={"Retry-After": str(RETRY_AFTER)})
+    return problem_response("unavailable", headers={"Retry-After": str(RETRY_AFTER)})
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    return response("internal")
+    return problem_response("internal")
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -200,13 +200,13 @@ async def _http(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code == HTTPStatus.BAD_REQUEST:
         # FastAPI's word for a body that it cannot parse at all.
-        return response("invalid", "The body cannot be read.")
+        return problem_response("invalid", "The body cannot be read.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_allowed(request))
     for name, kind in PROBLEMS.items():
         if kind.status == error.status_code:
-            return response(name, headers=headers)
+            return problem_response(name, headers=headers)
     status = HTTPStatus(error.status_code)
     if status < HTTPStatus.BAD_REQUEST:
         return Response(status_code=status, headers=headers)
@@ -230,8 +230,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     if _is_of_another_type(request, error.body):
-        return response("unsupported-media-type")
-    return response("invalid", errors=[_field(each) for each in error.errors()[:MOST_ERRORS]])
+        return problem_response("unsupported-media-type")
+    return problem_response(
+        "invalid", errors=[_field(each) for each in error.errors()[:MOST_ERRORS]]
+    )
 
 
 def _is_of_another_type(request: Request, body: object) -> bool:

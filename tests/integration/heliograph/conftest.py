@@ -9,20 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
-from heliograph.bus.memory import MemoryBus
-from heliograph.bus.protocol import Bus, Delivery
-from heliograph.database.database import Database
-from heliograph.database.wakeup import Bell
-from heliograph.events.event import Event
-from heliograph.inbox.inbox import Inbox
+from heliograph import Event
+from heliograph.bus import Bus, Delivery, MemoryBus
+from heliograph.database import Bell, Database
+from heliograph.inbox import Inbox, inbox_table
 from heliograph.inbox.reading import entry
-from heliograph.inbox.table import inbox_table
-from heliograph.outbox.claims.connect import claims
-from heliograph.outbox.claims.protocol import Claims
-from heliograph.outbox.outbox import Outbox
-from heliograph.outbox.table import outbox_table, relay_lease_table
-from heliograph.service.parts import Part
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.outbox import Claims, Outbox, claims_for, outbox_table, relay_lease_table
+from heliograph.service import Part
+from heliograph.signals import QueuedReceiver
 
 metadata = MetaData()
 outbox_rows = outbox_table(metadata)
@@ -41,7 +35,7 @@ class House:
 
     def claims(self) -> Claims:
         """A relay's view of the outbox; each relay has one of its own."""
-        return claims(self.database, outbox_rows, lease_rows)
+        return claims_for(self.database, outbox_rows, lease_rows)
 
     async def announce(self, *events: Event[Any]) -> None:
         """Commit a transaction with these events."""

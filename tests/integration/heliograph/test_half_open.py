@@ -9,11 +9,9 @@ from sqlalchemy.engine import make_url
 from yarl import URL
 
 from chaos.faults.proxy import Proxy, proxy
-from heliograph.bus.rabbitmq.bus import RabbitBus
-from heliograph.database import engines
-from heliograph.database.database import Database
-from heliograph.database.statements import Query
-from heliograph.errors import BusUnavailable, DatabaseUnavailable
+from heliograph import BusUnavailable, DatabaseUnavailable
+from heliograph.bus.rabbitmq import RabbitBus
+from heliograph.database import Database, Query, engines
 from tests.buses import EMAILS, ids, message, publish_until_taken, receive, topology, until
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from heliograph import DatabaseUnavailable
 from heliograph.database import engines
-from heliograph.errors import DatabaseUnavailable
-from heliograph.outbox.relay import Relay
+from heliograph.outbox import Relay
 from tests.integration.heliograph.conftest import open_house
 from tests.integration.heliograph.outbox.test_relay import Broker
 from tests.polling import until

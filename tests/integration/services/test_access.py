@@ -3,8 +3,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from heliograph.bus.memory import MemoryBus
-from heliograph.service.service import Service
+from heliograph.bus import MemoryBus
+from heliograph.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier

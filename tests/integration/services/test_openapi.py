@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from heliograph.bus.memory import MemoryBus
-from heliograph.service.service import Service
+from heliograph.bus import MemoryBus
+from heliograph.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from heliograph import crash
-from heliograph.errors import InvalidSetting
+from heliograph import InvalidSetting, crash
 from services.catalog.service import Catalog
 from services.notifier.service import Notifier
 

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from heliograph.errors import InvalidSetting
+from heliograph import InvalidSetting
 from heliograph.settings import DEVELOPMENT_KEY, load, refuse_memory_bus
 from services.catalog.settings import CatalogSettings
 from services.notifier.settings import NotifierSettings

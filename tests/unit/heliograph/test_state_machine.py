@@ -17,22 +17,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, update
 
 import contracts
-from heliograph.bus.protocol import Delivery, Message
-from heliograph.database.database import Database
-from heliograph.database.types import database_now
-from heliograph.database.wakeup import Bell
-from heliograph.errors import BusUnavailable
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event
-from heliograph.inbox.inbox import Inbox, LeaseLost
+from heliograph import BusUnavailable, Event
+from heliograph.bus import Delivery, Message
+from heliograph.database import Bell, Database, database_now
+from heliograph.events import encode
+from heliograph.inbox import Inbox, LeaseLost, inbox_table
 from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import entry
-from heliograph.inbox.table import inbox_table
+from heliograph.outbox import Outbox, Relay, outbox_table, relay_lease_table
 from heliograph.outbox.claims.sqlite import SqliteClaims
-from heliograph.outbox.outbox import Outbox
-from heliograph.outbox.relay import Relay
-from heliograph.outbox.table import outbox_table, relay_lease_table
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import QueuedReceiver
 from tests.samples import event, product
 
 metadata = MetaData()

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from heliograph.database.types import BigId, UtcDateTime
+from heliograph.database import BigId, UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -1,1 +1,11 @@
-"""Claims on the outbox: how several relays share it and each product keeps its order."""
+"""Claims on the outbox: how several relays share it and each subject keeps its order."""
+
+from heliograph.outbox.claims.connect import claims_for
+from heliograph.outbox.claims.protocol import Claim, Claims, OutboxRow
+
+__all__ = [
+    "Claim",
+    "Claims",
+    "OutboxRow",
+    "claims_for",
+]

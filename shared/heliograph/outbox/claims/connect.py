@@ -2,13 +2,13 @@
 
 from sqlalchemy import Table
 
-from heliograph.database.database import Database
+from heliograph.database import Database
 from heliograph.outbox.claims.postgresql import PostgresClaims
 from heliograph.outbox.claims.protocol import Claims
 from heliograph.outbox.claims.sqlite import SqliteClaims
 
 
-def claims(database: Database, outbox: Table, lease: Table) -> Claims:
+def claims_for(database: Database, outbox: Table, lease: Table) -> Claims:
     """Pick the manner of claiming that suits the database."""
     if database.is_sqlite:
         return SqliteClaims(database, outbox, lease)

@@ -11,8 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from heliograph.database.database import Database
-from heliograph.database.statements import driver
+from heliograph.database import Database, driver
 from heliograph.outbox.claims.low_water import LowWaterMarks
 from heliograph.outbox.claims.protocol import Claim, OutboxRow, row_of
 from heliograph.outbox.table import BACKGROUND, PARTITIONS

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic_core import from_json
 
-from heliograph.bus.protocol import Message
+from heliograph.bus import Message
 
 
 class OutboxRow(NamedTuple):

@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from heliograph.database.database import Database
-from heliograph.database.types import database_now
-from heliograph.events.event import new_id
+from heliograph.database import Database, database_now
+from heliograph.events import new_id
 from heliograph.outbox.claims.protocol import Claim, OutboxRow, row_of
 from heliograph.outbox.table import BACKGROUND
 

@@ -2,8 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from heliograph.bus.connect import bus_from_url
-from heliograph.bus.protocol import Bus
+from heliograph.bus import Bus, bus_from_url
 
 
 @pytest.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])

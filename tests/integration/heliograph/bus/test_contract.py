@@ -8,8 +8,8 @@ import asyncio
 
 import pytest
 
-from heliograph.bus.protocol import Binding, Bus, Queue, Topology
-from heliograph.errors import BusUnavailable
+from heliograph import BusUnavailable
+from heliograph.bus import Binding, Bus, Queue, Topology
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology, until
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pika
 from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq_event
 
-from heliograph.bus.protocol import Bus
+from heliograph.bus import Bus
 from tests.buses import message, topology
 
 

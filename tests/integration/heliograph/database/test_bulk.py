@@ -7,11 +7,9 @@ import pytest
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, select, text
 from sqlalchemy.exc import IntegrityError
 
-from heliograph.database.bulk import MANY, BulkInsert, one_of
-from heliograph.database.database import Database
-from heliograph.database.session import Session
-from heliograph.database.types import BigId, UtcDateTime
-from heliograph.errors import DatabaseUnavailable
+from heliograph import DatabaseUnavailable
+from heliograph.database import BigId, BulkInsert, Database, Session, UtcDateTime, one_of
+from heliograph.database.bulk import MANY
 
 letters = Table(
     "letters",

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from heliograph.database.database import Database
+from heliograph.database import Database
 
 
 async def test_what_reads_sees_what_is_committed_and_can_write_nothing(database_url: str) -> None:

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from heliograph.database.database import Database
-from heliograph.database.wakeup import Bell, NotifyBridge
+from heliograph.database import Bell, Database, NotifyBridge
 from tests.buses import until
 
 RINGS = 50

@@ -6,14 +6,13 @@ import pytest
 from sqlalchemy import select
 
 import contracts
-from heliograph.bus.protocol import Topology
-from heliograph.errors import DatabaseUnavailable
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event
-from heliograph.inbox.consumer import BATCH, Consumer
-from heliograph.inbox.inbox import Inbox
+from heliograph import DatabaseUnavailable, Event
+from heliograph.bus import Topology
+from heliograph.events import encode
+from heliograph.inbox import Consumer, Inbox
+from heliograph.inbox.consumer import BATCH
 from heliograph.inbox.reading import Entry
-from heliograph.signals.queued import QueuedReceiver
+from heliograph.signals import QueuedReceiver
 from tests.integration.heliograph.conftest import House, inbox_rows, running
 from tests.polling import until
 from tests.samples import event

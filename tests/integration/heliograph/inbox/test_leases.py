@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from heliograph.database.types import database_now
+from heliograph.database import database_now
 from heliograph.inbox.leases import Claimed
 from tests.integration.heliograph.conftest import House, inbox_rows
 from tests.integration.heliograph.inbox.test_worker import delivery, receives

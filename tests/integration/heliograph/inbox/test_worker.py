@@ -8,15 +8,12 @@ import pytest
 from sqlalchemy import select, text, update
 
 import contracts
-from heliograph.bus.protocol import Delivery
-from heliograph.database.session import Session
-from heliograph.database.types import database_now
-from heliograph.errors import Park
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event
-from heliograph.inbox.inbox import LeaseLost
-from heliograph.inbox.worker import Worker
-from heliograph.signals.queued import QueuedReceiver
+from heliograph import Event, Park
+from heliograph.bus import Delivery
+from heliograph.database import Session, database_now
+from heliograph.events import encode
+from heliograph.inbox import LeaseLost, Worker
+from heliograph.signals import QueuedReceiver
 from heliograph.waiting import Retries
 from tests.integration.heliograph.conftest import House, inbox_rows, running
 from tests.polling import until

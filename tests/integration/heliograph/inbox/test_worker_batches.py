@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import contracts
-from heliograph.bus.protocol import Delivery
-from heliograph.database.session import Session
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event
-from heliograph.inbox.worker import Worker
-from heliograph.signals.queued import QueuedReceiver
+from heliograph import Event
+from heliograph.bus import Delivery
+from heliograph.database import Session
+from heliograph.events import encode
+from heliograph.inbox import Worker
+from heliograph.signals import QueuedReceiver
 from heliograph.waiting import Retries
 from tests.integration.heliograph.conftest import House, running
 from tests.polling import until

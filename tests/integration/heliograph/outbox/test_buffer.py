@@ -2,8 +2,9 @@ import asyncio
 
 from sqlalchemy import func, select
 
-from heliograph.database.session import Session
-from heliograph.outbox.buffer import FLUSH_S, EventBuffer
+from heliograph.database import Session
+from heliograph.outbox import EventBuffer
+from heliograph.outbox.buffer import FLUSH_S
 from tests.integration.heliograph.conftest import House, outbox_rows, running
 from tests.polling import until
 from tests.samples import event

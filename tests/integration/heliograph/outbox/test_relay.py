@@ -9,12 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from heliograph.bus.protocol import Message
-from heliograph.errors import BusUnavailable
+from heliograph import BusUnavailable
+from heliograph.bus import Message
+from heliograph.outbox import PARTITIONS, Claims, Relay
 from heliograph.outbox.claims.postgresql import _HEAD, _LOCK, SHARE
-from heliograph.outbox.claims.protocol import Claim, Claims
-from heliograph.outbox.relay import Relay
-from heliograph.outbox.table import PARTITIONS
+from heliograph.outbox.claims.protocol import Claim
 from tests.integration.heliograph.conftest import House, open_house, running
 from tests.polling import until
 from tests.samples import event, product

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chaos.faults.proxy import proxy
-from heliograph.storage.connect import image_store
-from heliograph.storage.store import ImageStore, StoreUnavailable, new_key
+from heliograph.storage import ImageStore, StoreUnavailable, image_store, new_key
 from tests.servers.s3 import S3
 from tests.servers.s3_gateway import Failure, Gateway, gateway
 

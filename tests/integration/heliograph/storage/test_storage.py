@@ -10,18 +10,18 @@ from typing import Any
 import boto3
 import pytest
 
-from heliograph.storage import objects
-from heliograph.storage.connect import image_store
-from heliograph.storage.memory import MemoryImageStore
-from heliograph.storage.store import (
+from heliograph.storage import (
     ImageStore,
     InvalidKey,
     InvalidStoreURL,
     KeyTaken,
+    MemoryImageStore,
     StorageError,
     StoreUnavailable,
+    image_store,
     is_key,
     new_key,
+    objects,
 )
 from tests.servers.s3 import S3
 

@@ -9,15 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 import contracts
-from heliograph.bus.protocol import Delivery
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event
-from heliograph.signals.queued import QueuedReceiver
-from heliograph.web.app import create_app
-from heliograph.web.auth import Tokens
-from heliograph.web.health import Health
-from heliograph.web.inbox import inbox_router
-from heliograph.web.metrics import Metrics
+from heliograph import Event
+from heliograph.bus import Delivery
+from heliograph.events import encode
+from heliograph.signals import QueuedReceiver
+from heliograph.web import Health, Metrics, Tokens, create_app, inbox_router
 from tests.integration.heliograph.conftest import House
 from tests.samples import event
 

@@ -12,8 +12,8 @@ import pytest
 from asgi_lifespan import LifespanManager
 from sqlalchemy import select
 
-from heliograph.bus.memory import MemoryBus
-from heliograph.signals.signal import Signal
+from heliograph import Signal
+from heliograph.bus import MemoryBus
 from services.catalog import models
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings

@@ -11,7 +11,7 @@ import httpx2
 import pika
 import pytest
 
-from heliograph.bus.connect import bus_from_url
+from heliograph.bus import bus_from_url
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.catalog.transfer.importer import Importer

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 import contracts
-from heliograph.bus.memory import MemoryBus
-from heliograph.events.encoding import encode
-from heliograph.events.event import Event
+from heliograph import Event
+from heliograph.bus import MemoryBus
+from heliograph.events import encode
 from services.notifier.models import Notification
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 import contracts
-from heliograph.events.event import new_id
-from heliograph.storage.store import new_key
+from heliograph.events import new_id
+from heliograph.storage import new_key
 from services.notifier.service import Notifier
 from tests.integration.services.notifier.conftest import (
     ledger,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
-from heliograph.database.types import database_now
+from heliograph.database import database_now
 from services.notifier.models import Notification, Occasion
 from services.notifier.service import NotificationRetention, Notifier
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told

@@ -1,9 +1,8 @@
 import pytest
 
-from heliograph.bus.connect import bus_from_url
-from heliograph.bus.memory import MemoryBus
-from heliograph.bus.rabbitmq.bus import RabbitBus
-from heliograph.errors import InvalidSetting
+from heliograph import InvalidSetting
+from heliograph.bus import MemoryBus, bus_from_url
+from heliograph.bus.rabbitmq import RabbitBus
 
 
 def test_memory_is_the_bus_within_the_process() -> None:

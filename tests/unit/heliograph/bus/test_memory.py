@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from heliograph.bus.memory import MemoryBus, topic_matches
+from heliograph.bus import MemoryBus
+from heliograph.bus.memory import topic_matches
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology
 
 

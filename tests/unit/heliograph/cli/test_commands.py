@@ -10,10 +10,10 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from heliograph.bus.protocol import Delivery
+from heliograph.bus import Delivery
 from heliograph.inbox.reading import entry
-from heliograph.service import serving
-from heliograph.web.auth import Tokens
+from heliograph.service import opened
+from heliograph.web import Tokens
 from services.catalog.__main__ import app, program
 from services.catalog.service import Catalog
 
@@ -40,7 +40,7 @@ def command(environment: None) -> Iterator[Run]:
 
 def on_catalog(work: Callable[[Catalog], Coroutine[None, None, None]]) -> None:
     async def main() -> None:
-        async with serving.opened(program.make, program.load()) as catalog:
+        async with opened(program.make, program.load()) as catalog:
             await work(catalog)
 
     asyncio.run(main())

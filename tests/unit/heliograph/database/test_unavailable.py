@@ -1,8 +1,8 @@
 import asyncpg
 import pytest
 
-from heliograph.database.unavailable import unavailable
-from heliograph.errors import DatabaseUnavailable
+from heliograph import DatabaseUnavailable
+from heliograph.database import unavailable
 
 
 @pytest.mark.parametrize(

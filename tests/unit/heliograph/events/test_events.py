@@ -11,10 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contracts
-from heliograph.errors import Malformed
-from heliograph.events.decoding import decode
-from heliograph.events.encoding import encode, sequence, write_content
-from heliograph.events.event import Event, new_id
+from heliograph import Event, Malformed
+from heliograph.events import decode, encode, new_id, sequence, write_content
 from tests.samples import event, product
 
 

@@ -2,12 +2,12 @@ import json
 from collections import Counter
 from uuid import UUID
 
-from heliograph.bus.protocol import Message
-from heliograph.events.event import new_id
+from heliograph.bus import Message
+from heliograph.events import new_id
+from heliograph.outbox import PARTITIONS, encode_all
 from heliograph.outbox.claims.protocol import OutboxRow
-from heliograph.outbox.outbox import encode_all
 from heliograph.outbox.relay import sendable
-from heliograph.outbox.table import BACKGROUND, PARTITIONS, partition
+from heliograph.outbox.table import BACKGROUND, partition
 from tests.samples import event, product
 
 

@@ -9,8 +9,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from heliograph.service.http_server import CannotListen, HttpServer, PortBusy, bind
-from heliograph.service.parts import PartFailed, run_parts
+from heliograph.service import CannotListen, HttpServer, PartFailed, PortBusy, bind, run_parts
 
 
 async def test_a_server_answers_until_it_is_stopped_and_finishes_its_requests() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from heliograph.service.parts import PartFailed, run_parts
+from heliograph.service import PartFailed, run_parts
 
 
 class Step:

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from heliograph.errors import BusUnavailable, DatabaseUnavailable, InvalidSetting
-from heliograph.service.serving import patiently, run
+from heliograph import BusUnavailable, DatabaseUnavailable, InvalidSetting
+from heliograph.service import patiently, run
 
 
 class Server:

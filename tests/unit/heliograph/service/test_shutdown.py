@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from heliograph.service.parts import PartFailed, run_parts
+from heliograph.service import PartFailed, run_parts
 from heliograph.service.shutdown import in_stages
 
 

@@ -5,12 +5,17 @@ import pytest
 from mypy import api as mypy
 
 import contracts
-from heliograph.errors import Misregistered, MissingCollaborator, Refused
-from heliograph.events.event import Event
-from heliograph.signals.collaborators import Collaborators
-from heliograph.signals.queued import queued_receivers
-from heliograph.signals.receiver import check_collaborators, receiver
-from heliograph.signals.signal import Signal, post_delete, post_save
+from heliograph import (
+    Event,
+    Misregistered,
+    MissingCollaborator,
+    Refused,
+    Signal,
+    post_delete,
+    post_save,
+    receiver,
+)
+from heliograph.signals import Collaborators, check_collaborators, queued_receivers
 
 
 class Row:

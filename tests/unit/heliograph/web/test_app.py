@@ -10,15 +10,19 @@ from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from heliograph.errors import DatabaseUnavailable, Refused
-from heliograph.events.event import Event
-from heliograph.signals.signal import request_finished, request_started
+from heliograph import DatabaseUnavailable, Event, Refused, request_finished, request_started
 from heliograph.text import Line
-from heliograph.web.app import create_app
-from heliograph.web.auth import Caller, OptionalCaller, Tokens, requires
-from heliograph.web.health import Health
-from heliograph.web.metrics import Metrics
-from heliograph.web.problems import PROBLEMS, ProblemError
+from heliograph.web import (
+    PROBLEMS,
+    Caller,
+    Health,
+    Metrics,
+    OptionalCaller,
+    ProblemError,
+    Tokens,
+    create_app,
+    requires,
+)
 
 TOKENS = Tokens(SecretStr("k" * 32))
 

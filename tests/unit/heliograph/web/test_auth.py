@@ -5,7 +5,8 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from heliograph.web.auth import LEEWAY, Caller, InvalidToken, Tokens
+from heliograph.web import Caller, InvalidToken, Tokens
+from heliograph.web.auth import LEEWAY
 from tests.polling import until
 
 KEY = "k" * 64

@@ -4,9 +4,9 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from heliograph.errors import BusUnavailable
+from heliograph import BusUnavailable
+from heliograph.web import Health
 from heliograph.web import health as module
-from heliograph.web.health import Health
 
 
 async def works() -> None:

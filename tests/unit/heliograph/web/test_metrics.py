@@ -2,7 +2,7 @@ import httpx2
 from fastapi import FastAPI
 from prometheus_client import Counter, Gauge
 
-from heliograph.web.metrics import Metrics
+from heliograph.web import Metrics
 
 
 async def scrape(metrics: Metrics) -> str:

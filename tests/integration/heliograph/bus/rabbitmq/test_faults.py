@@ -6,9 +6,9 @@ import time
 import aiormq
 import pytest
 
-from heliograph.bus.protocol import Bus
-from heliograph.bus.rabbitmq.bus import RabbitBus
-from heliograph.errors import BusUnavailable
+from heliograph import BusUnavailable
+from heliograph.bus import Bus
+from heliograph.bus.rabbitmq import RabbitBus
 from tests.buses import (
     EMAILS,
     ids,

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import aiormq
 import pytest
 
-from heliograph.bus.protocol import Bus, Queue
-from heliograph.bus.rabbitmq.bus import RabbitBus
-from heliograph.errors import BusError
+from heliograph import BusError
+from heliograph.bus import Bus, Queue
+from heliograph.bus.rabbitmq import RabbitBus
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology
 
 

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import text
 
-from heliograph.events.event import Event
+from heliograph import Event
+from heliograph.outbox import Relay
 from heliograph.outbox.claims import low_water
 from heliograph.outbox.claims.low_water import LowWaterMarks
 from heliograph.outbox.claims.postgresql import PostgresClaims
-from heliograph.outbox.relay import Relay
 from tests.integration.heliograph.conftest import House, open_house
 from tests.integration.heliograph.outbox.test_relay import Broker
 from tests.samples import event, product

@@ -6,10 +6,8 @@ import httpx2
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from heliograph.database.session import Session
-from heliograph.errors import Refused
-from heliograph.events.event import Event
-from heliograph.signals.signal import pre_save
+from heliograph import Event, Refused, pre_save
+from heliograph.database import Session
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog

@@ -1,9 +1,7 @@
 import httpx2
 import pytest
 
-from heliograph.errors import Refused
-from heliograph.events.event import Event
-from heliograph.signals.signal import pre_save
+from heliograph import Event, Refused, pre_save
 from services.catalog import models
 from services.catalog.service import Catalog
 from tests.integration.services.catalog.conftest import (

@@ -6,10 +6,8 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
-from heliograph.database.session import Session
-from heliograph.errors import DatabaseUnavailable, Refused
-from heliograph.events.event import Event
-from heliograph.signals.signal import post_save, pre_save
+from heliograph import DatabaseUnavailable, Event, Refused, post_save, pre_save
+from heliograph.database import Session
 from services.catalog import models
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
 from services.catalog.service import Catalog

@@ -5,11 +5,9 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
-from heliograph.database.types import database_now
-from heliograph.errors import Refused
-from heliograph.events.event import Event
-from heliograph.signals.signal import pre_save
-from heliograph.storage.store import StoreUnavailable
+from heliograph import Event, Refused, pre_save
+from heliograph.database import database_now
+from heliograph.storage import StoreUnavailable
 from services.catalog import models
 from services.catalog.images.pictures import MAX_BYTES
 from services.catalog.images.sweeper import Sweeper

@@ -5,10 +5,8 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from heliograph.database.session import Session
-from heliograph.errors import DatabaseUnavailable, Refused
-from heliograph.events.event import Event
-from heliograph.signals.signal import post_save, pre_delete, pre_save
+from heliograph import DatabaseUnavailable, Event, Refused, post_save, pre_delete, pre_save
+from heliograph.database import Session
 from services.catalog import models
 from services.catalog.service import Catalog
 from tests.integration.services.catalog.conftest import (

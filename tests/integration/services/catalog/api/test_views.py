@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 import contracts
-from heliograph.database.types import database_now
+from heliograph.database import database_now
 from services.catalog import models
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import Catalog

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from heliograph.events.event import new_id
-from heliograph.storage.store import new_key
+from heliograph.events import new_id
+from heliograph.storage import new_key
 from services.catalog import models
 from services.catalog.images.audit import Findings, ImageAudit
 from services.catalog.repositories.images import ImageRepository

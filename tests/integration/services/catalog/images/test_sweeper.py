@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from heliograph.database.types import database_now
-from heliograph.storage.store import new_key
+from heliograph.database import database_now
+from heliograph.storage import new_key
 from services.catalog.images.sweeper import Sweeper
 from services.catalog.models import ImageIntent
 from services.catalog.repositories import images

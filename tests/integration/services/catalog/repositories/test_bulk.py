@@ -5,10 +5,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from heliograph import Event, Refused, pre_save
 from heliograph.database.bulk import MANY
-from heliograph.errors import Refused
-from heliograph.events.event import Event, new_id
-from heliograph.signals.signal import pre_save
+from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.errors import Conflict, SkuTaken
 from services.catalog.repositories.categories import CategoryRepository

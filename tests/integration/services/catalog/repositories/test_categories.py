@@ -7,10 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from heliograph.database.session import Session
-from heliograph.errors import Refused
-from heliograph.events.event import Event, new_id
-from heliograph.signals.signal import m2m_changed
+from heliograph import Event, Refused, m2m_changed
+from heliograph.database import Session
+from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.errors import Conflict, UnknownCategory
 from services.catalog.repositories.categories import CategoryRepository, ProductCategories

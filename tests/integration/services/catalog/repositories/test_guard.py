@@ -7,10 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Executable, delete, insert, select, update
 
-from heliograph.database.session import Session
-from heliograph.errors import Unannounced
-from heliograph.events.event import Event, new_id
-from heliograph.signals.signal import Signal, post_save
+from heliograph import Event, Signal, Unannounced, post_save
+from heliograph.database import Session
+from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlalchemy.exc import InvalidRequestError
 
-from heliograph.events.event import new_id
+from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.errors import NotFound
 from services.catalog.repositories.products import ProductRepository

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from heliograph.errors import Refused
-from heliograph.events.event import Event, new_id
-from heliograph.signals.signal import pre_save
+from heliograph import Event, Refused, pre_save
+from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.products import ProductRepository

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from heliograph.events.event import new_id
+from heliograph.events import new_id
 from services.notifier.service import Notifier
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
 from tests.samples import event

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from heliograph.database.types import database_now
-from heliograph.errors import DatabaseUnavailable
+from heliograph import DatabaseUnavailable
+from heliograph.database import database_now
 from services.notifier.emails.composer import Composer
 from services.notifier.mail.connect import mailer as connect
 from services.notifier.mail.envelope import Envelope

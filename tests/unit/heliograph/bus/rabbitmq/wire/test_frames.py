@@ -5,7 +5,7 @@ from pamqp import commands, frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-from heliograph.bus.protocol import Message
+from heliograph.bus import Message
 from heliograph.bus.rabbitmq.wire.frames import publish_frames
 
 NAMES = st.text(max_size=60)
