@@ -1,9 +1,11 @@
-"""${message}"""
+"""${message.rstrip(".")}."""
 
 import sqlalchemy as sa
 from alembic import op
+% if imports:
+${imports}
+% endif
 
-${imports if imports else ""}
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
