@@ -17,10 +17,9 @@ from sqlalchemy import text
 from contracts import Product
 from heliograph.database import Bell, Database
 from heliograph.inbox import Inbox
-from heliograph.outbox import PARTITIONS
-from heliograph.outbox.claims.postgresql import PostgresClaims
+from heliograph.outbox import PARTITIONS, claims_for
 from heliograph.signals import QueuedReceiver
-from services.catalog.models import Base, inbox
+from services.catalog.models import Base, inbox, outbox, relay_lease
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.postgresql_cluster import Cluster, find_binaries
 
@@ -59,7 +58,7 @@ async def _median(work: Callable[[], Awaitable[None]]) -> float:
 
 async def _measure(database: Database, rows: int) -> tuple[float, float]:
     await _fill(database, rows)
-    claims = PostgresClaims(database)
+    claims = claims_for(database, outbox, relay_lease)
     box = Inbox(database, inbox, Bell(uuid4().hex))
     receiver = QueuedReceiver(receive, (("post_save", Product),), ())
 

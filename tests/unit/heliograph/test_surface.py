@@ -1,0 +1,179 @@
+"""What others may import, and from where."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import heliograph
+
+ROOT = Path(__file__).parents[3]
+LIBRARY = ROOT / "shared/heliograph"
+MOST_MODULES = 14
+
+SURFACE = {
+    "heliograph": (
+        "BusError BusUnavailable Changes Contract DatabaseUnavailable Deadlock Event "
+        "HeliographError Instant InvalidSetting Malformed Misregistered "
+        "MissingCollaborator MissingExtra Park Refused SchemaNotCurrent Signal "
+        "Unannounced __version__ m2m_changed post_delete post_save pre_delete pre_save "
+        "receiver request_finished request_started"
+    ),
+    "heliograph.signals": (
+        "Collaborators MODEL_SIGNALS NOBODY QueuedReceiver Signal check_collaborators "
+        "m2m_changed post_delete post_save pre_delete pre_save queued_receivers receiver "
+        "request_finished request_started"
+    ),
+    "heliograph.events": (
+        "CONTENT_TYPE Event decode decode_body encode event_type exchange headers_to_json "
+        "new_id read_attributes routing_key sequence write_content"
+    ),
+    "heliograph.bus": (
+        "Binding Bus Delivery MemoryBus Message Publisher Queue Subscription Topology bus_from_url"
+    ),
+    "heliograph.bus.rabbitmq": "RabbitBus queue_arguments",
+    "heliograph.outbox": (
+        "Claims EventBuffer Outbox PARTITIONS Relay claims_for encode_all outbox_table "
+        "relay_lease_table"
+    ),
+    "heliograph.outbox.claims": "Claim Claims OutboxRow claims_for",
+    "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
+    "heliograph.database": (
+        "Bell BigId BulkInsert Database NotifyBridge Query Session Signalling Statement "
+        "UtcDateTime database_now driver one_of unavailable upsert"
+    ),
+    "heliograph.storage": (
+        "CONTENT_TYPES ImageStore InvalidKey InvalidStoreURL KeyTaken MemoryImageStore "
+        "StorageError StoreUnavailable StoredImage StoredKey image_store is_key new_key"
+    ),
+    "heliograph.web": (
+        "ALGORITHM AUDIENCE Caller FieldProblem Health ISSUER InvalidToken LIFETIME "
+        "MEDIA_TYPE Metrics OptionalCaller OutboxMetrics PROBLEMS ProblemError Tokens "
+        "create_app inbox_router pointer problem_response problem_type problems requires"
+    ),
+    "heliograph.service": (
+        "CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service bind "
+        "in_shutdown_order migrate opened patiently run run_parts serve"
+    ),
+    "heliograph.cli": "Program command_line outbox_commands typer_app with_service",
+    "heliograph.testing": "NotDrained announce at_work drained",
+    "contracts": "Category Image Picture Price Product Variant View",
+}
+"""Every public name of the library and of each room; a change here is one for other teams."""
+
+BY_ITSELF = "heliograph.database.migrations"
+"""The one module behind a face that others may import: it needs Alembic."""
+
+# They look behind the faces: the former to test, the latter to measure, what is there.
+INSIDERS = ("tests", "benchmarks")
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """The modules that a file imports, each with the name taken from it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, each.name) for each in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((each.name, "") for each in node.names)
+
+
+def ours() -> Iterator[Path]:
+    for folder in ("shared", "services", "tools", "chaos", "benchmarks", "tests"):
+        yield from (ROOT / folder).rglob("*.py")
+
+
+@pytest.mark.parametrize("room", SURFACE)
+def test_the_public_names_are_these_and_each_is_there(room: str) -> None:
+    module = import_module(room)
+    assert sorted(set(module.__all__)) == SURFACE[room].split()
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+def test_a_name_that_is_not_there_is_an_error_and_no_guess() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'post_safe'"):
+        _ = heliograph.post_safe
+
+
+def test_everybody_imports_what_a_room_shows_and_nothing_behind_it() -> None:
+    found = []
+    for path in ours():
+        place = path.relative_to(ROOT)
+        if place.parts[0] in INSIDERS:
+            continue
+        home = (
+            ".".join(place.relative_to("shared").parts[:-1]) if place.parts[0] == "shared" else ""
+        )
+        for module, name in imports(path):
+            parts = module.split(".")
+            if parts[0] != "heliograph" or len(parts) == 1 or module == BY_ITSELF:
+                continue
+            room = f"heliograph.{parts[1]}"
+            if home == room or home.startswith(f"{room}."):
+                continue
+            if room in SURFACE and name not in SURFACE.get(module, "").split():
+                found.append(f"{place}: from {module} import {name}")
+    assert found == []
+
+
+def test_nothing_imports_shared() -> None:
+    # Each module would be loaded twice, with two of every class and signal.
+    assert not (ROOT / "shared/__init__.py").exists()
+    assert [
+        path for path in ours() for module, _ in imports(path) if module.split(".")[0] == "shared"
+    ] == []
+
+
+def test_each_room_can_be_entered_first() -> None:
+    program = (
+        "import sys\n"
+        f"for room in {[each for each in SURFACE if each != 'contracts']}:\n"
+        "    for name in [each for each in sys.modules if each.startswith('heliograph')]:\n"
+        "        del sys.modules[name]\n"
+        "    __import__(room)\n"
+    )
+    entered = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert entered.returncode == 0, entered.stderr
+
+
+def test_the_words_load_nothing_that_an_extra_brings() -> None:
+    brought = "fastapi uvicorn typer rich jwt prometheus_client alembic aiormq asyncpg obstore"
+    program = (
+        "import sys, heliograph\n"
+        "for name in heliograph.__all__: getattr(heliograph, name)\n"
+        f"print(*sys.modules.keys() & set({brought.split()}))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == ""
+
+
+def test_no_room_is_a_hall() -> None:
+    modules = defaultdict(list)
+    for path in ours():
+        modules[path.parent].append(path.name)
+    crowded = {
+        str(room.relative_to(ROOT)): len(names)
+        for room, names in modules.items()
+        if len(names) > MOST_MODULES
+    }
+    assert crowded == {}
+
+
+def test_the_distribution_says_what_the_code_and_the_locks_say() -> None:
+    project = tomllib.loads((ROOT / "shared/pyproject.toml").read_text())
+    assert project["project"]["version"] == heliograph.__version__
+    [backend] = project["build-system"]["requires"]
+    lowest = backend.removeprefix("uv_build>=").partition(",")[0]
+    # Another backend than the pinned uv's own would be fetched, without a hash.
+    assert f"uv=={lowest} " in (ROOT / "requirements/uv.txt").read_text()
