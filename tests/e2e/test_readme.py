@@ -58,8 +58,11 @@ def test_the_story_with_curl(tmp_path: Path) -> None:
 def test_a_reaction_is_one_function(tmp_path: Path) -> None:
     for package in ("shared", "services"):
         shutil.copytree(ROOT / package, tmp_path / package)
-    with (tmp_path / "services/notifier/receivers.py").open("a") as receivers:
-        receivers.write("\n" + block("receiver"))
+    receivers = tmp_path / "services/notifier/receivers.py"
+    receivers.write_text(
+        receivers.read_text().replace("post_save, ", "post_delete, post_save, ", 1)
+        + f"\n\n{block('receiver')}"
+    )
     program = Program(
         tmp_path,
         "services",

@@ -1,4 +1,4 @@
-"""Emails over SMTP."""
+"""Emails over SMTP, several side by side: `docs/decisions/0010-emails-side-by-side.md` says why."""
 
 import asyncio
 import contextlib
