@@ -90,9 +90,11 @@ $(VENV)/bin/python:
 	@echo "Making $(VENV) with $$($(PYTHON) --version)."
 	@$(PYTHON) -m venv --without-pip $(VENV)
 
-# What is in shared/ reaches the path by a file, for an editable install has no hash.
+# What is in shared/ reaches the path by a file, for an editable install has no hash;
+# relative, so that a copy of the checkout finds its own.
 $(VENV)/.path-ready: | $(VENV)/bin/python
-	@echo '$(CURDIR)/shared' > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/heliograph.pth"
+	@$(PY) -c 'import os, sysconfig; place = sysconfig.get_path("purelib"); \
+	    open(f"{place}/heliograph.pth", "w").write(os.path.relpath("shared", place))'
 	@touch $@
 
 $(VENV)/.uv-ready: requirements/uv.txt | $(VENV)/.path-ready

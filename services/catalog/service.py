@@ -37,6 +37,7 @@ class Catalog(Service):
     name: ClassVar[str] = "catalog"
     package: ClassVar[str] = "services.catalog"
     exchanges: ClassVar[tuple[str, ...]] = ("catalog.events",)
+    title: ClassVar[str] = "Heliograph catalog"
     description: ClassVar[str] = "Products, their images and their views, and an event for each."
     migration_options: ClassVar[Mapping[str, Any]] = {"include_object": is_modelled}
     crash_points: ClassVar[Mapping[str, str]] = {

@@ -42,6 +42,7 @@ class Notifier(Service):
 
     name: ClassVar[str] = "notifier"
     package: ClassVar[str] = "services.notifier"
+    title: ClassVar[str] = "Heliograph notifier"
     description: ClassVar[str] = "Subscriptions, and the emails that were sent for them."
     crash_points: ClassVar[Mapping[str, str]] = {
         "mail.before_data": "the mail server knows the recipient, the content is not sent",

@@ -1,8 +1,9 @@
 """Django's signals, carried between services: the words that a service is written in.
 
 Each name is loaded when it is first asked for, so that a program pays for what it uses. What
-belongs to one side of a service has a room of its own: `heliograph.database`, `.outbox`,
-`.inbox`, `.bus`, `.storage`, `.web`, `.service`, `.cli`.
+belongs to one side of a service has a room of its own: `heliograph.signals`, `.events`, `.bus`,
+`.database`, `.outbox`, `.inbox`, `.storage`, `.web`, `.service`, `.cli`, `.testing`. The modules
+beside the rooms, such as `heliograph.settings`, are for everybody.
 """
 
 from importlib import import_module
@@ -76,15 +77,17 @@ __all__ = [  # noqa: RUF022 - in groups
     "__version__",
 ]
 
-_ROOMS = ("heliograph.errors", "heliograph.contract", "heliograph.events", "heliograph.signals")
+_HOMES = ("heliograph.errors", "heliograph.contract", "heliograph.events", "heliograph.signals")
 """Where the names are, those that load the least first."""
 
 
-def __getattr__(name: str) -> object:
-    if name in __all__:
-        for room in _ROOMS:
-            found = getattr(import_module(room), name, None)
-            if found is not None:
-                globals()[name] = found
-                return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # or any name would be there to a type checker
+
+    def __getattr__(name: str) -> object:
+        if name in __all__:
+            for home in _HOMES:
+                found = getattr(import_module(home), name, None)
+                if found is not None:
+                    globals()[name] = found
+                    return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

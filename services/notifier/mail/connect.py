@@ -10,7 +10,6 @@ from services.notifier.mail.smtp import SmtpMailer, SmtpServer
 # RFC 5321 and RFC 8314 section 7.3.
 _PORTS = {"smtp": 25, "smtps": 465}
 
-
 _STARTTLS = {"required": True, "offered": None, "never": False}
 
 

@@ -1,8 +1,8 @@
-"""Statements over many rows whose text is the same however many those are.
+"""An INSERT of many rows whose text is the same however many those are.
 
 Only such a statement is cached: by SQLAlchemy, by the driver and by the server. On
-PostgreSQL its parameters are arrays, or its rows follow a COPY; SQLite gets JSON or the
-driver's `executemany`.
+PostgreSQL its parameters are arrays, or its rows follow a COPY; SQLite gets the driver's
+`executemany`.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence

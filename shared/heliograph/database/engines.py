@@ -1,12 +1,4 @@
-"""Connections: how they are made, how long they wait, and how a lost one is told from a wrong one.
-
-Each database has connections to write with and others that can only read. On PostgreSQL
-both are pools, and a statement that reads has no transaction around it: nobody needs its
-BEGIN and ROLLBACK, two round trips, for each statement sees what is committed as it
-begins anyway. A SQLite file gets one writer connection, for which tasks queue in order;
-a write transaction begins `IMMEDIATE`, so that it never fails halfway for a lock that it
-could have waited for.
-"""
+"""Connections: how they are made, how long they wait, and how a lost one is told apart."""
 
 from typing import Any
 
@@ -21,14 +13,11 @@ from heliograph.extras import extra
 BUSY_TIMEOUT_MS = 5_000
 """How long a SQLite writer waits for the writer of another process."""
 
-
 IDLE_IN_TRANSACTION_MS = 15_000
 """After this PostgreSQL ends a transaction whose process stands still, and frees its locks."""
 
-
 STATEMENT_TIMEOUT_S = 15.0
 """After this a connection counts as half open: nobody is at its other end."""
-
 
 POOL_TIMEOUT_S = 20.0
 

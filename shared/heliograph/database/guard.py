@@ -30,16 +30,12 @@ class Signalling:
     repository: ClassVar[str]
 
 
-ANNOUNCED = {"announced": True}
-"""Execution options of a statement whose signals its repository has sent."""
-
-
 class GuardedSession(Session):
     """A session that refuses unannounced writes and holds the events of announced ones."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.announced: set[object] = set()
+        self.allowed: set[object] = set()
         self.events: list[Event[Any]] = []
         """Events of this transaction, in the order in which they were sent."""
         self.adopted: list[object] = []
@@ -72,19 +68,19 @@ def _guard_flush(session: GuardedSession, _context: object, _instances: object) 
         ("delete", session.deleted),
     ):
         for instance in instances:
-            if isinstance(instance, Signalling) and instance not in session.announced:
+            if isinstance(instance, Signalling) and instance not in session.allowed:
                 _refuse(type(instance), what)
 
 
 @sqlalchemy_event.listens_for(GuardedSession, "after_flush")
-def _forget_announced(session: GuardedSession, _context: object) -> None:
-    session.announced.clear()
+def _forget_allowed(session: GuardedSession, _context: object) -> None:
+    session.allowed.clear()
 
 
 @sqlalchemy_event.listens_for(GuardedSession, "do_orm_execute")
 def _guard_statement(state: ORMExecuteState) -> None:
     statement: Any = state.statement
-    if not getattr(statement, "is_dml", False) or state.execution_options.get("announced"):
+    if not getattr(statement, "is_dml", False):
         return
     table = statement.table
     for model in _signalling_models():

@@ -47,23 +47,22 @@ def _render_item(_kind: str, item: object, _context: object) -> str | Literal[Fa
 
 
 class Migrations:
-    """The migrations of the service in `package`, which bring a database to `metadata`.
+    """The migrations of a service, which bring a database to `metadata`.
 
     `versions` is the directory of its revisions. `options` go to Alembic's
     `context.configure`, such as `include_object` for what no model describes.
     """
 
-    def __init__(self, package: str, versions: Path, metadata: MetaData, **options: Any) -> None:
+    def __init__(
+        self, service: str, package: str, versions: Path, metadata: MetaData, **options: Any
+    ) -> None:
+        self._service = service
         self._package = package
-        self._service = package.rpartition(".")[2]
         self._versions = versions
         self._config = Config(attributes={"metadata": metadata, "options": options})
         self._config.set_main_option("script_location", _escaped(_ALEMBIC))
         self._config.set_main_option("version_locations", _escaped(versions))
         self._config.set_main_option("path_separator", "newline")
-        if find_spec("ruff") is not None:
-            for option, value in _FORMATTED.items():
-                self._config.set_section_option("post_write_hooks", option, value)
 
     async def apply(self, database: Database) -> None:
         """Bring the database to the newest revision, all in one transaction.
@@ -84,8 +83,8 @@ class Migrations:
     async def draft(self, message: str) -> Path:
         """Write a revision that brings a database at the newest revision to the models.
 
-        It is a draft: read it before it is committed. Returns its file, formatted where ruff is
-        installed.
+        It is a draft, made on SQLite: read it before it is committed. Returns its file, formatted
+        where ruff is installed.
         """
         self._versions.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
@@ -99,6 +98,9 @@ class Migrations:
 
     def _revise(self, connection: Connection, message: str) -> Path:
         self._config.attributes["connection"] = connection
+        if find_spec("ruff") is not None:
+            for option, value in _FORMATTED.items():
+                self._config.set_section_option("post_write_hooks", option, value)
         number = len(list(ScriptDirectory.from_config(self._config).walk_revisions())) + 1
         script = command.revision(self._config, message, autogenerate=True, rev_id=f"{number:04d}")
         if not isinstance(script, Script):

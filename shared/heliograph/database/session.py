@@ -30,4 +30,4 @@ class Session(AsyncSession):
 
     def allow_flush(self, instance: object) -> None:
         """Let the next flush write this instance of a signalling model: its signals are sent."""
-        self.sync_session.announced.add(instance)
+        self.sync_session.allowed.add(instance)

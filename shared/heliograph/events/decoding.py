@@ -111,7 +111,7 @@ def decode(headers: Mapping[str, object], body: bytes, contract: type[C]) -> Eve
 
 
 def decode_body(attributes: Attributes, body: bytes, contract: type[C]) -> Event[C]:
-    """Read an event whose attributes is open, as `decode` does."""
+    """Read an event whose attributes are read already, as `decode` does."""
     if attributes.sender_name != contract.sender_name:
         raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
     if len(body) > MAX_BODY_BYTES:

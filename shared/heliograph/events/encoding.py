@@ -16,7 +16,6 @@ from heliograph.events.event import Event
 
 CONTENT_TYPE = "application/json"
 
-
 TYPE_VERSION = "v1"
 
 

@@ -1,8 +1,8 @@
 """The inbox: every event once per receiver, until its receiver is done with it.
 
 A row is `pending` until a worker finishes it; then it is `done`, or, when it keeps
-failing, `parked` until somebody redrives or discards it. A pending row behind an
-unfinished one of the same receiver and subject is `held`: that is derived, not stored.
+failing, `parked` until somebody redrives or discards it. A pending row behind a
+parked one of the same receiver and subject is `held`: that is derived, not stored.
 Done rows stay for `KEEP_DAYS`, without their payload, to know a second copy by.
 """
 
@@ -34,7 +34,6 @@ from heliograph.text import printable
 KEEP_DAYS = 7
 """For this long a second copy of an event is known and refused."""
 
-
 _COLUMNS = ", ".join(Entry._fields)
 _STATE = "CASE WHEN reason IS NULL THEN 'pending' ELSE 'parked' END"
 # One text for any number of rows, so that it is prepared once.
@@ -52,12 +51,15 @@ class LeaseLost(HeliographError):
 
 
 class Inbox:
-    """The inbox of one service, in its database."""
+    """The inbox of one service, in its database; `unordered` names receivers without an order."""
 
-    def __init__(self, database: Database, table: Table, bell: Bell) -> None:
+    def __init__(
+        self, database: Database, table: Table, bell: Bell, *, unordered: Collection[str] = ()
+    ) -> None:
         self.database = database
         self.table = table
         self.bell = bell
+        self._unordered = tuple(unordered)
         self.parked = ParkedRows(database, table, bell)
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
@@ -148,6 +150,7 @@ class Inbox:
         earlier = table.alias("earlier")
         held = and_(
             table.c.state == "pending",
+            table.c.receiver.not_in(self._unordered),
             exists().where(
                 earlier.c.receiver == table.c.receiver,
                 earlier.c.subject == table.c.subject,

@@ -35,7 +35,6 @@ CONCURRENCY = 8
 WITHOUT_SESSION = 16
 """So many times as many, if the receiver asks for no session: then it holds no connection."""
 
-
 GATHER_S = 0.01
 """Longest that a free place waits for others, to be filled by one claim."""
 

@@ -43,7 +43,7 @@ class Outbox:
         database.after_commit(self._ring)
 
     def connect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
-        """Record every event that the senders' models send from now on."""
+        """Hold every event that the senders' models send from now on."""
         for sender in tuple(senders):
             for signal in signals:
                 signal.connect(self.hold, sender, last=True)

@@ -21,7 +21,6 @@ from heliograph.events import Event
 PARTITIONS = 8
 """Shares of the outbox that relays can empty side by side; a subject is always in one."""
 
-
 BACKGROUND = PARTITIONS
 """The partition of events without an order; it waits until the others are empty."""
 

@@ -13,8 +13,7 @@ from heliograph.errors import HeliographError
 from heliograph.service.parts import PartFailed
 
 HTTP_GRACE = 4
-"""Seconds that requests have to finish; less than `GRACE`."""
-
+"""Seconds that requests have to finish; less than `parts.GRACE`."""
 
 LAST_PORT = 65535
 

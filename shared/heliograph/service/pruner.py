@@ -11,7 +11,6 @@ from heliograph.waiting import stopped_within
 
 log = structlog.get_logger(__name__)
 
-
 PRUNE_EVERY = timedelta(minutes=10)
 
 

@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import structlog
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,8 +26,6 @@ from heliograph.settings import ServiceSettings
 from heliograph.signals import Collaborators, queued_receivers
 from heliograph.web import Health, Metrics, Tokens, create_app, inbox_router
 
-log = structlog.get_logger(__name__)
-
 Role = Literal["api", "relay", "work"]
 """What a process does; `serve` does all of it."""
 
@@ -43,7 +40,10 @@ class Service(ABC):
     exchanges: ClassVar[tuple[str, ...]] = ()
     """Exchanges that the service announces on."""
 
+    title: ClassVar[str]
     description: ClassVar[str]
+    version: ClassVar[str] = __version__
+    """Of the service, as its OpenAPI document has it; by default the library's."""
 
     migration_options: ClassVar[Mapping[str, Any]] = {}
     """For Alembic's `context.configure`."""
@@ -57,15 +57,21 @@ class Service(ABC):
         self.tokens = Tokens(settings.secret_key)
         self.collaborators = Collaborators()
         self.database = Database(settings.database_url, collaborators=self.collaborators)
-        self.inbox = Inbox(self.database, inbox, Bell(f"{self.name}_inbox"))
-        self.bells = [self.inbox.bell]
-        self.pruned: list[Prunable] = [self.inbox]
         import_module(f"{self.package}.receivers")
         self.receivers = queued_receivers.of(self.package)
+        self.inbox = Inbox(
+            self.database,
+            inbox,
+            Bell(f"{self.name}_inbox"),
+            unordered=[each.name for each in self.receivers if not each.ordered],
+        )
+        self.bells = [self.inbox.bell]
+        self.pruned: list[Prunable] = [self.inbox]
         self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
         self.worker = Worker(self.receivers, self.inbox)
         directory = Path(next(iter(import_module(self.package).__path__)))
         self.migrations = Migrations(
+            self.name,
             self.package,
             directory / "migrations" / "versions",
             inbox.metadata,
@@ -121,8 +127,8 @@ class Service(ABC):
     def app(self, roles: Collection[Role]) -> FastAPI:
         """What the process answers over HTTP: health and metrics, and the API in role `api`."""
         app = create_app(
-            f"Heliograph {self.name}",
-            version=__version__,
+            self.title,
+            version=self.version,
             description=self.description,
             tokens=self.tokens,
             health=self.health(roles),

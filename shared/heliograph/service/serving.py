@@ -19,6 +19,7 @@ from heliograph.errors import (
     DatabaseUnavailable,
     HeliographError,
     InvalidSetting,
+    MissingExtra,
     SchemaNotCurrent,
 )
 from heliograph.logging import masked
@@ -109,19 +110,20 @@ def run(main: Coroutine[None, None, None]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main)
-    except (InvalidSetting, SchemaNotCurrent, CannotListen) as error:
+    except (InvalidSetting, SchemaNotCurrent, CannotListen, MissingExtra) as error:
+        # Not masked: such a message repeats no value, and its examples have passwords.
         _fail(str(error), status=2)
     except PartFailed:
         sys.exit(1)
     except (HeliographError, OSError) as error:
         # An OSError here is a directory that cannot be made; those of parts are logged.
-        _fail(str(error))
+        _fail(masked(str(error)))
     except DBAPIError as error:
-        _fail(f"the database refused: {error.orig}")
+        _fail(masked(f"the database refused: {error.orig}"))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
 def _fail(message: str, *, status: int = 1) -> NoReturn:
-    sys.stderr.write(f"error: {masked(' '.join(message.split()))}\n")
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
     sys.exit(status)

@@ -18,7 +18,7 @@ The names, the sender filter, the order and `dispatch_uid` mean what they mean i
 import inspect
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,10 +29,6 @@ from heliograph.signals.collaborators import NOBODY, Collaborators, needs
 from heliograph.signals.queued import queued_receivers
 
 T = TypeVar("T")
-P = ParamSpec("P")
-R = TypeVar("R")
-U = TypeVar("U")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)

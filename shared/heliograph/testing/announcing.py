@@ -13,12 +13,13 @@ C = TypeVar("C", bound=Contract)
 
 
 async def announce(
-    bus: Publisher, signal: Signal, instance: C, *, version: int = 1, **details: Any
+    bus: Publisher, signal: Signal, instance: C, *, version: int | None = 1, **details: Any
 ) -> Event[C]:
-    """Publish an event about `instance`, and return it once every queue bound to it has it.
+    """Publish an event about `instance`; return it once every queue bound to it has it.
 
     `details` are fields of `Event`, such as `created`, `original` or `origin`; the changes follow
-    from `original`. Raises `BusUnavailable` if not every queue took it.
+    from `original`. With `version` None it has no order, as views have none. Raises
+    `BusUnavailable` if not every queue took it.
     """
     original: C | None = details.get("original")
     changes: Mapping[str, Any] | None = original.changes_to(instance) if original else None
@@ -28,7 +29,7 @@ async def announce(
         snapshot=instance,
         signal=signal.name,
         version=version,
-        sequence=sequence(version, 0),
+        sequence=None if version is None else sequence(version, 0),
         **{"changes": changes, **details},
     )
     message = encode(event)

@@ -9,9 +9,10 @@ from typing import get_args
 from sqlalchemy import select
 
 from heliograph.errors import HeliographError
-from heliograph.service import Role, Service
+from heliograph.service import Role, Service, in_shutdown_order
 
 LOOK_EVERY_S = 0.02
+ENDS_WITHIN_S = 5.0
 
 
 class NotDrained(HeliographError, AssertionError):
@@ -22,19 +23,26 @@ class NotDrained(HeliographError, AssertionError):
 async def at_work(service: Service) -> AsyncIterator[None]:
     """Migrate the service and let it do all that `serve` does, but for answering HTTP.
 
-    What is published on its bus meanwhile reaches its receivers. It is closed at the end.
+    What is published on its bus meanwhile reaches its receivers. It is closed at the end. Raises
+    what a part of it raised, unless the test itself has failed.
     """
     stopping = asyncio.Event()
     try:
         await service.migrate()
         await service.check()
-        async with asyncio.TaskGroup() as tasks:
-            for part in service.parts(get_args(Role)):
-                tasks.create_task(part.run(stopping), name=part.name)
-            try:
-                yield
-            finally:
-                stopping.set()
+        parts = in_shutdown_order([], service.parts(get_args(Role)))
+        tasks = [asyncio.create_task(part.run(stopping), name=part.name) for part in parts]
+        try:
+            yield
+        finally:
+            stopping.set()
+            _, late = await asyncio.wait(tasks, timeout=ENDS_WITHIN_S)
+            for task in late:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, BaseException):
+                raise outcome
     finally:
         await service.close()
 

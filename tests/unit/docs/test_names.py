@@ -65,14 +65,18 @@ ROWS = re.findall(
 )
 
 
-@pytest.mark.parametrize(("function", "file", "link", "does"), ROWS, ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize(
+    ("function", "file", "link", "does"),
+    ROWS,
+    ids=[f"{row[0]}-{number}" for number, row in enumerate(ROWS)],
+)
 def test_every_step_of_the_way_is_where_the_page_says(
     function: str, file: str, link: str, does: str
 ) -> None:
     assert file == link
     found = definitions(ROOT / file)
     assert function in found
-    for line in re.findall(r"`(await .+|\w+ = .+)`", does):
+    for line in re.findall(r"`((?:await |self\.|\w+ = )[^`]+)`", does):
         assert line in found[function]
 
 

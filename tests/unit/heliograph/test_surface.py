@@ -67,6 +67,26 @@ SURFACE = {
 }
 """Every public name of the library and of each room; a change here is one for other teams."""
 
+GROUND = {
+    "contract": "Changes Contract Instant rfc3339",
+    "crash": "Fuse POINTS VARIABLE arm crash_point fuse",
+    "errors": (
+        "BusError BusUnavailable DatabaseUnavailable Deadlock HeliographError InvalidSetting "
+        "Malformed Misregistered MissingCollaborator MissingExtra Park Refused SchemaNotCurrent "
+        "Unannounced"
+    ),
+    "extras": "extra",
+    "logging": "configure masked",
+    "money": "LARGEST_MINOR currencies exponent from_minor to_minor",
+    "settings": (
+        "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL MEMORY_BUS PublicURL "
+        "SHORTEST_KEY ServiceSettings directory_url load refuse_memory_bus"
+    ),
+    "text": "Line Text printable",
+    "waiting": "PAUSES_S Retries pause_after stopped_within",
+}
+"""The modules beside the rooms, which are for everybody: all that they define."""
+
 BY_ITSELF = "heliograph.database.migrations"
 """The one module behind a face that others may import: it needs Alembic."""
 
@@ -83,6 +103,18 @@ def imports(path: Path) -> Iterator[tuple[str, str]]:
             yield from ((each.name, "") for each in node.names)
 
 
+def definitions(path: Path) -> Iterator[str]:
+    """What a file defines at its top, but for type variables."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Name) and len(target.id) > 1:
+                    yield target.id
+
+
 def ours() -> Iterator[Path]:
     for folder in ("shared", "services", "tools", "chaos", "benchmarks", "tests"):
         yield from (ROOT / folder).rglob("*.py")
@@ -97,9 +129,18 @@ def test_the_public_names_are_these_and_each_is_there(room: str) -> None:
         assert getattr(module, name) is not None
 
 
+def test_the_modules_beside_the_rooms_define_these() -> None:
+    found = {
+        path.stem: sorted(each for each in definitions(path) if not each.startswith("_"))
+        for path in LIBRARY.glob("*.py")
+        if path.stem != "__init__"
+    }
+    assert found == {name: names.split() for name, names in GROUND.items()}
+
+
 def test_a_name_that_is_not_there_is_an_error_and_no_guess() -> None:
     with pytest.raises(AttributeError, match="no attribute 'post_safe'"):
-        _ = heliograph.post_safe
+        _ = heliograph.post_safe  # type: ignore[attr-defined]  # that is the point
 
 
 def test_everybody_imports_what_a_room_shows_and_nothing_behind_it() -> None:

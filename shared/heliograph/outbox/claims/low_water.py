@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable
 
 BELIEVED_S = 5.0
-"""For this long a floor is believed; then each claim looks from the start once. So rows that a
-restored database has below a floor wait no longer than that."""
+"""For this long a mark is believed; then each claim looks from the start once. So rows that a
+restored database has below a mark wait no longer than that."""
 
 
 class LowWaterMarks:
@@ -17,7 +17,7 @@ class LowWaterMarks:
 
     Ids are given out in order, but committed in any: a row with a lower id than all that are
     seen may still come from a transaction that runs, though not from one that begins later. So
-    a floor counts from the first claim on that found none after all those had ended. That takes
+    a mark counts from the first claim on that found none after all those had ended. That takes
     that a transaction has its number before it writes to the outbox: it has, for it wrote the
     row that the event is about.
     """
@@ -28,7 +28,7 @@ class LowWaterMarks:
         self._forget_at = 0.0
 
     def of(self, partitions: Iterable[int]) -> list[int]:
-        """The floor of each; 0 where none is known."""
+        """The mark of each; 0 where none is known."""
         if time.monotonic() >= self._forget_at:
             self._sure.clear()
             self._seen.clear()

@@ -26,7 +26,7 @@ _LOCK_SPACE = 0x48454C49
 # `partition = p` would let the planner walk the whole table in the order of its ids and drop
 # what is in other partitions. A range of both in their order only the partition's own index can
 # give, and its size the planner guesses about right.
-_PARTITION = "(partition, id) >= (p, floor) AND (partition, id) < (p + 1, 0) ORDER BY partition, id"
+_PARTITION = "(partition, id) >= (p, mark) AND (partition, id) < (p + 1, 0) ORDER BY partition, id"
 
 _FIRST = f"(SELECT id FROM outbox WHERE {_PARTITION} LIMIT 1)"  # noqa: S608 - constants of ours
 
@@ -37,19 +37,19 @@ _OURS = "(SELECT pg_current_xact_id()::text::bigint)"
 # that one is locked only if there is no other.
 _LOCK = f"""
 WITH ordered AS MATERIALIZED (
-    SELECT p FROM unnest($1::int[], $2::bigint[]) AS lane (p, floor)
+    SELECT p FROM unnest($1::int[], $2::bigint[]) AS lane (p, mark)
     WHERE CASE WHEN {_FIRST} IS NOT NULL
                THEN pg_try_advisory_xact_lock({_LOCK_SPACE}, p) ELSE false END
     LIMIT {SHARE}
 )
 SELECT p, {_ENDED} FROM ordered UNION ALL
-SELECT p, {_ENDED} FROM (VALUES ({BACKGROUND}, 0)) AS background (p, floor)
+SELECT p, {_ENDED} FROM (VALUES ({BACKGROUND}, 0)) AS background (p, mark)
 WHERE CASE WHEN {_FIRST} IS NULL THEN false WHEN EXISTS (SELECT FROM ordered) THEN true
            ELSE pg_try_advisory_xact_lock({_LOCK_SPACE}, p) END
 """  # noqa: S608 - constants of ours
 
 _HEAD = f"""
-SELECT p, {_OURS}, head.* FROM unnest($1::int[], $2::bigint[]) AS lane (p, floor)
+SELECT p, {_OURS}, head.* FROM unnest($1::int[], $2::bigint[]) AS lane (p, mark)
 CROSS JOIN LATERAL (
     SELECT id, subject, attempts, event_id, exchange, routing_key, headers, body
     FROM outbox WHERE {_PARTITION} LIMIT $3

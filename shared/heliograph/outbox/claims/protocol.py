@@ -1,4 +1,4 @@
-"""Claims on the outbox: how several relays share it and each product keeps its order."""
+"""Claims on the outbox: how several relays share it and each subject keeps its order."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager

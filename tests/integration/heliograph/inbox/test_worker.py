@@ -12,7 +12,7 @@ from heliograph import Event, Park
 from heliograph.bus import Delivery
 from heliograph.database import Session, database_now
 from heliograph.events import encode
-from heliograph.inbox import LeaseLost, Worker
+from heliograph.inbox import Inbox, LeaseLost, Worker
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import Retries
 from tests.integration.heliograph.conftest import House, inbox_rows, running
@@ -113,6 +113,21 @@ async def test_a_failing_event_is_retried_then_parked_and_holds_its_subject_only
         assert await house.inbox.parked.redrive([parked.id]) == 1
         await until(lambda: _states_are(house, done=4))
     assert attempts == ["1", "2", "4"]
+
+
+async def test_nothing_is_held_where_no_order_is_kept(house: House) -> None:
+    lamp = product()
+
+    async def park(event: Event[contracts.Product]) -> None:
+        raise Park("not this one")
+
+    receiver = receives(park, ordered=False)
+    inbox = Inbox(house.database, house.inbox.table, house.inbox.bell, unordered=[receiver.name])
+    await house.accept(receiver, [delivery(event(lamp))])
+    async with working(house, receiver):
+        await until(lambda: _states_are(house, parked=1))
+    await house.accept(receiver, [delivery(event(lamp))])
+    assert await inbox.status() == {(receiver.name, "parked"): 1, (receiver.name, "pending"): 1}
 
 
 async def _states_are(house: House, **expected: int) -> bool:

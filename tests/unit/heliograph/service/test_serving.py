@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from heliograph import BusUnavailable, DatabaseUnavailable, InvalidSetting
+from heliograph import BusUnavailable, DatabaseUnavailable, InvalidSetting, MissingExtra
 from heliograph.service import patiently, run
 
 
@@ -42,10 +42,20 @@ async def test_what_waiting_cannot_mend_is_not_waited_for() -> None:
     assert server.calls == 1
 
 
+def test_what_to_set_is_shown_as_it_is_to_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        raise InvalidSetting("X_BUS_URL: set it to amqp://user:password@host/vhost")
+
+    with pytest.raises(SystemExit):
+        run(main())
+    assert "amqp://user:password@host/vhost" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
         (InvalidSetting("CATALOG_BUS_URL: is wrong"), 2),
+        (MissingExtra("asyncpg is not installed: pip install 'heliograph[postgresql]'"), 2),
         (DatabaseUnavailable("no answer\nfrom postgresql://u:secret@db"), 1),
         (PermissionError(13, "Permission denied", "/var/catalog"), 1),
     ],

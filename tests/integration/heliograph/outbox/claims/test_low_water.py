@@ -46,7 +46,7 @@ class Office:
             yield sent
 
     @property
-    def floor(self) -> int:
+    def mark(self) -> int:
         """The greatest of all partitions."""
         return max(self.claims.low_water.of(range(8)))
 
@@ -62,7 +62,7 @@ async def test_a_claim_begins_where_the_last_rows_were(office: Office) -> None:
     for _ in range(3):
         await office.announce()
         await office.relay_all()
-    assert office.floor >= 2
+    assert office.mark >= 2
 
 
 @pytest.mark.postgresql
@@ -73,14 +73,14 @@ async def test_what_commits_late_is_not_passed_over(office: Office) -> None:
         early.append(await office.announce())
         await office.relay_all()
         assert office.broker.ids == early
-        assert office.floor == 0
+        assert office.mark == 0
     await office.relay_all()
     assert office.broker.ids == [*early, str(late.id)]
     await office.announce()
     await office.relay_all()
     await office.announce()
     await office.relay_all()
-    assert office.floor > 1
+    assert office.mark > 1
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def test_a_database_that_goes_back_in_time_loses_nothing(office: Office) -
             await office.relay_all()
 
 
-def test_a_floor_waits_for_every_older_transaction() -> None:
+def test_a_mark_waits_for_every_older_transaction() -> None:
     known = LowWaterMarks()
     assert known.of([3, 4]) == [0, 0]
     known.see(3, 70, transaction=12, ended=9)
@@ -114,7 +114,7 @@ def test_a_floor_waits_for_every_older_transaction() -> None:
     assert known.of([3, 4]) == [90, 0]
 
 
-def test_a_floor_is_no_higher_than_what_came_late() -> None:
+def test_a_mark_is_no_higher_than_what_came_late() -> None:
     known = LowWaterMarks()
     known.of([3])
     known.see(3, 70, transaction=12, ended=9)
