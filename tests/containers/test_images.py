@@ -1,14 +1,18 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.containers.composed import OURS, Composed
 from tests.containers.faults import Note
-from tools.stack import docker
+from tests.elsewhere import build_wheel, write_files
+from tools.stack import StackError, docker
 
 BASE = "python:3.13-slim"
 MOST_MB = 120
+CENSUS = "heliograph-test-census"
+TEN = 10
 
 
 @pytest.mark.parametrize("service", ["catalog", "notifier"])
@@ -30,6 +34,22 @@ def test_a_container_may_do_little(stack: Composed, service: str) -> None:
     status = docker("exec", container, "cat", "/proc/self/status")
     assert "CapEff:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_service_elsewhere_has_an_image_of_ten_lines(tmp_path: Path, note: Note) -> None:
+    build_wheel(tmp_path)
+    assert "Dockerfile" in write_files(tmp_path)
+    assert len((tmp_path / "Dockerfile").read_text().splitlines()) <= TEN
+    try:
+        docker("build", "--tag", CENSUS, str(tmp_path))
+        added = (inspect(CENSUS)["Size"] - inspect(BASE)["Size"]) / 1e6
+        note(f"a service elsewhere on top of {BASE}", f"{added:.0f} MB")
+        assert "Run and look after the census" in docker("run", "--rm", CENSUS, "--help")
+        with pytest.raises(StackError, match="CENSUS_BUS_URL: is memory://"):
+            docker("run", "--rm", CENSUS)
+    finally:
+        docker("image", "rm", "--force", CENSUS)
 
 
 def inspect(name: str) -> dict[str, Any]:

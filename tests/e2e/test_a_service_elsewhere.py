@@ -16,11 +16,9 @@ from heliograph import post_save
 from heliograph.bus.rabbitmq import RabbitBus
 from heliograph.testing import announce
 from tests import samples
+from tests.elsewhere import ROOT, build_wheel, commands, uv, write_files
 from tests.polling import until
-from tests.programs import ROOT
 from tests.servers.processes import Process
-
-PAGE = (ROOT / "docs/a-new-service.md").read_text()
 
 
 def constraints(folder: Path) -> Path:
@@ -35,10 +33,6 @@ def constraints(folder: Path) -> Path:
     return path
 
 
-def uv(*words: str | Path) -> None:
-    subprocess.run([sys.executable, "-m", "uv", "--quiet", *words], check=True)
-
-
 class Elsewhere:
     """A folder with an environment of its own, in which this repository is not to be seen."""
 
@@ -46,7 +40,6 @@ class Elsewhere:
         self.folder = folder
         # The page's `python3 -m venv`, which a machine without ensurepip does not have.
         uv("venv", "--seed", "--python", sys.executable, folder / ".venv")
-        self.python = folder / ".venv/bin/python"
         self.environment = {
             "HOME": os.environ.get("HOME", str(folder)),
             "PATH": f"{folder / '.venv/bin'}:{os.environ['PATH']}",
@@ -103,19 +96,9 @@ class Elsewhere:
         self.environment[name] = self.run(f"export {line}; printf %s ${name}")
 
 
-def commands(section: str) -> list[str]:
-    """The lines that a section of the page has for a terminal."""
-    [text] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
-    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
-    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    uv("build", "--wheel", "--offline", "--out-dir", folder, ROOT / "shared")
-    [built] = folder.glob("heliograph-*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +110,7 @@ def census(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Elsewhere:
     assert begin[-1] == ". .venv/bin/activate"
     for line in begin[1:-1]:
         elsewhere.run(line)
-    files = re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
-    assert len(files) == 10
-    for name, content in files:
-        path = elsewhere.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+    assert "census/receivers.py" in write_files(elsewhere.folder)
     for line in commands("Write"):
         elsewhere.run(line)
     return elsewhere
