@@ -19,7 +19,7 @@ from chaos.fleet import API, CATALOG, NOTIFIER, RELAY, ROOT, WORK, Fleet, nurser
 from chaos.listener import Listener
 from chaos.reckoning.ledger import Ledger
 from chaos.traffic import Crowd
-from heliograph.web import ALGORITHM, AUDIENCE, ISSUER, LIFETIME
+from heliograph.tokens import ALGORITHM, AUDIENCE, ISSUER, LIFETIME
 from tests.servers.smtp import SMTPServer
 
 SECRET = "the secret of a world that will end soon"  # noqa: S105 - of servers that live for one run

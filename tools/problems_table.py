@@ -1,4 +1,4 @@
-"""The table of problems in `docs/problems.md`, written from `heliograph.web.problems`.
+"""The table of problems in `docs/problems.md`, written from `heliograph.http`.
 
 python -m tools.problems_table          writes it
 python -m tools.problems_table --check  fails if that would change anything
@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from heliograph.web import MEDIA_TYPE, PROBLEMS, problem_type
+from heliograph.http import MEDIA_TYPE, PROBLEMS, problem_type
 
 PAGE = Path(__file__).parent.parent / "docs" / "problems.md"
 

@@ -24,7 +24,7 @@ app = command_line(
     {"api": 8000, "relay": 8010, "work": 8020},
     {
         "relay": "Publish the events of the outbox.",
-        "work": "Count views, and purge the files of uploads that came to nothing.",
+        "work": "Count views, and purge the files of failed uploads.",
     },
 )
 add_transfer(app, program)

@@ -2,31 +2,33 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from fastapi import APIRouter, FastAPI
 from prometheus_client import Counter
 
 from heliograph import BusUnavailable
 from heliograph.bus import Bus
 from heliograph.database import Bell
+from heliograph.http import Health, OutboxMetrics
 from heliograph.outbox import EventBuffer, Outbox, Relay, claims_for
 from heliograph.service import Part, Role, Service
 from heliograph.signals import MODEL_SIGNALS, check_collaborators
 from heliograph.storage import ImageStore, image_store
-from heliograph.web import Health, OutboxMetrics
 from services.catalog import models
-from services.catalog.api import handle_errors, routers
 from services.catalog.idempotency import IdempotencyKeys
-from services.catalog.images.pictures import Darkroom
 from services.catalog.images.sweeper import Sweeper
-from services.catalog.images.uploads import Uploads
 from services.catalog.repositories.reading import ProductReader
 from services.catalog.search import is_modelled
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
 from services.catalog.snapshots import Snapshots
 from services.catalog.viewers import Viewers
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
+    from services.catalog.images.uploads import Uploads
 
 SENDERS = (models.Product, models.Image, models.Category)
 
@@ -49,8 +51,6 @@ class Catalog(Service):
         super().__init__(settings, bus, models.inbox)
         self.images = image_store(settings.image_store_url)
         self.collaborators.add(ImageStore, self.images)
-        self.darkroom = Darkroom()
-        self.uploads = Uploads(self.database, self.images, self.darkroom)
         self.idempotency_keys = IdempotencyKeys(self.database)
         self.pruned.append(self.idempotency_keys)
         self.viewers = Viewers(self.database, timedelta(days=settings.viewers_kept_days))
@@ -80,11 +80,22 @@ class Catalog(Service):
         super().check_collaborators()
         check_collaborators((*MODEL_SIGNALS, viewed), self.receiver_collaborators())
 
-    def routers(self) -> Sequence[APIRouter]:
+    @cached_property
+    def uploads(self) -> "Uploads":
+        """How pictures come in; an API's, for it decodes them."""
+        from services.catalog.images import uploads
+
+        return uploads.Uploads(self.database, self.images)
+
+    def routers(self) -> "Sequence[APIRouter]":
+        from services.catalog.api import routers
+
         return routers
 
-    def app(self, roles: Collection[Role]) -> FastAPI:
-        app = super().app(roles)
+    def api(self, health: Health) -> "FastAPI":
+        from services.catalog.api import handle_errors
+
+        app = super().api(health)
         handle_errors(app)
         return app
 
@@ -111,5 +122,6 @@ class Catalog(Service):
     async def close(self) -> None:
         self.outbox.disconnect(MODEL_SIGNALS, SENDERS)
         viewed.disconnect(self.views.hold, models.Product)
-        self.darkroom.close()
+        if "uploads" in vars(self):
+            self.uploads.close()
         await super().close()

@@ -19,7 +19,7 @@ def _notifier(settings: NotifierSettings, bus: "Bus") -> "Notifier":
 app = command_line(
     Program("notifier", NotifierSettings, _notifier),
     {"api": 8001, "work": 8021},
-    {"work": "Take events from the bus, purge the files of what was deleted and send emails."},
+    {"work": "Hear the catalog: send emails, and purge deleted files."},
 )
 
 if __name__ == "__main__":

@@ -2,18 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from fastapi import APIRouter
 from prometheus_client import Counter
 
 from heliograph.bus import Bus
 from heliograph.database import Bell, Database, Session
+from heliograph.http import Health
 from heliograph.service import Part, Role, Service
 from heliograph.storage import ImageStore, image_store
-from heliograph.web import Health
 from services.notifier import models
-from services.notifier.api import routers
 from services.notifier.emails.composer import Composer
 from services.notifier.mail.connect import mailer
 from services.notifier.mail.errors import MailDeferred
@@ -22,6 +20,9 @@ from services.notifier.repositories.notifications import NotificationRepository,
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.sending.worker import MailWorker
 from services.notifier.settings import NotifierSettings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 
 class NotificationRetention:
@@ -71,7 +72,9 @@ class Notifier(Service):
             on_outcome=lambda state: mailed.labels(state).inc(),
         )
 
-    def routers(self) -> Sequence[APIRouter]:
+    def routers(self) -> "Sequence[APIRouter]":
+        from services.notifier.api import routers
+
         return routers
 
     def parts(self, roles: Collection[Role]) -> list[Part]:

@@ -2,8 +2,8 @@
 
 Each name is loaded when it is first asked for, so that a program pays for what it uses. What
 belongs to one side of a service has a room of its own: `heliograph.signals`, `.events`, `.bus`,
-`.database`, `.outbox`, `.inbox`, `.storage`, `.web`, `.service`, `.cli`, `.testing`. The modules
-beside the rooms, such as `heliograph.settings`, are for everybody.
+`.database`, `.outbox`, `.inbox`, `.storage`, `.http`, `.web`, `.service`, `.cli`, `.testing`.
+The modules beside the rooms, such as `heliograph.settings`, are for everybody.
 """
 
 from importlib import import_module

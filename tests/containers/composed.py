@@ -10,7 +10,7 @@ from obstore.store import S3Store
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from heliograph.web import Tokens
+from heliograph.tokens import Tokens
 from tests.programs import eventually
 from tests.servers.processes import free_port
 from tools.stack import Stack, docker, write_secrets

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 
 from heliograph.settings import DEVELOPMENT_KEY
-from heliograph.web import Tokens
+from heliograph.tokens import Tokens
 from tests.programs import DRAINS_WITHIN, Running, command, embedded, eventually, logged_errors
 from tests.story import Shop, tell
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 
 from heliograph.settings import DEVELOPMENT_KEY
-from heliograph.web import Tokens
+from heliograph.tokens import Tokens
 from tests.programs import ROOT, Program, embedded, eventually
 
 README = (ROOT / "README.md").read_text()

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from heliograph.database import Session
 from heliograph.events import new_id
-from heliograph.web import FieldProblem, ProblemError, pointer, problem_type, problems
+from heliograph.http import FieldProblem, ProblemError, pointer, problem_type, problems
 from services.catalog import models
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import NewProduct, ProductPatch

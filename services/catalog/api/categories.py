@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import contracts
 from heliograph.events import new_id
-from heliograph.web import problems
+from heliograph.http import problems
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known

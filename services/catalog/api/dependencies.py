@@ -8,7 +8,8 @@ from fastapi import Depends, Request
 
 from heliograph.database import Database, Session
 from heliograph.storage import ImageStore
-from heliograph.web import Caller, requires
+from heliograph.tokens import Caller
+from heliograph.web import requires
 from services.catalog.images.uploads import Uploads
 from services.catalog.snapshots import Snapshots
 

@@ -5,8 +5,8 @@ from functools import partial
 import structlog
 from fastapi import FastAPI, Request, Response
 
+from heliograph.http import FieldProblem, pointer, problem_response
 from heliograph.storage import StoreUnavailable
-from heliograph.web import FieldProblem, pointer, problem_response
 from services.catalog.errors import (
     Conflict,
     InvalidCursor,

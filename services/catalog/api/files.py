@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from heliograph.http import ProblemError, problems
 from heliograph.storage import CONTENT_TYPES, is_key
-from heliograph.web import ProblemError, problems
 from services.catalog.api.dependencies import Images
 from services.catalog.api.etags import IfNoneMatch, etag, is_known
 

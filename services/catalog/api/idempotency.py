@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
 from heliograph.database import Session
-from heliograph.web import Caller
+from heliograph.tokens import Caller
 from services.catalog.api.dependencies import Writer, writing
 from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.models import StoredAnswer

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 import contracts
-from heliograph.web import FieldProblem, ProblemError, pointer, problems
+from heliograph.http import FieldProblem, ProblemError, pointer, problems
 from services.catalog.api.dependencies import (
     OwnDatabase,
     OwnSnapshots,

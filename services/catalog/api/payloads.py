@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from heliograph.http import FieldProblem, ProblemError, pointer
 from heliograph.money import exponent, to_minor
 from heliograph.text import Line, Text
-from heliograph.web import FieldProblem, ProblemError, pointer
 from services.catalog import models
 
 _AMOUNT = r"[0-9]{1,12}(\.[0-9]{1,4})?"

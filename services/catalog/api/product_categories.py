@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 import contracts
-from heliograph.web import FieldProblem, ProblemError, pointer, problems
+from heliograph.http import FieldProblem, ProblemError, pointer, problems
 from services.catalog import models
 from services.catalog.api.dependencies import Writing
 from services.catalog.api.etags import IfMatch, check_match, etag

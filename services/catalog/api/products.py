@@ -11,8 +11,9 @@ import contracts
 from heliograph import Event
 from heliograph.database import Session
 from heliograph.events import new_id
+from heliograph.http import problems
 from heliograph.text import Line
-from heliograph.web import OptionalCaller, problems
+from heliograph.web import OptionalCaller
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from heliograph.web import problems
+from heliograph.http import problems
 from services.catalog.api.dependencies import Admin, Reader, Reading
 from services.catalog.errors import InvalidCursor, NotFound
 from services.catalog.repositories.cursors import read_cursor, write_cursor

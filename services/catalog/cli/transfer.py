@@ -28,7 +28,7 @@ def add_transfer(app: typer.Typer, program: "Program[G, Catalog]") -> None:
 
     @app.command("import")
     def import_(file: Source) -> None:
-        """Insert or update products by SKU, and announce them with the origin "import".
+        """Insert or update products by SKU. They are announced with the origin "import".
 
         Run it again after an interruption: it goes on where it stopped. What is not accepted
         goes to FILE.rejects.jsonl, with its line and the reason.

@@ -30,10 +30,14 @@ log = structlog.stdlib.get_logger(__name__)
 class Uploads:
     """Makes images of products out of uploaded files."""
 
-    def __init__(self, database: Database, images: ImageStore, darkroom: Darkroom) -> None:
+    def __init__(self, database: Database, images: ImageStore) -> None:
         self._database = database
         self._images = images
-        self._darkroom = darkroom
+        self._darkroom = Darkroom()
+
+    def close(self) -> None:
+        """Let go of the threads that develop pictures."""
+        self._darkroom.close()
 
     @asynccontextmanager
     async def adding(

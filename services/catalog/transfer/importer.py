@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from heliograph import Refused
 from heliograph.database import Database, Session
 from heliograph.events import new_id
-from heliograph.web import ProblemError
+from heliograph.http import ProblemError
 from services.catalog.api.payloads import NewProduct
 from services.catalog.errors import CatalogError
 from services.catalog.models import ImportProgress, Product

@@ -7,7 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from heliograph.web import problems, requires
+from heliograph.http import problems
+from heliograph.web import requires
 from services.notifier.api.dependencies import LARGEST_ID, Email, Limit, Reading
 from services.notifier.models import State, Topic
 from services.notifier.repositories.notifications import NotificationRepository

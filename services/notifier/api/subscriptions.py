@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contracts import Price
+from heliograph.http import ProblemError, problems
 from heliograph.money import to_minor
-from heliograph.web import ProblemError, problems, requires
+from heliograph.web import requires
 from services.notifier.api.dependencies import Email, Limit, Reading, Transaction
 from services.notifier.models import Topic
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish

@@ -53,7 +53,7 @@ def command_line(
 
     @app.command()
     def migrate() -> None:
-        """Migrate the database and declare the exchange, queues and bindings on the broker."""
+        """Migrate the database and the broker: exchange, queues, bindings."""
         from heliograph.logging import configure
         from heliograph.service import migrate as migrate_service
         from heliograph.service import run
@@ -70,7 +70,7 @@ def command_line(
     def revision(
         message: Annotated[str, typer.Argument(help="What it changes, in a line.")],
     ) -> None:
-        """Draft a migration from what the models say; read it before it is committed."""
+        """Draft a migration from the models. Read it before it is committed."""
 
         async def main(service: "Service") -> None:
             typer.echo(await service.migrations.draft(message))
@@ -88,8 +88,8 @@ def command_line(
             float, typer.Option(help="Hours until it expires.", min=0, max=LONGEST_LIFETIME_H)
         ] = 12,
     ) -> None:
-        """Print a bearer token that every program with the same settings accepts."""
-        from heliograph.web import Tokens
+        """Print a bearer token. Every program with the same settings accepts it."""
+        from heliograph.tokens import Tokens
 
         try:
             tokens = Tokens(program.load().secret_key)

@@ -38,6 +38,8 @@ def typer_app(help: str) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        # Plain help: rich takes longer to load than everything else that `--help` needs.
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
@@ -52,7 +54,7 @@ def with_service(
     async def main() -> None:
         async with opened(program.make, program.load()) as service:
             if current:
-                await service.migrations.check(service.database)
+                await service.schema.check(service.database)
             await work(service)
 
     configure("WARNING")

@@ -6,6 +6,7 @@
 from heliograph.database.bulk import BulkInsert
 from heliograph.database.database import Database
 from heliograph.database.guard import Signalling
+from heliograph.database.schema import Schema
 from heliograph.database.session import Session
 from heliograph.database.statements import Query, Statement, driver
 from heliograph.database.types import BigId, UtcDateTime, database_now, one_of
@@ -20,6 +21,7 @@ __all__ = [
     "Database",
     "NotifyBridge",
     "Query",
+    "Schema",
     "Session",
     "Signalling",
     "Statement",

@@ -1,4 +1,4 @@
-"""Schema migrations: one Alembic tree a service, applied and checked by its programs."""
+"""Schema migrations: one Alembic tree a service, applied and drafted by its programs."""
 
 import tempfile
 from importlib.util import find_spec
@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 from alembic import command, context
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
 from heliograph.database.database import Database
+from heliograph.database.schema import Schema
 from heliograph.database.types import UtcDateTime
 from heliograph.database.unavailable import unavailable
-from heliograph.errors import SchemaNotCurrent
 
 _ALEMBIC = Path(__file__).parent / "alembic"
 """Alembic's environment, which is the same for every service."""
@@ -49,19 +48,16 @@ def _render_item(_kind: str, item: object, _context: object) -> str | Literal[Fa
 class Migrations:
     """The migrations of a service, which bring a database to `metadata`.
 
-    `versions` is the directory of its revisions. `options` go to Alembic's
+    `options` go to Alembic's
     `context.configure`, such as `include_object` for what no model describes.
     """
 
-    def __init__(
-        self, service: str, package: str, versions: Path, metadata: MetaData, **options: Any
-    ) -> None:
-        self._service = service
-        self._package = package
-        self._versions = versions
+    def __init__(self, schema: Schema, metadata: MetaData, **options: Any) -> None:
+        self._service = schema.service
+        self._versions = schema.versions
         self._config = Config(attributes={"metadata": metadata, "options": options})
         self._config.set_main_option("script_location", _escaped(_ALEMBIC))
-        self._config.set_main_option("version_locations", _escaped(versions))
+        self._config.set_main_option("version_locations", _escaped(schema.versions))
         self._config.set_main_option("path_separator", "newline")
 
     async def apply(self, database: Database) -> None:
@@ -106,19 +102,6 @@ class Migrations:
         if not isinstance(script, Script):
             raise TypeError("Alembic wrote no revision, or several")
         return Path(script.path)
-
-    async def check(self, database: Database) -> None:
-        """Raise `SchemaNotCurrent` unless the database is at the newest revision."""
-        async with unavailable(), database.read_engine.connect() as connection:
-            current = await connection.run_sync(
-                lambda each: MigrationContext.configure(each).get_current_heads()
-            )
-        newest = ScriptDirectory.from_config(self._config).get_heads()
-        if set(current) != set(newest):
-            raise SchemaNotCurrent(
-                f"the database of the {self._service} is not current: "
-                f"run `python -m {self._package} migrate`"
-            )
 
 
 def _escaped(path: Path) -> str:

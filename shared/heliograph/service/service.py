@@ -6,25 +6,31 @@ A subclass adds its tables, its API and its own parts; the programs (`serve`, `r
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from fastapi import APIRouter, FastAPI
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import ASGIApp
 
 from heliograph import __version__
 from heliograph.bus import Bus, Topology
-from heliograph.database import Bell, Database, NotifyBridge, Session
-from heliograph.database.migrations import Migrations
+from heliograph.database import Bell, Database, NotifyBridge, Schema, Session
 from heliograph.errors import BusUnavailable, MissingCollaborator
+from heliograph.http import Health, Metrics, plain_app
 from heliograph.inbox import Consumer, Inbox, Worker
 from heliograph.service.parts import Part
 from heliograph.service.pruner import Prunable, Pruner
 from heliograph.settings import ServiceSettings
 from heliograph.signals import Collaborators, queued_receivers
-from heliograph.web import Health, Metrics, Tokens, create_app, inbox_router
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
+    from heliograph.database.migrations import Migrations
+    from heliograph.tokens import Tokens
 
 Role = Literal["api", "relay", "work"]
 """What a process does; `serve` does all of it."""
@@ -54,7 +60,7 @@ class Service(ABC):
     def __init__(self, settings: ServiceSettings, bus: Bus, inbox: Table) -> None:
         self.bus = bus
         self.metrics = Metrics()
-        self.tokens = Tokens(settings.secret_key)
+        self._secret_key = settings.secret_key
         self.collaborators = Collaborators()
         self.database = Database(settings.database_url, collaborators=self.collaborators)
         import_module(f"{self.package}.receivers")
@@ -70,14 +76,16 @@ class Service(ABC):
         self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
         self.worker = Worker(self.receivers, self.inbox)
         directory = Path(next(iter(import_module(self.package).__path__)))
-        self.migrations = Migrations(
-            self.name,
-            self.package,
-            directory / "migrations" / "versions",
-            inbox.metadata,
-            **self.migration_options,
-        )
+        self.schema = Schema(self.name, self.package, directory / "migrations" / "versions")
+        self._metadata = inbox.metadata
         self.metrics.add_refresh(self._count_inbox)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        """The tokens that let callers in."""
+        from heliograph.tokens import Tokens
+
+        return Tokens(self._secret_key)
 
     @property
     def topology(self) -> Topology:
@@ -87,6 +95,13 @@ class Service(ABC):
         # Whoever comes first declares an exchange: services start in any order.
         return Topology(exchanges=tuple(sorted({*self.exchanges, *listened})), queues=queues)
 
+    @property
+    def migrations(self) -> "Migrations":
+        """What brings the database to the newest schema."""
+        from heliograph.database.migrations import Migrations
+
+        return Migrations(self.schema, self._metadata, **self.migration_options)
+
     async def migrate(self) -> None:
         """Bring the database to the newest schema and declare what is needed on the broker."""
         await self.migrations.apply(self.database)
@@ -95,7 +110,7 @@ class Service(ABC):
     async def check(self) -> None:
         """Raise if the schema is not current or a receiver asks for what nobody hands in."""
         self.check_collaborators()
-        await self.migrations.check(self.database)
+        await self.schema.check(self.database)
 
     def check_collaborators(self) -> None:
         """Raise `MissingCollaborator` naming the first receiver that could not be called."""
@@ -113,8 +128,8 @@ class Service(ABC):
         return Collaborators({AsyncSession: None, Session: None}, self.collaborators)
 
     @abstractmethod
-    def routers(self) -> Sequence[APIRouter]:
-        """The service's REST API."""
+    def routers(self) -> "Sequence[APIRouter]":
+        """The service's REST API; asked for, and best imported, only where it is answered."""
 
     def parts(self, roles: Collection[Role]) -> list[Part]:
         """What runs in a process with these roles, besides its HTTP server."""
@@ -124,20 +139,26 @@ class Service(ABC):
             parts += [self.consumer, self.worker, Pruner(*self.pruned)]
         return parts
 
-    def app(self, roles: Collection[Role]) -> FastAPI:
+    def app(self, roles: Collection[Role]) -> ASGIApp:
         """What the process answers over HTTP: health and metrics, and the API in role `api`."""
+        health = self.health(roles)
+        return self.api(health) if "api" in roles else plain_app(health, self.metrics)
+
+    def api(self, health: Health) -> "FastAPI":
+        """The REST API, with health and metrics."""
+        from heliograph.web import create_app, inbox_router
+
         app = create_app(
             self.title,
             version=self.version,
             description=self.description,
             tokens=self.tokens,
-            health=self.health(roles),
+            health=health,
             metrics=self.metrics,
         )
         app.state.service = self
-        if "api" in roles:
-            for router in (*self.routers(), inbox_router(self.name)):
-                app.include_router(router)
+        for router in (*self.routers(), inbox_router(self.name)):
+            app.include_router(router)
         return app
 
     def health(self, roles: Collection[Role]) -> Health:

@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from heliograph.http import ProblemError, problems
 from heliograph.inbox import Inbox
 from heliograph.web.auth import requires
-from heliograph.web.problems import ProblemError, problems
 
 LARGEST_ID = 2**63 - 1
 MOST_IDS = 1000

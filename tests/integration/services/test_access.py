@@ -92,7 +92,7 @@ async def test_every_call_is_open_to_those_that_it_is_meant_for_alone(
 ) -> None:
     service: Service = request.getfixturevalue(name)
     await service.migrate()
-    app = service.app({"api"})
+    app = service.api(service.health({"api"}))
     described = {
         f"{method.upper()} {path}"
         for path, methods in app.openapi()["paths"].items()

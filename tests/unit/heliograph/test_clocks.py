@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[3]
 
 # Written into events and rows for people to read, or asked for by a standard.
 FOR_READING = {
-    "shared/heliograph/web/auth.py",
+    "shared/heliograph/tokens.py",
     "shared/heliograph/events/event.py",
     "shared/heliograph/storage/memory.py",
     "services/catalog/api/products.py",

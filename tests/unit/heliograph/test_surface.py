@@ -45,18 +45,19 @@ SURFACE = {
     "heliograph.outbox.claims": "Claim Claims OutboxRow claims_for",
     "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
     "heliograph.database": (
-        "Bell BigId BulkInsert Database NotifyBridge Query Session Signalling Statement "
-        "UtcDateTime database_now driver one_of unavailable upsert"
+        "Bell BigId BulkInsert Database NotifyBridge Query Schema Session Signalling "
+        "Statement UtcDateTime database_now driver one_of unavailable upsert"
     ),
     "heliograph.storage": (
         "CONTENT_TYPES ImageStore InvalidKey InvalidStoreURL KeyTaken MemoryImageStore "
         "StorageError StoreUnavailable StoredImage StoredKey image_store is_key new_key"
     ),
-    "heliograph.web": (
-        "ALGORITHM AUDIENCE Caller FieldProblem Health ISSUER InvalidToken LIFETIME "
-        "MEDIA_TYPE Metrics OptionalCaller OutboxMetrics PROBLEMS ProblemError Tokens "
-        "create_app inbox_router pointer problem_response problem_type problems requires"
+    "heliograph.http": (
+        "FieldProblem Health Liveness MEDIA_TYPE Metrics OutboxMetrics PROBLEMS Problem "
+        "ProblemError Readiness Watched answer_http_error answer_unexpected plain_app "
+        "pointer problem_response problem_type problems"
     ),
+    "heliograph.web": "OptionalCaller create_app inbox_router requires",
     "heliograph.service": (
         "CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service bind "
         "in_shutdown_order migrate opened patiently run run_parts serve"
@@ -83,6 +84,10 @@ GROUND = {
         "SHORTEST_KEY ServiceSettings directory_url load refuse_memory_bus"
     ),
     "text": "Line Text printable",
+    "tokens": (
+        "ALGORITHM AUDIENCE Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
+        "LONGEST_SUBJECT LONGEST_TOKEN Tokens"
+    ),
     "waiting": "PAUSES_S Retries pause_after stopped_within",
 }
 """The modules beside the rooms, which are for everybody: all that they define."""

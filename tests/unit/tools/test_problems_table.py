@@ -2,7 +2,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from heliograph.web import PROBLEMS
+from heliograph.http import PROBLEMS
 from tools.problems_table import PAGE, page
 
 ROOT = Path(__file__).parents[3]

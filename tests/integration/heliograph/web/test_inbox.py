@@ -12,8 +12,10 @@ import contracts
 from heliograph import Event
 from heliograph.bus import Delivery
 from heliograph.events import encode
+from heliograph.http import Health, Metrics
 from heliograph.signals import QueuedReceiver
-from heliograph.web import Health, Metrics, Tokens, create_app, inbox_router
+from heliograph.tokens import Tokens
+from heliograph.web import create_app, inbox_router
 from tests.integration.heliograph.conftest import House
 from tests.samples import event
 

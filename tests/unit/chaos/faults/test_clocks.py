@@ -9,7 +9,7 @@ JUMP = """
 import time
 from datetime import UTC, datetime
 from chaos.faults import clocks
-import heliograph.web.auth as ours
+import heliograph.tokens as ours
 
 clocks.JUMPS_AFTER_S = 0.05
 clocks.shift(float({seconds}))

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from heliograph.bus import Delivery
 from heliograph.inbox.reading import entry
 from heliograph.service import opened
-from heliograph.web import Tokens
+from heliograph.tokens import Tokens
 from services.catalog.__main__ import app, program
 from services.catalog.service import Catalog
 

@@ -11,18 +11,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from heliograph import DatabaseUnavailable, Event, Refused, request_finished, request_started
+from heliograph.http import PROBLEMS, Health, Metrics, ProblemError
 from heliograph.text import Line
-from heliograph.web import (
-    PROBLEMS,
-    Caller,
-    Health,
-    Metrics,
-    OptionalCaller,
-    ProblemError,
-    Tokens,
-    create_app,
-    requires,
-)
+from heliograph.tokens import Caller, Tokens
+from heliograph.web import OptionalCaller, create_app, requires
 
 TOKENS = Tokens(SecretStr("k" * 32))
 

@@ -5,8 +5,7 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from heliograph.web import Caller, InvalidToken, Tokens
-from heliograph.web.auth import LEEWAY
+from heliograph.tokens import LEEWAY, Caller, InvalidToken, Tokens
 from tests.polling import until
 
 KEY = "k" * 64

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph.bus import Bus
@@ -61,17 +61,11 @@ class Metrics:
         except Exception as error:  # noqa: BLE001
             log.warning("a metric could not be refreshed", error=repr(error))
 
-    def router(self) -> APIRouter:
-        """The route `/metrics`."""
-        router = APIRouter(include_in_schema=False)
-
-        @router.get("/metrics")
-        async def metrics(request: Request) -> Response:
-            await self.refresh()
-            encode, content_type = choose_encoder(request.headers.get("accept", ""))
-            return Response(encode(self.registry), media_type=content_type)
-
-        return router
+    async def answer(self, request: Request) -> Response:
+        """Answer a scrape."""
+        await self.refresh()
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(self.registry), media_type=content_type)
 
 
 class OutboxMetrics:

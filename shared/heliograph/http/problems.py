@@ -1,7 +1,6 @@
 """Problems: every error that a client sees, as RFC 9457 `application/problem+json`.
 
-Routes and receivers raise; the handlers here answer. An answer never repeats what the
-client sent, nor what went wrong inside.
+An answer never repeats what the client sent, nor what went wrong inside.
 """
 
 import json
@@ -11,26 +10,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import structlog
-from fastapi import FastAPI, Request
-from fastapi.datastructures import FormData
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from heliograph.errors import DatabaseUnavailable, Deadlock, HeliographError, Refused
+from heliograph.errors import HeliographError
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = 2
-"""Seconds after which a client may try again when the database was away."""
-MOST_ERRORS = 50
-LONGEST_POINTER = 200
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,42 +148,8 @@ def _response(problem: Problem, headers: Mapping[str, str] | None = None) -> Res
     )
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Answer every error of this application with a problem."""
-    app.add_exception_handler(ProblemError, _raised)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(Deadlock, _deadlocked)
-    for error in (DatabaseUnavailable, OperationalError, InterfaceError, PoolTimeout):
-        app.add_exception_handler(error, _unavailable)
-    app.add_exception_handler(Exception, _unexpected)
-
-
-async def _raised(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ProblemError):
-        raise error
-    return problem_response(error.name, error.detail, headers=error.headers, errors=error.errors)
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    return problem_response("refused", str(error))
-
-
-async def _deadlocked(request: Request, error: Exception) -> Response:
-    return problem_response("conflict", str(error))
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("the database is unavailable", error=str(error))
-    return problem_response("unavailable", headers={"Retry-After": str(RETRY_AFTER)})
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    return problem_response("internal")
-
-
-async def _http(request: Request, error: Exception) -> Response:
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """Answer an `HTTPException` of the framework with the problem of its status."""
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == HTTPStatus.BAD_REQUEST:
@@ -226,34 +180,6 @@ def _allowed(request: Request) -> list[str]:
     ]
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    if _is_of_another_type(request, error.body):
-        return problem_response("unsupported-media-type")
-    return problem_response(
-        "invalid", errors=[_field(each) for each in error.errors()[:MOST_ERRORS]]
-    )
-
-
-def _is_of_another_type(request: Request, body: object) -> bool:
-    """Whether FastAPI left the body unread as its media type is not the one of the route."""
-    if isinstance(body, FormData):
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        forms = {"", "multipart/form-data", "application/x-www-form-urlencoded"}
-        return media_type not in forms
-    return isinstance(body, bytes)
-
-
-def _field(error: Mapping[str, Any]) -> FieldProblem:
-    place, *steps = error["loc"]
-    detail = str(error["msg"]).removeprefix("Value error, ")
-    if place != "body":
-        return FieldProblem(detail=detail, parameter=_clean(".".join(map(str, steps))))
-    if error["type"] == "json_invalid":
-        return FieldProblem(detail=f"Not JSON, at character {steps[0]}", pointer="#")
-    return FieldProblem(detail=_clean(detail), pointer=pointer(*steps)[:LONGEST_POINTER])
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()[:LONGEST_POINTER]
+async def answer_unexpected(request: Request, error: Exception) -> Response:
+    """Answer anything else; the log has the cause."""
+    return problem_response("internal")

@@ -1,14 +1,11 @@
 import httpx2
-from fastapi import FastAPI
 from prometheus_client import Counter, Gauge
 
-from heliograph.web import Metrics
+from heliograph.http import Health, Metrics, plain_app
 
 
 async def scrape(metrics: Metrics) -> str:
-    app = FastAPI()
-    app.include_router(metrics.router())
-    transport = httpx2.ASGITransport(app=app)
+    transport = httpx2.ASGITransport(app=plain_app(Health(), metrics))
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         answer = await client.get("/metrics")
         assert answer.status_code == 200

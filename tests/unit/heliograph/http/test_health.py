@@ -5,8 +5,9 @@ import pytest
 from fastapi import FastAPI
 
 from heliograph import BusUnavailable
-from heliograph.web import Health
-from heliograph.web import health as module
+from heliograph.http import Health, Metrics, plain_app
+from heliograph.http import health as module
+from heliograph.web.health import health_router
 
 
 async def works() -> None:
@@ -30,11 +31,17 @@ async def hangs() -> None:
 
 
 async def get(health: Health, path: str) -> httpx2.Response:
-    app = FastAPI()
-    app.include_router(health.router())
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-        return await client.get(path)
+    """Ask a program with an API and one without, which must answer alike."""
+    api = FastAPI()
+    api.include_router(health_router(health))
+    answers = []
+    for app in (api, plain_app(health, Metrics())):
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            answers.append(await client.get(path))
+    assert answers[0].status_code == answers[1].status_code
+    assert answers[0].json() == answers[1].json()
+    return answers[1]
 
 
 async def test_a_process_that_can_do_its_job_is_ready() -> None:

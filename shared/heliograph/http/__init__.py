@@ -1,0 +1,46 @@
+"""What every program answers over HTTP: health, metrics, and errors as problems.
+
+Without FastAPI, which only an API needs. Needs the extra `service`.
+"""
+
+from heliograph.extras import extra
+
+with extra("service"):
+    from heliograph.http.health import Health, Liveness, Readiness
+    from heliograph.http.metrics import Metrics, OutboxMetrics
+    from heliograph.http.plain import plain_app
+    from heliograph.http.problems import (
+        MEDIA_TYPE,
+        PROBLEMS,
+        FieldProblem,
+        Problem,
+        ProblemError,
+        answer_http_error,
+        answer_unexpected,
+        pointer,
+        problem_response,
+        problem_type,
+        problems,
+    )
+    from heliograph.http.watched import Watched
+
+__all__ = [
+    "MEDIA_TYPE",
+    "PROBLEMS",
+    "FieldProblem",
+    "Health",
+    "Liveness",
+    "Metrics",
+    "OutboxMetrics",
+    "Problem",
+    "ProblemError",
+    "Readiness",
+    "Watched",
+    "answer_http_error",
+    "answer_unexpected",
+    "plain_app",
+    "pointer",
+    "problem_response",
+    "problem_type",
+    "problems",
+]

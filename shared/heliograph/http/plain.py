@@ -1,0 +1,35 @@
+"""What a program answers that has no API: health and metrics."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from heliograph.http.health import Health, Liveness
+from heliograph.http.metrics import Metrics
+from heliograph.http.problems import answer_http_error, answer_unexpected
+from heliograph.http.watched import Watched
+
+
+def plain_app(health: Health, metrics: Metrics) -> ASGIApp:
+    """An application with `/health/live`, `/health/ready` and `/metrics`, and nothing else.
+
+    It needs no FastAPI, which takes a second of CPU to load. Errors are problems.
+    """
+
+    async def live(_request: Request) -> Response:
+        return JSONResponse(Liveness().model_dump())
+
+    async def ready(_request: Request) -> Response:
+        readiness = await health.readiness()
+        return JSONResponse(readiness.model_dump(exclude_none=True), readiness.http_status)
+
+    routes = [
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+        Route("/metrics", metrics.answer),
+    ]
+    handlers = {HTTPException: answer_http_error, Exception: answer_unexpected}
+    return Watched(Starlette(routes=routes, exception_handlers=handlers), metrics)

@@ -1,0 +1,73 @@
+"""A program loads what its role needs: most of its start, and a third of its memory, is that."""
+
+import subprocess
+import sys
+
+import pytest
+
+OPEN = """
+import sys
+from pydantic import SecretStr
+from heliograph.bus import MemoryBus
+from services.{name}.service import {service}
+from services.{name}.settings import {service}Settings
+import heliograph.cli, heliograph.service
+
+settings = {service}Settings(
+    database_url="sqlite+aiosqlite:///{folder}/x.db", image_store_url="file://{folder}/images",
+    secret_key=SecretStr("a-key-that-is-only-good-for-tests"),
+)
+service = {service}(settings, MemoryBus())
+service.app(["{role}"])
+service.parts(["{role}"])
+print(*sys.modules)
+"""
+
+
+def loaded(program: str) -> set[str]:
+    """The modules that a program has loaded when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "role"),
+    [
+        ("catalog", "Catalog", "relay"),
+        ("catalog", "Catalog", "work"),
+        ("notifier", "Notifier", "work"),
+    ],
+)
+def test_who_serves_no_api_loads_none(
+    name: str, service: str, role: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp(role)
+    program = OPEN.format(name=name, service=service, role=role, folder=folder)
+    modules = loaded(program)
+    assert "heliograph.http.plain" in modules
+    assert modules & {"fastapi", "PIL", "alembic", "jwt", f"services.{name}.api"} == set()
+
+
+def test_who_serves_an_api_loads_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("api")
+    modules = loaded(OPEN.format(name="catalog", service="Catalog", role="api", folder=folder))
+    assert {"fastapi", "services.catalog.api"} <= modules
+    assert "alembic" not in modules
+
+
+@pytest.mark.parametrize("command", ["--help", "token --subject me --scope catalog:read"])
+def test_a_command_that_needs_no_database_loads_none(command: str) -> None:
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', *{command.split()}]\n"
+        "try:\n"
+        "    runpy.run_module('services.catalog', run_name='__main__')\n"
+        "except SystemExit:\n"
+        "    print()\n"
+        "    print(*sys.modules)\n"
+    )
+    modules = loaded(program)
+    assert "typer" in modules
+    assert modules & {"sqlalchemy", "fastapi", "structlog", "rich.console"} == set()
