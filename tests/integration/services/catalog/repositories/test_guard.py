@@ -1,6 +1,6 @@
 """A write to a signalling model that no repository announced does not reach the database."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Executable, delete, insert, select, update
 
 from heliograph import Event, Signal, Unannounced, post_save
-from heliograph.database import Session
+from heliograph.database import Database, Session
 from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
@@ -83,6 +83,109 @@ async def test_a_statement_needs_its_signals(
 
     assert await products(catalog) == ["A-1"]
     assert len(await announced(catalog)) == 2
+
+
+JOINS = models.Base.metadata.tables["product_category"]
+
+
+def row() -> dict[str, Any]:
+    return {**{name: value for name, value in vars(lamp("B-1")).items() if name in PRODUCT.c}}
+
+
+async def by_bulk_insert(database: Database, _id: UUID) -> None:
+    async with database.transaction() as session:
+        await session.run_sync(lambda sync: sync.bulk_insert_mappings(models.Product, [row()]))
+
+
+async def by_bulk_update(database: Database, id: UUID) -> None:
+    async with database.transaction() as session:
+        values = [{"id": id, "sku": "A-2"}]
+        await session.run_sync(lambda sync: sync.bulk_update_mappings(models.Product, values))
+
+
+async def by_bulk_save(database: Database, _id: UUID) -> None:
+    async with database.transaction() as session:
+        await session.run_sync(lambda sync: sync.bulk_save_objects([lamp("B-1")]))
+
+
+async def by_the_sessions_connection(database: Database, _id: UUID) -> None:
+    async with database.transaction() as session:
+        await (await session.connection()).execute(update(PRODUCT).values(sku="A-2"))
+
+
+async def by_a_connection_of_its_own(database: Database, _id: UUID) -> None:
+    async with database.statement() as connection:
+        await connection.execute(delete(PRODUCT))
+
+
+async def by_an_engines_connection(database: Database, _id: UUID) -> None:
+    async with database.engine.begin() as connection:
+        await connection.execute(delete(models.Product))
+
+
+async def within_another_write(database: Database, _id: UUID) -> None:
+    gone = delete(PRODUCT).returning(PRODUCT.c.id).cte("gone")
+    async with database.transaction() as session:
+        await session.execute(
+            delete(models.Viewer).where(models.Viewer.product_id.in_(select(gone)))
+        )
+
+
+async def within_a_query(database: Database, _id: UUID) -> None:
+    changed = update(PRODUCT).values(sku="A-2").returning(PRODUCT.c.id).cte("changed")
+    async with database.transaction() as session:
+        await session.execute(select(changed.c.id))
+
+
+async def beside_a_query(database: Database, _id: UUID) -> None:
+    changed = update(PRODUCT).values(sku="A-2").cte("changed")
+    async with database.transaction() as session:
+        await session.execute(select(models.Category.id).add_cte(changed))
+
+
+async def of_what_joins_it(database: Database, id: UUID) -> None:
+    async with database.transaction() as session:
+        await session.execute(insert(JOINS).values(product_id=id, category_id=new_id()))
+
+
+async def after_a_flush(database: Database, _id: UUID) -> None:
+    async with database.transaction() as session:
+        await ProductRepository(session).save(lamp("B-1"))
+        await (await session.connection()).execute(update(PRODUCT).values(name="Torch"))
+
+
+WAYS = [
+    by_bulk_insert,
+    by_bulk_update,
+    by_bulk_save,
+    by_the_sessions_connection,
+    by_a_connection_of_its_own,
+    by_an_engines_connection,
+    within_another_write,
+    within_a_query,
+    beside_a_query,
+    of_what_joins_it,
+    after_a_flush,
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_there_is_no_way_around(
+    catalog: Catalog, product_id: UUID, way: Callable[[Database, UUID], Awaitable[None]]
+) -> None:
+    # Twice: what a statement writes is remembered with what it was compiled to.
+    for _ in range(2):
+        with pytest.raises(Unannounced, match=r"of Product .* use ProductRepository"):
+            await way(catalog.database, product_id)
+    assert await products(catalog) == ["A-1"]
+    assert len(await announced(catalog)) == 2
+
+
+async def test_what_no_signal_is_about_is_written_as_ever(catalog: Catalog) -> None:
+    async with catalog.database.statement() as connection:
+        await connection.execute(
+            insert(models.ViewCount).values(product_id=new_id(), count=1, viewers=0)
+        )
 
 
 async def test_a_change_after_its_save_is_caught_at_the_commit(catalog: Catalog) -> None:
