@@ -2,7 +2,14 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LEASE_S = 20.0
+"""How long whoever took work may be silent before it goes to another; more than one piece takes."""
 
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses after consecutive failures of a server; the last repeats, so that one that is back is
@@ -10,8 +17,15 @@ used within five seconds."""
 
 
 def pause_after(failures: int) -> float:
-    """Seconds to wait after so many failures before this one."""
-    return PAUSES_S[min(failures, len(PAUSES_S) - 1)]
+    """Seconds to wait after so many failures before this one.
+
+    A jitter of up to a quarter keeps those who lost a server together from coming back together.
+    """
+    return _jittered(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
+
+
+def _jittered(pause: float) -> float:
+    return pause * random.uniform(0.75, 1.0)  # noqa: S311 - a jitter, not a secret
 
 
 async def stopped_within(stopping: asyncio.Event, seconds: float) -> bool:
@@ -22,6 +36,22 @@ async def stopped_within(stopping: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def unless_stopped(stopping: asyncio.Event, awaited: Awaitable[T]) -> T | None:
+    """What is awaited; None as soon as the part is to stop, and then it is cancelled.
+
+    Raises what it raises.
+    """
+    ended = asyncio.create_task(stopping.wait())
+    work = asyncio.ensure_future(awaited)
+    try:
+        await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended.cancel()
+        work.cancel()
+    await asyncio.wait({work})
+    return None if work.cancelled() else work.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +68,4 @@ class Retries:
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after that attempt, counted from 1."""
-        pause = min(self.first * 2.0 ** (attempt - 1), self.longest)
-        return pause * random.uniform(0.75, 1.0)  # noqa: S311 - a jitter, not a secret
+        return _jittered(min(self.first * 2.0 ** (attempt - 1), self.longest))

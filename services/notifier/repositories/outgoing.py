@@ -25,10 +25,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from heliograph.database import Database, Statement, database_now
 from heliograph.text import printable
+from heliograph.waiting import LEASE_S
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
-
-LEASE_S = 20.0
-"""How long a worker may be silent before its emails go to another."""
 
 GIVE_UP_S = 24 * 3600.0
 """Age at which an email that still cannot be sent has failed."""

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 
 from heliograph import DatabaseUnavailable
-from services.notifier.repositories.outgoing import LEASE_S, Due, Outgoing
+from heliograph.waiting import LEASE_S
+from services.notifier.repositories.outgoing import Due, Outgoing
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -42,10 +43,9 @@ class MailLease:
         self._begun[email.id] = email
         return email
 
-    def settled(self, emails: Iterable[Due]) -> None:
-        """What became of them is recorded: they are not renewed any more."""
-        for each in emails:
-            self._begun.pop(each.id, None)
+    def settled(self, email: Due) -> None:
+        """What became of it is recorded: it is not renewed any more."""
+        self._begun.pop(email.id, None)
 
     async def renew(self) -> None:
         """Renew until cancelled; while the database is away the lease runs out."""

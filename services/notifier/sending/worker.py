@@ -7,7 +7,8 @@ import structlog
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import Bell
-from heliograph.waiting import Retries, stopped_within
+from heliograph.group_commit import GroupCommit
+from heliograph.waiting import Retries, pause_after, stopped_within
 from services.notifier.emails.composer import Composer
 from services.notifier.mail.envelope import Envelope
 from services.notifier.mail.errors import MailDeferred, MailRefused
@@ -28,8 +29,6 @@ are being sent, while the others are recorded together."""
 POLL_S = 0.5
 """Longest wait for a ring; emails whose next attempt is due are found by it too."""
 
-PAUSES_S = (0.5, 1.0, 2.0, 5.0)
-"""Between attempts while the mail server or the database is away; the last repeats."""
 
 RECORD_S = 0.2
 """Between attempts to record that an email was sent."""
@@ -62,8 +61,7 @@ class MailWorker:
         self._bell = bell
         self._on_outcome = on_outcome
         self._sending = asyncio.Semaphore(CONNECTIONS)
-        self._outcomes: list[Outcome] = []
-        self._recording = asyncio.Lock()
+        self._records = GroupCommit(self._write)
         self.trouble: str | None = None
         """Why emails wait right now; None if they go out."""
 
@@ -77,9 +75,8 @@ class MailWorker:
                 idle = not await self._send_due(stopping)
             except (DatabaseUnavailable, MailDeferred) as error:
                 self._troubled(str(error))
-                pause = PAUSES_S[min(failures, len(PAUSES_S) - 1)]
+                await stopped_within(stopping, pause_after(failures))
                 failures += 1
-                await stopped_within(stopping, pause)
                 continue
             self.trouble, failures = None, 0
             if idle:
@@ -147,24 +144,19 @@ class MailWorker:
 
     async def _record(self, outcome: Outcome, lease: MailLease) -> None:
         """Return when the outcome is recorded; those that wait meanwhile go together."""
-        self._outcomes.append(outcome)
-        async with self._recording:
-            if outcome not in self._outcomes:
-                return  # it went with the one before
-            outcomes, self._outcomes = self._outcomes, []
-            await self._write(outcomes, lease)
-        lease.settled(each.email for each in outcomes)
-        for each in outcomes:
-            self._on_outcome("deferred" if each.state == "pending" else each.state)
+        await self._records.submit((outcome, lease))
+        lease.settled(outcome.email)
+        self._on_outcome("deferred" if outcome.state == "pending" else outcome.state)
 
-    async def _write(self, outcomes: Sequence[Outcome], lease: MailLease) -> None:
+    async def _write(self, recorded: Sequence[tuple[Outcome, MailLease]]) -> list[None]:
         """Hold on while the database is away: what was sent cannot be undone."""
+        outcomes = [outcome for outcome, _ in recorded]
         while True:
             try:
                 await self._outgoing.record(outcomes)
             except DatabaseUnavailable:
-                if not lease.held:
+                if not any(lease.held for _, lease in recorded):
                     raise
                 await asyncio.sleep(RECORD_S)
             else:
-                return
+                return [None] * len(recorded)

@@ -5,6 +5,7 @@ themselves after a while.
 """
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -16,6 +17,7 @@ from heliograph.database.postgresql import (
     SERVER_ERRORS,
     connect,
 )
+from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
 if TYPE_CHECKING:
     import asyncpg
@@ -25,7 +27,8 @@ log = structlog.get_logger(__name__)
 DEBOUNCE_S = 0.005
 """Least time between two NOTIFYs: they serialise commits, so a burst shares one."""
 
-RECONNECT_S = 1.0
+STEADY_S = 10.0
+"""A connection that lasted this long was a good one: the next failure is a first one."""
 
 _LOST: tuple[type[Exception], ...] = (OSError, *SERVER_ERRORS, *CLIENT_ERRORS)
 
@@ -93,20 +96,17 @@ class NotifyBridge:
         if self._database.is_sqlite:
             await stopping.wait()
             return
-        ended = asyncio.create_task(stopping.wait())
-        try:
-            while not stopping.is_set():
-                work = asyncio.create_task(self._carry())
-                await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
-                work.cancel()
-                [outcome] = await asyncio.gather(work, return_exceptions=True)
-                if _is_lost(outcome):
-                    log.warning("wake-ups interrupted, polling meanwhile", error=repr(outcome))
-                    await asyncio.wait({ended}, timeout=RECONNECT_S)
-                elif isinstance(outcome, Exception):
-                    raise outcome
-        finally:
-            ended.cancel()
+        failures = 0
+        while not stopping.is_set():
+            began = time.monotonic()
+            try:
+                await unless_stopped(stopping, self._carry())
+            except Exception as error:
+                if not _is_lost(error):
+                    raise
+                log.warning("wake-ups interrupted, polling meanwhile", error=repr(error))
+                failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
+                await stopped_within(stopping, pause_after(failures))
 
     async def _carry(self) -> None:
         connection = await connect(self._database.url)

@@ -1,8 +1,7 @@
 """Consumers: they move deliveries from the bus into the inbox, and do nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import structlog
 
@@ -12,7 +11,7 @@ from heliograph.errors import DatabaseUnavailable
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import Entry, entry
 from heliograph.signals import QueuedReceiver
-from heliograph.waiting import pause_after, stopped_within
+from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
 BATCH = 100
 """Most deliveries that are accepted at once: half of what the bus sends ahead. The other half
@@ -65,7 +64,6 @@ class Consumer:
         gave_up: str | None,
         stopping: asyncio.Event,
     ) -> None:
-        ended = asyncio.create_task(stopping.wait())
         try:
             async with (
                 self._bus.subscribe(queue, prefetch=2 * BATCH) as subscription,
@@ -74,7 +72,7 @@ class Consumer:
                 self._subscribed[queue] = subscription
                 arrivals = aiter(subscription)
                 accepting: asyncio.Task[bool] | None = None
-                while arrived := await _next(arrivals, ended):
+                while arrived := await unless_stopped(stopping, anext(arrivals)):
                     crash_point("consumer.after_receipt")
                     for start in range(0, len(arrived), BATCH):
                         batch = arrived[start : start + BATCH]
@@ -87,7 +85,6 @@ class Consumer:
                         )
         finally:
             self._subscribed.pop(queue, None)
-            ended.cancel()
 
     async def _accept(
         self,
@@ -112,19 +109,6 @@ class Consumer:
                 crash_point("consumer.after_commit")
                 await subscription.ack(batch)
                 return True
-
-
-async def _next(
-    arrivals: AsyncIterator[Sequence[Delivery]], ended: asyncio.Task[Literal[True]]
-) -> Sequence[Delivery]:
-    """Wait for what arrives next; empty if we were stopped before."""
-    arrival = asyncio.ensure_future(anext(arrivals))
-    try:
-        await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        arrival.cancel()
-    await asyncio.wait({arrival})
-    return () if arrival.cancelled() else arrival.result()
 
 
 async def _read(

@@ -34,9 +34,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from heliograph.database import Database, Statement, database_now
 from heliograph.inbox.table import is_open
 from heliograph.signals import QueuedReceiver
-
-LEASE_S = 20.0
-"""How long a worker may be silent before its row goes to another."""
+from heliograph.waiting import LEASE_S
 
 _NO_REPORT = "no report from attempt "
 

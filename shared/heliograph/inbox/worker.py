@@ -17,12 +17,12 @@ from heliograph.crash import crash_point
 from heliograph.database import Session
 from heliograph.errors import DatabaseUnavailable, Malformed, Park
 from heliograph.events import Event
-from heliograph.inbox.finisher import Finisher
+from heliograph.group_commit import GroupCommit
 from heliograph.inbox.inbox import Inbox, LeaseLost
-from heliograph.inbox.leases import LEASE_S, Claimed
+from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import read
 from heliograph.signals import Collaborators, QueuedReceiver
-from heliograph.waiting import Retries, pause_after, stopped_within
+from heliograph.waiting import LEASE_S, Retries, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Worker:
         self._inbox = inbox
         self._retries = retries
         self._concurrency = concurrency
-        self._finisher = Finisher(inbox)
+        self._marks = GroupCommit(self._mark)
         self.trouble: str | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -132,7 +132,8 @@ class Worker:
             async with asyncio.timeout(LEASE_S - 5.0):
                 await _call(receiver, events, inbox.database.collaborators)
             crash_point("worker.in_receiver")
-            await self._finisher.finish(rows)
+            if not await self._marks.submit(rows):
+                raise LeaseLost("another worker has taken the event over")
             return
         # The transaction may not outlive the lease: after it another worker does the same.
         async with asyncio.timeout(LEASE_S - 5.0), inbox.database.transaction() as session:
@@ -141,6 +142,11 @@ class Worker:
             await session.flush()
             crash_point("worker.in_receiver")
             await inbox.finish(session, rows)
+
+    async def _mark(self, groups: Sequence[Sequence[Claimed]]) -> list[bool]:
+        """Mark rows done whose receiver had no transaction; tell of which groups all were ours."""
+        ours = await self._inbox.finish_all([row for rows in groups for row in rows])
+        return [all(row.id in ours for row in rows) for rows in groups]
 
     async def _failed(
         self, receiver: QueuedReceiver, rows: Sequence[Claimed], error: Exception

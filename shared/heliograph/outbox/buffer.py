@@ -14,6 +14,7 @@ from heliograph.database import Database
 from heliograph.errors import DatabaseUnavailable
 from heliograph.events import Event
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
+from heliograph.waiting import stopped_within, unless_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -56,17 +57,11 @@ class EventBuffer:
         self._filled.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        ended = asyncio.create_task(stopping.wait())
-        try:
-            while not stopping.is_set():
-                filled = asyncio.create_task(self._filled.wait())
-                await asyncio.wait({filled, ended}, return_when=asyncio.FIRST_COMPLETED)
-                filled.cancel()
-                await asyncio.wait({ended}, timeout=FLUSH_S)
-                if not await self._flush():
-                    await asyncio.wait({ended}, timeout=RETRY_S)
-        finally:
-            ended.cancel()
+        while not stopping.is_set():
+            await unless_stopped(stopping, self._filled.wait())
+            await stopped_within(stopping, FLUSH_S)
+            if not await self._flush():
+                await stopped_within(stopping, RETRY_S)
         await self._flush()
 
     async def _flush(self) -> bool:

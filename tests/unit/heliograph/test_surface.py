@@ -77,6 +77,7 @@ GROUND = {
         "Unannounced"
     ),
     "extras": "extra",
+    "group_commit": "GroupCommit",
     "logging": "configure masked",
     "money": "LARGEST_MINOR currencies exponent from_minor to_minor",
     "settings": (
@@ -88,7 +89,7 @@ GROUND = {
         "ALGORITHM AUDIENCE Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
         "LONGEST_SUBJECT LONGEST_TOKEN Tokens"
     ),
-    "waiting": "PAUSES_S Retries pause_after stopped_within",
+    "waiting": "LEASE_S PAUSES_S Retries pause_after stopped_within unless_stopped",
 }
 """The modules beside the rooms, which are for everybody: all that they define."""
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
 from aiormq import Channel
 from aiormq.abc import DeliveredMessage
@@ -19,11 +18,9 @@ from heliograph.bus.rabbitmq.connection import (
 )
 from heliograph.bus.rabbitmq.wire.sieve import Arrived
 from heliograph.errors import BusError, BusUnavailable
+from heliograph.waiting import pause_after
 
 log = logging.getLogger(__name__)
-
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 2.0
 
 
 class RabbitSubscription:
@@ -94,11 +91,11 @@ class RabbitSubscription:
         await asyncio.wait({self._task})
 
     async def _keep_consuming(self) -> None:
-        pauses = _pauses()
+        failures = 0
         while True:
             try:
                 lost = await self._consume()
-                pauses = _pauses()
+                failures = 0
                 await lost.wait()
                 self._complain("the broker ended the consumer or the connection was lost")
             except ChannelNotFoundEntity:
@@ -107,7 +104,8 @@ class RabbitSubscription:
                 self._complain(str(error) or repr(error))
             finally:
                 await self._let_go()
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(pause_after(failures))
+            failures += 1
 
     async def _consume(self) -> asyncio.Event:
         """Begin to consume; the event is set when that is over."""
@@ -181,11 +179,3 @@ async def _taken_elsewhere(_message: DeliveredMessage) -> None:
 
 async def _ack(channel: Channel, tag: int, *, multiple: bool) -> None:
     await within(CALL_DEADLINE, channel.basic_ack(tag, multiple=multiple, wait=False))
-
-
-def _pauses() -> Iterator[float]:
-    """Yield seconds to wait before each further attempt, doubling, with jitter."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 — no secret
-        pause = min(2 * pause, LONGEST_PAUSE)

@@ -14,10 +14,7 @@ from heliograph.database import Database, database_now
 from heliograph.events import new_id
 from heliograph.outbox.claims.protocol import Claim, OutboxRow, row_of
 from heliograph.outbox.table import BACKGROUND
-
-LEASE_S = 20.0
-"""How long a relay may stay silent before another takes over; more than a
-publish may take."""
+from heliograph.waiting import LEASE_S
 
 
 class SqliteClaim:
