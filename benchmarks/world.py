@@ -179,7 +179,7 @@ def _event(number: int) -> Event[Any]:
 def messages(count: int) -> list[Message]:
     """Make the same events as they leave on the bus."""
     made = events(count)
-    list(encode_all(made))
+    encode_all(made)
     return [encode(each) for each in made]
 
 

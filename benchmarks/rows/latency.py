@@ -46,7 +46,7 @@ async def _published(place: House, url: str, rate: int, count: int) -> Reading:
     async def announce(event: Event[contracts.Product]) -> None:
         async with place.database.transaction() as session:
             await session.connection()
-        list(encode_all([event]))
+        encode_all([event])
         await place.bus.publish([encode(event)])
 
     return await _latency(place, url, rate, count, announce)

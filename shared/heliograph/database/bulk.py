@@ -5,7 +5,7 @@ PostgreSQL its parameters are arrays, or its rows follow a COPY; SQLite gets the
 `executemany`.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -45,14 +45,8 @@ class BulkInsert:
             f"WITH ORDINALITY AS rows ({names}, place) ORDER BY place"
         )
 
-    async def insert(
-        self, session: AsyncSession, rows: Iterable[tuple[Any, ...]], count: int
-    ) -> None:
-        """Insert `count` rows in the session's transaction; raise `IntegrityError` as it does.
-
-        Of many rows those behind the first half megabyte are taken from `rows` while the
-        server works on those before.
-        """
+    async def insert(self, session: AsyncSession, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert the rows in the session's transaction; raise `IntegrityError` as it does."""
         connection = await session.connection()
         if connection.dialect.name != "postgresql":
             named = [dict(zip(self._columns, row, strict=True)) for row in rows]
@@ -63,14 +57,14 @@ class BulkInsert:
             await connection.exec_driver_sql(self._unnest, _transposed(rows))
             return
         async with _as_sqlalchemy(connection, self._unnest):
-            if count < MANY:
+            if len(rows) < MANY:
                 await driver.execute(self._unnest, *_transposed(rows))
             else:
                 table = self._insert.table.name
                 await driver.copy_records_to_table(table, columns=self._columns, records=rows)
 
 
-def _transposed(rows: Iterable[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+def _transposed(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True))
 
 

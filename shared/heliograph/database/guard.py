@@ -6,7 +6,7 @@ database, is refused if it writes to a signalling model's table or to one that j
 Textual SQL is outside: SQLAlchemy does not know what it writes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -19,7 +19,6 @@ from sqlalchemy.orm import (
     make_transient,
     make_transient_to_detached,
 )
-from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.sql.visitors import iterate
 
 from heliograph.errors import Unannounced
@@ -59,7 +58,7 @@ class GuardedSession(Session):
         finally:
             self.flushing = False
 
-    def adopt(self, instances: Iterable[object]) -> None:
+    def adopt(self, instances: Sequence[object]) -> None:
         """Know new instances whose rows a statement inserted, as after a flush.
 
         Nothing may hang on them. If the transaction or its savepoint is rolled back they
@@ -67,9 +66,8 @@ class GuardedSession(Session):
         """
         for instance in instances:
             make_transient_to_detached(instance)
-            # `add` for an instance on which nothing hangs that would have to be added too.
-            self._update_impl(instance_state(instance))
-            self.adopted.append(instance)
+        self.add_all(instances)
+        self.adopted += instances
 
 
 def _refuse(model: type[Signalling], what: str) -> None:

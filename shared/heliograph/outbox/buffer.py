@@ -76,7 +76,7 @@ class EventBuffer:
             batch = self._rows[: min(waiting, BATCH)]
             try:
                 async with self._database.transaction() as session:
-                    await self._outbox.append(session, batch, len(batch))
+                    await self._outbox.append(session, batch)
             except DatabaseUnavailable as error:
                 log.warning("cannot write buffered events, keeping them", reason=str(error))
                 self._filled.set()

@@ -5,7 +5,7 @@ again once the bus has it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -69,11 +69,11 @@ class Outbox:
         events = [each for each in held if each.changes is None or each.changes]
         held.clear()
         if events:
-            await self.append(session, encode_all(events, session.traceparent), len(events))
+            await self.append(session, encode_all(events, session.traceparent))
 
-    async def append(self, session: Session, rows: Iterable[EncodedEvent], count: int) -> None:
-        """Write so many events, which may be encoded while the server works on those before."""
-        await self._rows.insert(session, rows, count)
+    async def append(self, session: Session, rows: Sequence[EncodedEvent]) -> None:
+        """Write events as the next of the session's transaction."""
+        await self._rows.insert(session, rows)
         session.info[self] = True
         crash_point("outbox.after_write")
 
@@ -95,10 +95,9 @@ class Outbox:
         return rows or 0, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
 
 
-def encode_all(
-    events: Iterable[Event[Any]], traceparent: str | None = None
-) -> Iterator[EncodedEvent]:
+def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> list[EncodedEvent]:
     """Number a transaction's events within their changes, and encode them as outbox rows."""
+    rows = []
     places: defaultdict[tuple[UUID, int], int] = defaultdict(int)
     for event in events:
         snapshot = event.snapshot
@@ -110,12 +109,15 @@ def encode_all(
         event.traceparent = event.traceparent or traceparent
         message = encode(event)
         subject = message.headers["ce-subject"]
-        yield (
-            partition(event, subject),
-            message.id,
-            subject,
-            message.exchange,
-            message.routing_key,
-            to_json(message.headers),
-            message.body,
+        rows.append(
+            (
+                partition(event, subject),
+                message.id,
+                subject,
+                message.exchange,
+                message.routing_key,
+                to_json(message.headers),
+                message.body,
+            )
         )
+    return rows

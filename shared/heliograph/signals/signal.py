@@ -140,13 +140,8 @@ class Signal:
         sender = event.sender
         responses: list[tuple[Callable[..., Any], Any]] = []
         for connection in self._by_sender.get(sender) or self._listeners(sender):
-            function = connection.function
-            # `Connection.call` in place: calling it would take as long as an empty receiver.
-            if connection.needs:
-                answer = function(event, *[collaborators[kind] for kind in connection.needs])
-            else:
-                answer = function(event)
-            responses.append((function, await answer if connection.is_async else answer))
+            answer = connection.call(event, collaborators)
+            responses.append((connection.function, await answer if connection.is_async else answer))
         return responses
 
     async def send_robust(

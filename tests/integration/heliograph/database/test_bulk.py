@@ -1,6 +1,6 @@
 """Many rows by one statement, few and many, on both databases."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -51,7 +51,7 @@ async def test_rows_are_inserted_in_their_order(
     async with database.transaction() as session:
         if begun:
             await names(session)
-        await letters_rows.insert(session, rows(count), count)
+        await letters_rows.insert(session, rows(count))
     async with database.reading() as session:
         found = (await session.execute(select(letters).order_by(letters.c.id))).all()
     assert [each[1:4] for each in found] == rows(count)
@@ -66,7 +66,7 @@ async def test_rows_go_with_their_transaction(
     async with database.transaction() as session:
         if begun:
             await names(session)
-        await letters_rows.insert(session, rows(count), count)
+        await letters_rows.insert(session, rows(count))
         assert len(await names(session)) == count
         await session.rollback()
     async with database.reading() as session:
@@ -77,40 +77,21 @@ async def test_rows_go_with_their_transaction(
 async def test_a_broken_constraint_is_an_integrity_error(database: Database, count: int) -> None:
     async def write_twice() -> None:
         async with database.transaction() as session:
-            await letters_rows.insert(session, rows(count), count)
-            await letters_rows.insert(session, rows(count), count)
+            await letters_rows.insert(session, rows(count))
+            await letters_rows.insert(session, rows(count))
 
     with pytest.raises(IntegrityError):
         await write_twice()
     async with database.transaction() as session:
         assert await names(session) == []
-        await letters_rows.insert(session, rows(count), count)
-
-
-@SIZES
-async def test_rows_that_cannot_be_made_end_the_transaction(database: Database, count: int) -> None:
-    def failing() -> Iterator[tuple[str, bytes, None]]:
-        # More than the driver sends at once.
-        yield from ((f"letter {number}", bytes(1_000_000), None) for number in range(2))
-        raise LookupError("no more")
-
-    async def write() -> None:
-        async with database.transaction() as session:
-            await names(session)
-            await letters_rows.insert(session, failing(), count)
-
-    with pytest.raises(LookupError, match="no more"):
-        await write()
-    async with database.transaction() as session:
-        assert await names(session) == []
-        await letters_rows.insert(session, rows(count), count)
+        await letters_rows.insert(session, rows(count))
 
 
 async def test_a_text_is_found_among_many_whatever_it_looks_like(database: Database) -> None:
     texts = ["it's", 'a "b"', "{x,y}", "[1]", "\\", "NULL", "émoji 🙂", "%_"]
     async with database.transaction() as session:
         letters_to_all = [(each, b"", None) for each in [*texts, "other"]]
-        await letters_rows.insert(session, letters_to_all, len(letters_to_all))
+        await letters_rows.insert(session, letters_to_all)
         found = await session.scalars(select(letters.c.name).where(one_of(letters.c.name, texts)))
         assert sorted(found) == sorted(texts)
         assert (
@@ -129,11 +110,11 @@ async def test_a_lost_connection_is_a_database_that_is_away(postgres_url: str, c
             pid = await session.scalar(text("SELECT pg_backend_pid()"))
             async with database.reading() as other:
                 await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-            await letters_rows.insert(session, rows(count), count)
+            await letters_rows.insert(session, rows(count))
 
     with pytest.raises(DatabaseUnavailable):
         await write()
     async with database.transaction() as session:
-        await letters_rows.insert(session, rows(count), count)
+        await letters_rows.insert(session, rows(count))
         assert len(await names(session)) == count
     await database.close()
