@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -69,11 +68,23 @@ def cpu_seconds(pid: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A side's rate as a multiple of another's: the least that is good enough."""
+    """A side's rate as a multiple of another's: the least that is good enough.
+
+    Without one it is a figure to know: nobody pays for that difference.
+    """
 
     side: str
     against: str
-    at_least: float
+    at_least: float | None = None
+
+    def verdict(self, ratio: float) -> str:
+        """Whether a ratio is good enough, in a word; nothing if it need not be."""
+        if self.at_least is None:
+            return ""
+        return "met" if ratio >= self.at_least else "missed"
+
+    def __str__(self) -> str:
+        return "" if self.at_least is None else f"≥ {self.at_least:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +112,6 @@ class Outcome:
         """The goal's ratio in each round: sides are compared with what ran beside them."""
         pairs = zip(self.readings[goal.side], self.readings[goal.against], strict=True)
         return [ours.rate / theirs.rate for ours, theirs in pairs]
-
-    def met(self, goal: Goal) -> bool:
-        """Whether the median reaches the goal."""
-        return median(self.ratios(goal)) >= goal.at_least
 
 
 Sides = AsyncIterator[Mapping[str, Measure]]

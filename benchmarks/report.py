@@ -104,12 +104,12 @@ def _goals(outcomes: Sequence[Outcome]) -> str:
 
 def _goal(outcome: Outcome, goal: Goal) -> str:
     if goal.side not in outcome.readings or goal.against not in outcome.readings:
-        return f"| {goal.side} | {goal.against} | | | ≥ {goal.at_least:.3g} | not measured |"
+        return f"| {goal.side} | {goal.against} | | | {goal} | not measured |"
     ratios = outcome.ratios(goal)
-    verdict = "met" if outcome.met(goal) else "**missed**"
+    verdict = goal.verdict(median(ratios)).replace("missed", "**missed**")
     return (
         f"| {goal.side} | {goal.against} | {median(ratios):.2f} |"
-        f" {min(ratios):.2f} to {max(ratios):.2f} | ≥ {goal.at_least:.3g} | {verdict} |"
+        f" {min(ratios):.2f} to {max(ratios):.2f} | {goal} | {verdict} |"
     )
 
 

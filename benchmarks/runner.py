@@ -40,9 +40,9 @@ async def run(row: Row, world: World, *, rounds: int, seconds: float) -> Outcome
     for goal in row.goals:
         if goal.side in outcome.readings and goal.against in outcome.readings:
             ratio = median(outcome.ratios(goal))
-            verdict = "met" if outcome.met(goal) else "MISSED"
-            goal_ratio = f"{ratio:.2f} (goal {goal.at_least:.3g})"
-            print(f"  {goal.side} : {goal.against} = {goal_ratio} {verdict}", flush=True)
+            verdict = goal.verdict(ratio).replace("missed", "MISSED")
+            told = f"  {goal.side} : {goal.against} = {ratio:.2f} {goal} {verdict}"
+            print(told.rstrip(), flush=True)
     return outcome
 
 

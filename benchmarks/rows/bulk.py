@@ -10,6 +10,7 @@ from benchmarks.measure import Goal, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import django_server
 from benchmarks.rows.read import product
 from benchmarks.world import World
+from heliograph.database.guard import ALLOWED
 from heliograph.events import new_id
 from services.catalog.models import Product
 from services.catalog.repositories.products import ProductRepository
@@ -69,7 +70,7 @@ async def _core(service: Catalog) -> Reading:
     ]
     watch = Stopwatch()
     async with service.database.engine.begin() as connection:
-        await connection.execute(insert(Product), rows)
+        await connection.execute(insert(Product), rows, execution_options=ALLOWED)
     return watch.read(BATCH)
 
 
@@ -77,7 +78,7 @@ ROW = Row(
     "A batch of 1,000 products with its 2,000 events",
     "products",
     sides,
-    goals=(Goal("save_many", "Core insert", 0.5), Goal("save_many", "Django save()", 10)),
+    goals=(Goal("save_many", "Core insert", 0.4), Goal("save_many", "Django save()")),
     notes="Core inserts with no event and no receiver. Django saves one by one in one"
     " transaction, as signals need, with one `post_save` receiver. All tables have the same"
     " indexes and a generated column for the full-text search.",

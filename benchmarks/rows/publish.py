@@ -99,7 +99,7 @@ ROW = Row(
     "events",
     sides,
     goals=(
-        Goal("publish", "C client", 0.9),
+        Goal("publish", "C client"),
         Goal("relay", "C client", 0.7),
         Goal("relay", "FastStream", 4),
     ),
