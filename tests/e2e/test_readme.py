@@ -13,15 +13,7 @@ import httpx2
 from heliograph.settings import DEVELOPMENT_KEY
 from heliograph.tokens import Tokens
 from tests.programs import ROOT, Program, embedded, eventually
-
-README = (ROOT / "README.md").read_text()
-
-
-def block(name: str) -> str:
-    """The code between the README's markers of that name."""
-    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- /{name} -->", README, re.DOTALL)
-    assert found, name
-    return found[1]
+from tests.readme import add_receiver, block
 
 
 def test_the_story_with_curl(tmp_path: Path) -> None:
@@ -58,11 +50,7 @@ def test_the_story_with_curl(tmp_path: Path) -> None:
 def test_a_reaction_is_one_function(tmp_path: Path) -> None:
     for package in ("shared", "services"):
         shutil.copytree(ROOT / package, tmp_path / package)
-    receivers = tmp_path / "services/notifier/receivers.py"
-    receivers.write_text(
-        receivers.read_text().replace("post_save, ", "post_delete, post_save, ", 1)
-        + f"\n\n{block('receiver')}"
-    )
+    add_receiver(tmp_path / "services")
     program = Program(
         tmp_path,
         "services",

@@ -29,7 +29,6 @@ are being sent, while the others are recorded together."""
 POLL_S = 0.5
 """Longest wait for a ring; emails whose next attempt is due are found by it too."""
 
-
 RECORD_S = 0.2
 """Between attempts to record that an email was sent."""
 

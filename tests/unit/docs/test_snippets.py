@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+from tests.readme import README, ROOT, add_receiver, block
+
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +22,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "pyproject.toml", path)
     (path / "tools").mkdir()
     shutil.copy(ROOT / "tools/__init__.py", path / "tools")
+    add_receiver(path / "services")
     whole = [each for each in SNIPPETS if each.startswith('"""')]
-    [appended] = [each for each in SNIPPETS if each not in whole]
+    assert [each for each in SNIPPETS if each not in whole] == [block("receiver")]
     for number, each in enumerate(whole):
         # Where our own programs print for a terminal, and may.
         (path / f"tools/snippet_{number}.py").write_text(each)
-    receivers = path / "services/notifier/receivers.py"
-    importing = receivers.read_text().replace("post_save, ", "post_delete, post_save, ", 1)
-    receivers.write_text(f"{importing}\n\n{appended}")
     return path
 
 

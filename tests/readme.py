@@ -1,0 +1,21 @@
+"""The README, as tests do what it says."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def block(name: str) -> str:
+    """The code between the README's markers of that name."""
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- /{name} -->", README, re.DOTALL)
+    assert found, name
+    return found[1]
+
+
+def add_receiver(services: Path) -> None:
+    """Write the README's receiver into a copy of the notifier, with its import."""
+    receivers = services / "notifier/receivers.py"
+    importing = receivers.read_text().replace("post_save, ", "post_delete, post_save, ", 1)
+    receivers.write_text(f"{importing}\n\n{block('receiver')}")
