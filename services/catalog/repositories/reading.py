@@ -9,7 +9,7 @@ from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
 import contracts
-from heliograph.database import Database, Query
+from heliograph.database import Database, query_for
 from services.catalog.errors import NotFound
 from services.catalog.models import Base, Image, Product, product_category
 from services.catalog.snapshots import Snapshots
@@ -46,7 +46,7 @@ class ProductReader:
     """Reads single products, past the session: it would take most of the time."""
 
     def __init__(self, database: Database, snapshots: Snapshots) -> None:
-        self._query = Query(database, _PRODUCT)
+        self._query = query_for(database, _PRODUCT)
         self._snapshots = snapshots
 
     async def read(self, product_id: UUID) -> tuple[Product, contracts.Product]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from heliograph.database import Database, Statement, database_now
+from heliograph.database import Database, database_now, statement_for
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
@@ -135,8 +135,8 @@ class Outgoing:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._claim = Statement(database, _CLAIM)
-        self._record = Statement(database, _RECORD)
+        self._claim = statement_for(database, _CLAIM)
+        self._record = statement_for(database, _RECORD)
 
     async def claim(self, limit: int) -> list[Due]:
         """Lease up to `limit` emails that are due."""

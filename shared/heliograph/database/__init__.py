@@ -8,7 +8,7 @@ from heliograph.database.database import Database
 from heliograph.database.guard import Signalling
 from heliograph.database.schema import Schema
 from heliograph.database.session import Session
-from heliograph.database.statements import Query, Statement, driver
+from heliograph.database.statements import Query, Statement, driver, query_for, statement_for
 from heliograph.database.types import BigId, UtcDateTime, database_now, one_of
 from heliograph.database.unavailable import unavailable
 from heliograph.database.upsert import upsert
@@ -29,6 +29,8 @@ __all__ = [
     "database_now",
     "driver",
     "one_of",
+    "query_for",
+    "statement_for",
     "unavailable",
     "upsert",
 ]

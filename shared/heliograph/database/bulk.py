@@ -5,20 +5,17 @@ PostgreSQL its parameters are arrays, or its rows follow a COPY; SQLite gets the
 `executemany`.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Table, insert
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.database.guard import ALLOWED
-from heliograph.database.postgresql import CLIENT_ERRORS, INTEGRITY_ERRORS, SERVER_ERRORS
-from heliograph.errors import DatabaseUnavailable
-
-_LOST: tuple[type[Exception], ...] = (*CLIENT_ERRORS, OSError)
+from heliograph.database.postgresql import INTEGRITY_ERRORS
+from heliograph.database.unavailable import lent
 
 MANY = 100
 """From so many rows on COPY pays for its second round trip to PostgreSQL."""
@@ -52,34 +49,18 @@ class BulkInsert:
             named = [dict(zip(self._columns, row, strict=True)) for row in rows]
             await connection.execute(self._insert, named, execution_options=ALLOWED)
             return
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        if not driver.is_in_transaction():  # SQLAlchemy begins with the first statement
-            await connection.exec_driver_sql(self._unnest, _transposed(rows))
-            return
-        async with _as_sqlalchemy(connection, self._unnest):
-            if len(rows) < MANY:
-                await driver.execute(self._unnest, *_transposed(rows))
-            else:
-                table = self._insert.table.name
-                await driver.copy_records_to_table(table, columns=self._columns, records=rows)
+        async with lent(connection) as driver:
+            try:
+                if not driver.is_in_transaction():  # SQLAlchemy begins with the first statement
+                    await connection.exec_driver_sql(self._unnest, _transposed(rows))
+                elif len(rows) < MANY:
+                    await driver.execute(self._unnest, *_transposed(rows))
+                else:
+                    table = self._insert.table.name
+                    await driver.copy_records_to_table(table, columns=self._columns, records=rows)
+            except INTEGRITY_ERRORS as error:
+                raise IntegrityError(self._unnest, None, error) from error
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True))
-
-
-@asynccontextmanager
-async def _as_sqlalchemy(connection: AsyncConnection, statement: str) -> AsyncIterator[None]:
-    """Raise the driver's own errors as SQLAlchemy does.
-
-    It takes two times as long for a small statement as the driver takes for its work.
-    """
-    try:
-        yield
-    except INTEGRITY_ERRORS as error:
-        raise IntegrityError(statement, None, error) from error
-    except SERVER_ERRORS as error:
-        raise DBAPIError(statement, None, error) from error
-    except _LOST as error:
-        await connection.invalidate(error)
-        raise DatabaseUnavailable(f"the database does not answer: {error!r}") from error

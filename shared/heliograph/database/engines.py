@@ -7,6 +7,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from heliograph.database.postgresql import CONNECT_TIMEOUT_S
+from heliograph.database.unavailable import LOST, lost
 from heliograph.errors import DatabaseUnavailable
 from heliograph.extras import extra
 
@@ -46,18 +47,17 @@ def postgresql_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
     def connect(dialect: Any, _record: Any, args: Any, options: Any) -> Any:
         try:
             return dialect.connect(*args, **options)
-        except (OSError, TimeoutError) as error:
-            raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
+        except LOST as error:
+            raise lost(error) from error
 
     @sqlalchemy_event.listens_for(engine.sync_engine, "handle_error")
     def drop_silent(context: Any) -> DatabaseUnavailable | None:
         # asyncpg's deadline and a broken socket are no errors of the DBAPI. The connection may
         # still owe an answer, for which its next user would wait without a deadline.
-        error = context.original_exception
-        if not isinstance(error, OSError):
+        if not isinstance(context.original_exception, LOST):
             return None
         context.is_disconnect = True
-        return DatabaseUnavailable(f"the database does not answer: {error!r}")
+        return lost(context.original_exception)
 
     @sqlalchemy_event.listens_for(engine.sync_engine, "checkout")
     def refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:

@@ -83,7 +83,7 @@ class Inbox:
                 crash_point("consumer.after_insert")
         else:
             columns = [list(column) for column in zip(*entries, strict=True)]
-            async with driver(self.database) as connection, connection.transaction():
+            async with driver(self.database.engine) as connection, connection.transaction():
                 await connection.execute(_UNNEST, receiver.name, *columns)
                 crash_point("consumer.after_insert")
         self.bell.ring()

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from heliograph.database import Database, Statement, database_now
+from heliograph.database import Database, database_now, statement_for
 from heliograph.inbox.table import is_open
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import LEASE_S
@@ -84,10 +84,10 @@ class Leases:
 
     def __init__(self, database: Database, table: Table) -> None:
         self._is_sqlite = database.is_sqlite
-        self._in_order = Statement(database, _lease(table, _in_order(table)))
-        self._heads = Statement(database, _lease(table, _heads(table)))
+        self._in_order = statement_for(database, _lease(table, _in_order(table)))
+        self._heads = statement_for(database, _lease(table, _heads(table)))
         self._leased = _leased(table, arrays=not self._is_sqlite)
-        self._done = Statement(database, self._leased.values(**_done()))
+        self._done = statement_for(database, self._leased.values(**_done()))
 
     async def take(
         self, receiver: QueuedReceiver, behind: str, limit: int, attempts: int

@@ -7,8 +7,6 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.datastructures import FormData
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -37,8 +35,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Deadlock, _deadlocked)
-    for error in (DatabaseUnavailable, OperationalError, InterfaceError, PoolTimeout):
-        app.add_exception_handler(error, _unavailable)
+    app.add_exception_handler(DatabaseUnavailable, _unavailable)
     app.add_exception_handler(Exception, answer_unexpected)
 
 

@@ -11,7 +11,7 @@ from yarl import URL
 from chaos.faults.proxy import Proxy, proxy
 from heliograph import BusUnavailable, DatabaseUnavailable
 from heliograph.bus.rabbitmq import RabbitBus
-from heliograph.database import Database, Query, engines
+from heliograph.database import Database, engines, query_for
 from tests.buses import EMAILS, ids, message, publish_until_taken, receive, topology, until
 
 
@@ -27,7 +27,7 @@ async def answer(reached: Database) -> int:
 
 
 async def answer_of_the_driver(reached: Database) -> int:
-    [[found]] = await Query(reached, select(literal_column("42"))).run()
+    [[found]] = await query_for(reached, select(literal_column("42"))).run()
     number: int = found
     return number
 

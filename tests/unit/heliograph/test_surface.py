@@ -46,7 +46,8 @@ SURFACE = {
     "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
     "heliograph.database": (
         "Bell BigId BulkInsert Database NotifyBridge Query Schema Session Signalling "
-        "Statement UtcDateTime database_now driver one_of unavailable upsert"
+        "Statement UtcDateTime database_now driver one_of query_for statement_for unavailable "
+        "upsert"
     ),
     "heliograph.storage": (
         "CONTENT_TYPES ImageStore InvalidKey InvalidStoreURL KeyTaken MemoryImageStore "

@@ -90,7 +90,7 @@ class PostgresClaims:
 
     @asynccontextmanager
     async def claim(self, limit: int) -> AsyncIterator[Claim]:
-        async with driver(self._database) as connection, connection.transaction():
+        async with driver(self._database.engine) as connection, connection.transaction():
             lanes = random.sample(range(PARTITIONS), PARTITIONS)
             found = await connection.fetch(_LOCK, lanes, self.low_water.of(lanes))
             locked = [p for p, _ in found if p != BACKGROUND] or [p for p, _ in found]
