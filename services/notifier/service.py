@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from prometheus_client import Counter
 
 from heliograph.bus import Bus
-from heliograph.database import Bell, Database, Session
+from heliograph.database import Database
 from heliograph.http import Health
 from heliograph.service import Part, Role, Service
 from heliograph.storage import ImageStore, image_store
@@ -16,7 +16,7 @@ from services.notifier.emails.composer import Composer
 from services.notifier.mail.connect import mailer
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
-from services.notifier.repositories.notifications import NotificationRepository, notified
+from services.notifier.repositories.notifications import MailBell, NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.sending.worker import MailWorker
 from services.notifier.settings import NotifierSettings
@@ -60,9 +60,9 @@ class Notifier(Service):
         self.pruned.append(
             NotificationRetention(self.database, timedelta(days=settings.notifications_kept_days))
         )
-        self.mail_bell = Bell("notifier_mail")
+        self.mail_bell = MailBell("notifier_mail")
         self.bells.append(self.mail_bell)
-        self.database.after_commit(self._ring)
+        self.collaborators.add(MailBell, self.mail_bell)
         mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
         self.mail_worker = MailWorker(
             Outgoing(self.database),
@@ -92,10 +92,6 @@ class Notifier(Service):
     async def _check_mail(self) -> None:
         if self.mail_worker.trouble is not None:
             raise MailDeferred(self.mail_worker.trouble)
-
-    def _ring(self, session: Session) -> None:
-        if notified(session):
-            self.mail_bell.ring()
 
     async def close(self) -> None:
         await self.mailer.close()

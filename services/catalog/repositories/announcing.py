@@ -128,8 +128,7 @@ def next_version(session: Session, instance_id: UUID, current: int) -> int:
 
     `current` counts when the subject is first written; a new one has version 0 until then.
     """
-    bases: dict[UUID, int] = session.info.setdefault("versions", {})
-    return bases.setdefault(instance_id, current) + 1
+    return session.versions.setdefault(instance_id, current) + 1
 
 
 def now() -> datetime:

@@ -10,9 +10,13 @@ from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 
 import contracts
 from heliograph import Event
-from heliograph.database import Session, database_now, upsert
+from heliograph.database import Bell, Session, database_now, upsert
 from heliograph.money import to_minor
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
+
+
+class MailBell(Bell):
+    """Rings when there may be emails to be sent."""
 
 
 class NotificationRepository:
@@ -82,7 +86,7 @@ class NotificationRepository:
             .from_select(list(rows), recipients)
             .on_conflict_do_nothing(index_elements=["event_id", "email"])
         )
-        session.info[NotificationRepository] = True
+        session.on_commit(session.collaborators[MailBell].ring)
 
     async def prune(self, kept: timedelta, limit: int) -> int:
         """Forget what was settled more than `kept` ago, among the `limit` oldest rows.
@@ -126,8 +130,3 @@ class NotificationRepository:
         if state is not None:
             query = query.where(Notification.state == state)
         return (await self._session.scalars(query.order_by(Notification.id).limit(limit))).all()
-
-
-def notified(session: Session) -> bool:
-    """Whether the session has written notifications."""
-    return NotificationRepository in session.info

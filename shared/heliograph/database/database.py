@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import (
@@ -24,6 +25,8 @@ from heliograph.database.guard import guard
 from heliograph.database.session import Session
 from heliograph.database.unavailable import unavailable
 from heliograph.signals import NOBODY, Collaborators
+
+log = structlog.stdlib.get_logger(__name__)
 
 Hook = Callable[[Session], Awaitable[None]]
 
@@ -38,7 +41,6 @@ class Database:
         self.collaborators = collaborators
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._before_commit: list[Hook] = []
-        self._after_commit: list[Callable[[Session], None]] = []
         if self.is_sqlite:
             path = Path(self.url.database or "")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,10 +58,6 @@ class Database:
         """Run `hook` as the last thing before every commit, in its transaction."""
         self._before_commit.append(hook)
 
-    def after_commit(self, hook: Callable[[Session], None]) -> None:
-        """Call `hook` after every commit."""
-        self._after_commit.append(hook)
-
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Give a session whose work is committed once, at the end, or not at all.
@@ -74,8 +72,13 @@ class Database:
             for before in self._before_commit:
                 await before(session)
             await session.commit()
-        for after in self._after_commit:
-            after(session)
+            callbacks = tuple(session.sync_session.callbacks)
+        for callback in callbacks:
+            try:
+                callback()
+            # What is committed stays so: whoever asked for the change must not hear otherwise.
+            except Exception:
+                log.exception("a callback failed after the commit")
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncConnection]:

@@ -6,7 +6,7 @@ database, is refused if it writes to a signalling model's table or to one that j
 Textual SQL is outside: SQLAlchemy does not know what it writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -50,6 +50,12 @@ class GuardedSession(Session):
         """Events of this transaction, in the order in which they were sent."""
         self.adopted: list[object] = []
         """Instances whose rows this transaction inserted without a flush."""
+        self.callbacks: list[Callable[[], None]] = []
+        """What is to be called once this transaction has committed."""
+        self._before: WeakKeyDictionary[SessionTransaction, tuple[int, int, int]] = (
+            WeakKeyDictionary()
+        )
+        """How long each of these lists was when a savepoint began."""
 
     def flush(self, objects: Any = None) -> None:
         self.flushing = True
@@ -68,6 +74,18 @@ class GuardedSession(Session):
             make_transient_to_detached(instance)
         self.add_all(instances)
         self.adopted += instances
+
+    def begun(self, transaction: SessionTransaction) -> None:
+        """Remember what there was before a savepoint."""
+        if transaction.parent is not None:
+            self._before[transaction] = len(self.events), len(self.adopted), len(self.callbacks)
+
+    def rolled_back(self, transaction: SessionTransaction) -> None:
+        """Forget what was done in it: that is not announced, nor anybody called for it."""
+        events, adopted, callbacks = self._before.get(transaction, (0, 0, 0))
+        for instance in self.adopted[adopted:]:
+            make_transient(instance)
+        del self.events[events:], self.adopted[adopted:], self.callbacks[callbacks:]
 
 
 def _refuse(model: type[Signalling], what: str) -> None:
@@ -146,17 +164,5 @@ def _guarded_tables() -> dict[FromClause, type[Signalling]]:
     return tables
 
 
-@sqlalchemy_event.listens_for(GuardedSession, "after_transaction_create")
-def _remember_events(session: GuardedSession, transaction: SessionTransaction) -> None:
-    transaction.events_before = len(session.events)  # type: ignore[attr-defined]
-    transaction.adopted_before = len(session.adopted)  # type: ignore[attr-defined]
-
-
-@sqlalchemy_event.listens_for(GuardedSession, "after_soft_rollback")
-def _forget_events(session: GuardedSession, previous: SessionTransaction) -> None:
-    # What a rolled back savepoint did is not announced either.
-    del session.events[getattr(previous, "events_before", 0) :]
-    place = getattr(previous, "adopted_before", 0)
-    for instance in session.adopted[place:]:
-        make_transient(instance)
-    del session.adopted[place:]
+sqlalchemy_event.listen(GuardedSession, "after_transaction_create", GuardedSession.begun)
+sqlalchemy_event.listen(GuardedSession, "after_soft_rollback", GuardedSession.rolled_back)

@@ -1,6 +1,8 @@
 """Sessions: units of work that know on whose behalf they are done."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,11 +24,17 @@ class Session(AsyncSession):
         self.origin: str | None = None
         """`"batch"`, `"import"`, or None."""
         self.traceparent: str | None = None
+        self.versions: dict[UUID, int] = {}
+        """By subject, the version that it had when this transaction first wrote to it."""
 
     async def close(self) -> None:
         await super().close()
         # It holds the session: a circle, with all that the session holds, for the collector.
         self.collaborators = NOBODY
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call it once the transaction has committed; never if it, or its savepoint, does not."""
+        self.sync_session.callbacks.append(callback)
 
     def allow_flush(self, instance: object) -> None:
         """Let the next flush write this instance of a signalling model: its signals are sent."""

@@ -40,7 +40,6 @@ class Outbox:
         self._rows = BulkInsert(table, _COLUMNS)
         self.bell = bell
         database.before_commit(self.write_held)
-        database.after_commit(self._ring)
 
     def connect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
         """Hold every event that the senders' models send from now on."""
@@ -74,13 +73,12 @@ class Outbox:
     async def append(self, session: Session, rows: Sequence[EncodedEvent]) -> None:
         """Write events as the next of the session's transaction."""
         await self._rows.insert(session, rows)
-        session.info[self] = True
+        session.on_commit(self._committed)
         crash_point("outbox.after_write")
 
-    def _ring(self, session: Session) -> None:
-        if session.info.get(self):
-            crash_point("outbox.after_commit")
-            self.bell.ring()
+    def _committed(self) -> None:
+        crash_point("outbox.after_commit")
+        self.bell.ring()
 
     async def status(self) -> tuple[int, float]:
         """Count the rows that wait, and the age of the oldest in seconds."""

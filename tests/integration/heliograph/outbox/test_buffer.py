@@ -20,12 +20,12 @@ async def test_what_comes_while_others_are_written_waits_for_more(house: House) 
     loop = asyncio.get_running_loop()
     commits: list[float] = []
 
-    def note(_session: Session) -> None:
+    async def note(_session: Session) -> None:
         commits.append(loop.time())
         if len(commits) == 1:
             buffer.hold(event(version=None))
 
-    house.database.after_commit(note)
+    house.database.before_commit(note)
     async with running(buffer):
         buffer.hold(event(version=None))
         await until(lambda: len(commits) == 2)

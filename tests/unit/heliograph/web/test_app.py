@@ -6,7 +6,6 @@ import pytest
 import structlog
 from fastapi import APIRouter, FastAPI, File, Path, Query, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
@@ -54,7 +53,6 @@ def things() -> APIRouter:
         raise {
             "refused": Refused("Too cheap."),
             "away": DatabaseUnavailable("db.internal is away"),
-            "locked": OperationalError("SELECT secret", {}, Exception("locked")),
             "gone": ProblemError("conflict", "It is taken."),
             "bug": RuntimeError("secret"),
         }[name]

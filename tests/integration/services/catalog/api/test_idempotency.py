@@ -155,16 +155,16 @@ async def test_a_caller_without_the_scope_gets_no_stored_answer(
 
 
 async def test_a_lost_answer_of_a_commit_is_found_again(
-    client: httpx2.AsyncClient, catalog: Catalog
+    client: httpx2.AsyncClient, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost: list[bool] = []
+    commit = Session.commit
 
-    def lose_once(_session: Session) -> None:
-        if not lost:
-            lost.append(True)
-            raise DatabaseUnavailable("the connection broke after the commit")
+    async def lose_once(session: Session) -> None:
+        monkeypatch.setattr(Session, "commit", commit)
+        await session.commit()
+        raise DatabaseUnavailable("the connection broke after the commit")
 
-    catalog.database.after_commit(lose_once)
+    monkeypatch.setattr(Session, "commit", lose_once)
     is_problem(await client.post("/v1/products", json=PRODUCT, headers=KEYED), 503)
 
     answer = await client.post("/v1/products", json=PRODUCT, headers=KEYED)
