@@ -22,11 +22,11 @@ from chaos.points import kill_at_each
 from chaos.reckoning.verdict import Verdict
 from chaos.storm import Plan, weather
 from chaos.world import Addresses, World, world
+from heliograph.testing import SMTPServer, smtp
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.postgresql_cluster import Cluster, find_binaries
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.rabbitmq_node import Node, find_scripts
-from tests.servers.smtp import SMTPServer, smtp
 
 T = TypeVar("T")
 

@@ -19,8 +19,15 @@ from chaos.fleet import API, CATALOG, NOTIFIER, RELAY, ROOT, WORK, Fleet, nurser
 from chaos.listener import Listener
 from chaos.reckoning.ledger import Ledger
 from chaos.traffic import Crowd
+from heliograph.bus import MemoryBus
+from heliograph.service import Service
+from heliograph.settings import load
+from heliograph.testing import SMTPServer
 from heliograph.tokens import ALGORITHM, AUDIENCE, ISSUER, LIFETIME
-from tests.servers.smtp import SMTPServer
+from services.catalog.service import Catalog
+from services.catalog.settings import CatalogSettings
+from services.notifier.service import Notifier
+from services.notifier.settings import NotifierSettings
 
 SECRET = "the secret of a world that will end soon"  # noqa: S105 - of servers that live for one run
 SCOPES = ["catalog:read", "catalog:write", "catalog:admin", "notifier:admin"]
@@ -45,6 +52,8 @@ class World:
     folder: Path
     images: Path
     direct: Addresses
+    services: tuple[Service, ...]
+    """Only to look at what they have yet to do, past all proxies."""
     fleet: Fleet
     ledger: Ledger
     listener: Listener
@@ -132,15 +141,28 @@ async def world(
         await fleet.add(CATALOG, WORK, each)
         await fleet.add(NOTIFIER, WORK, each)
         await fleet.add(NOTIFIER, API)
+        services = _services(settings(direct, images))
+        for service in services:
+            stack.push_async_callback(service.close)
         headers = {"Authorization": f"Bearer {_token()}"}
         ledger = Ledger()
         rng = random.Random(seed)  # noqa: S311 - replays a seed
         crowd = Crowd(ledger, [api.url for api in fleet.of("catalog api")], headers, rng)
         stack.push_async_callback(crowd.close)
-        here = World(folder, images, direct, fleet, ledger, listener, smtp, crowd, headers)
+        here = World(
+            folder, images, direct, services, fleet, ledger, listener, smtp, crowd, headers
+        )
         await here.answering()
         await here.subscribe()
         yield here
+
+
+def _services(environ: Mapping[str, str]) -> tuple[Service, ...]:
+    bus = MemoryBus()
+    return (
+        Catalog(load(CatalogSettings, environ), bus),
+        Notifier(load(NotifierSettings, environ), bus),
+    )
 
 
 def _token() -> str:

@@ -19,7 +19,8 @@ from tests.servers import Unavailable
 from tests.servers.postgresql import PostgreSQL, postgresql
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
 from tests.servers.s3 import S3, s3
-from tests.servers.smtp import SMTPServer, smtp
+
+pytest_plugins = ["heliograph.testing.fixtures"]
 
 Server = TypeVar("Server")
 
@@ -82,12 +83,6 @@ def amqp_url(rabbitmq_server: RabbitMQ) -> Iterator[str]:
     """The URL of an empty virtual host, deleted after the test."""
     with rabbitmq_server.vhost() as url:
         yield url
-
-
-@pytest.fixture
-def smtp_server() -> Iterator[SMTPServer]:
-    with smtp() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

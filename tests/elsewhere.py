@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/a-new-service.md").read_text()
+TESTING = (ROOT / "docs/testing.md").read_text()
 
 
 def uv(*words: str | Path) -> None:
@@ -21,9 +22,9 @@ def build_wheel(folder: Path) -> Path:
     return built
 
 
-def write_files(folder: Path) -> list[str]:
+def write_files(folder: Path, page: str = PAGE) -> list[str]:
     """Write the page's files; returns their names."""
-    files = re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+    files = re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)```", page, re.DOTALL | re.MULTILINE)
     for name, content in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 import contracts
 from heliograph import Contract, Event
 from heliograph.events import new_id
+from heliograph.storage import new_key
 
 
 def product(**fields: Any) -> contracts.Product:
@@ -38,3 +39,18 @@ def event(snapshot: Contract | None = None, **fields: Any) -> Event[Any]:
         "version": getattr(snapshot, "version", None),
     }
     return Event(**defaults | fields)
+
+
+def image(**fields: Any) -> contracts.Image:
+    """Make an image's snapshot; what a test does not name is plausible."""
+    key: str = fields.setdefault("key", new_key("png"))
+    defaults: dict[str, Any] = {
+        "id": new_id(),
+        "product_id": new_id(),
+        "url": f"http://catalog.test/v1/images/{key}",
+        "content_type": "image/png",
+        "width": 1,
+        "height": 1,
+        "bytes": 5,
+    }
+    return contracts.Image(**defaults | fields)

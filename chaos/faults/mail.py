@@ -5,8 +5,8 @@ import random
 from contextlib import suppress
 
 from chaos.faults.targets import Missed, Targets
+from heliograph.testing import Command, Failure, SMTPServer
 from tests.polling import until
-from tests.servers.smtp import Command, Failure, SMTPServer
 
 COMMANDS: tuple[Command, ...] = ("RCPT", "DATA")
 EMAIL_WITHIN_S = 20.0

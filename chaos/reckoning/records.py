@@ -10,37 +10,24 @@ import pika
 
 from chaos.reckoning.checker import Records
 from chaos.world import World
+from heliograph import DatabaseUnavailable
+from heliograph.testing import unfinished
 
 LOOK_S = 0.25
 SETTLED = 3
 """How many looks in a row must find everything empty."""
 
-_CATALOG = """
-SELECT (SELECT count(*) FROM outbox),
-       (SELECT count(*) FROM inbox WHERE state NOT IN ('done', 'discarded'))
-"""
-_NOTIFIER = """
-SELECT (SELECT count(*) FROM inbox WHERE state NOT IN ('done', 'discarded')),
-       (SELECT count(*) FROM notification WHERE state = 'pending')
-"""
 _IDLE = """
 SELECT query FROM pg_stat_activity
 WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '5 seconds'
 """
 
 
-async def waiting(world: World) -> dict[str, int]:
-    """Count what is still on its way, by place."""
-    [(outbox, catalog_inbox)] = await world.fetch("catalog", _CATALOG)
-    [(notifier_inbox, emails)] = await world.fetch("notifier", _NOTIFIER)
-    queues = await asyncio.to_thread(_queued, world)
-    return {
-        "outbox": outbox,
-        "catalog inbox": catalog_inbox,
-        "notifier inbox": notifier_inbox,
-        "emails": emails,
-        "queues": queues,
-    }
+async def waiting(world: World) -> list[str]:
+    """Tell what is still on its way, the oldest of each place."""
+    left = [str(each) for each in await unfinished(*world.services)]
+    queued = await asyncio.to_thread(_queued, world)
+    return left + [f"{queued} messages in queues"] * bool(queued)
 
 
 async def drained(world: World, within: float) -> float | None:
@@ -49,8 +36,8 @@ async def drained(world: World, within: float) -> float | None:
     calm, last = 0, -1
     while time.monotonic() < begin + within:
         try:
-            empty = not any((await waiting(world)).values())
-        except (OSError, pika.exceptions.AMQPError):
+            empty = not await waiting(world)
+        except (DatabaseUnavailable, pika.exceptions.AMQPError, OSError):
             empty = False
         heard = len(world.listener.heard)
         calm = calm + 1 if empty and heard == last else 0

@@ -56,7 +56,7 @@ async def verdict(
     held = await records.read(world)
     findings = check(world.ledger, world.listener.heard, held)
     if seconds is None:
-        findings.left_over.append(f"not drained within {within:.0f} s: {left}")
+        findings.left_over += [f"after {within:.0f} s: {each}" for each in left]
     there, named = await records.files(world)
     findings.lost += [f"the file {each}" for each in sorted(named - there)]
     findings.left_over += [f"the file {each}" for each in sorted(there - named)]

@@ -47,9 +47,11 @@ class Catalog(Service):
         "catalog.after_file": "an image's first file is stored, its row is not written",
     }
 
-    def __init__(self, settings: CatalogSettings, bus: Bus) -> None:
+    def __init__(
+        self, settings: CatalogSettings, bus: Bus, *, images: ImageStore | None = None
+    ) -> None:
         super().__init__(settings, bus, models.inbox)
-        self.images = image_store(settings.image_store_url)
+        self.images = images or image_store(settings.image_store_url)
         self.collaborators.add(ImageStore, self.images)
         self.idempotency_keys = IdempotencyKeys(self.database)
         self.pruned.append(self.idempotency_keys)
@@ -73,6 +75,7 @@ class Catalog(Service):
             registry=self.metrics.registry,
         )
         self.views = EventBuffer(self.database, self.outbox, on_dropped=dropped.inc)
+        self.backlogs[:0] = [self.views, self.outbox.backlog]
         self.outbox.connect(MODEL_SIGNALS, SENDERS)
         viewed.connect(self.views.hold, models.Product, last=True)
 

@@ -13,7 +13,7 @@ from heliograph.service import Part, Role, Service
 from heliograph.storage import ImageStore, image_store
 from services.notifier import models
 from services.notifier.emails.composer import Composer
-from services.notifier.mail.connect import mailer
+from services.notifier.mail import connect
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
 from services.notifier.repositories.notifications import MailBell, NotificationRepository
@@ -51,11 +51,18 @@ class Notifier(Service):
         "purge.between_files": "the first of an image's files is purged, others are not",
     }
 
-    def __init__(self, settings: NotifierSettings, bus: Bus) -> None:
+    def __init__(
+        self,
+        settings: NotifierSettings,
+        bus: Bus,
+        *,
+        images: ImageStore | None = None,
+        mailer: Mailer | None = None,
+    ) -> None:
         super().__init__(settings, bus, models.inbox)
-        self.images = image_store(settings.image_store_url)
+        self.images = images or image_store(settings.image_store_url)
         self.collaborators.add(ImageStore, self.images)
-        self.mailer = mailer(settings.smtp_url)
+        self.mailer = mailer or connect.mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
         self.pruned.append(
             NotificationRetention(self.database, timedelta(days=settings.notifications_kept_days))
@@ -64,8 +71,10 @@ class Notifier(Service):
         self.bells.append(self.mail_bell)
         self.collaborators.add(MailBell, self.mail_bell)
         mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
+        outgoing = Outgoing(self.database)
+        self.backlogs.append(outgoing.backlog)
         self.mail_worker = MailWorker(
-            Outgoing(self.database),
+            outgoing,
             self.mailer,
             Composer(settings.mail_from, settings.public_url),
             self.mail_bell,

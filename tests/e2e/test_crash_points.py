@@ -5,8 +5,8 @@ from pathlib import Path
 from chaos.crash_points import POINTS
 from chaos.points import kill_at_each
 from chaos.world import Addresses, world
+from heliograph.testing import SMTPServer
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.smtp import SMTPServer
 
 
 async def test_a_kill_at_each_crash_point_loses_nothing_and_repeats_nothing(

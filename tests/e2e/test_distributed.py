@@ -16,10 +16,10 @@ from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq_ev
 from pika.adapters.blocking_connection import BlockingChannel
 from pydantic import SecretStr
 
+from heliograph.testing import SMTPServer
 from heliograph.tokens import Tokens
 from tests.programs import Program, command, eventually, logged_errors
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.smtp import SMTPServer
 from tests.story import Shop, tell
 
 CATALOG, NOTIFIER = "services.catalog", "services.notifier"

@@ -15,10 +15,10 @@ from chaos.faults import clocks
 from chaos.fleet import Member
 from chaos.reckoning.verdict import verdict
 from chaos.world import Addresses, World, world
+from heliograph.testing import SMTPServer
 from services.notifier.sending.worker import BATCH, SIDE_BY_SIDE
 from tests import polling
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.smtp import SMTPServer
 
 GOOD = "catalog.product.post_save"
 LEASES_END_WITHIN = 30.0

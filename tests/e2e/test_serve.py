@@ -10,9 +10,9 @@ from sqlalchemy.engine import make_url
 from yarl import URL
 
 from chaos.faults.proxy import proxy
+from heliograph.testing import SMTPServer
 from tests.polling import until
 from tests.programs import STARTS_WITHIN, Program, command, eventually, logged_errors
-from tests.servers.smtp import SMTPServer
 from tests.story import Shop
 
 CATALOG, NOTIFIER = "services.catalog", "services.notifier"

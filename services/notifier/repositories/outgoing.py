@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from heliograph.database import Database, database_now, statement_for
+from heliograph.database import Database, TableBacklog, database_now, statement_for
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
 from services.notifier.models import Notification, Occasion, State, Subscription, Topic
@@ -137,6 +137,15 @@ class Outgoing:
         self._database = database
         self._claim = statement_for(database, _CLAIM)
         self._record = statement_for(database, _RECORD)
+        self.backlog = TableBacklog(
+            database,
+            _table,
+            unfinished=_columns.state == "pending",
+            what="an email about " + _columns.topic + " to " + _columns.email,
+            state=_columns.state,
+            reason=_columns.reason,
+            retried=_columns.attempts > 0,
+        )
 
     async def claim(self, limit: int) -> list[Due]:
         """Lease up to `limit` emails that are due."""

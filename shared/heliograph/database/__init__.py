@@ -3,18 +3,19 @@
 `heliograph.database.migrations` is by itself: it needs Alembic, from the extra `service`.
 """
 
+from heliograph.database.backlog import Backlog, TableBacklog, Unfinished
 from heliograph.database.bulk import BulkInsert
 from heliograph.database.database import Database
 from heliograph.database.guard import Signalling
 from heliograph.database.schema import Schema
 from heliograph.database.session import Session
 from heliograph.database.statements import Query, Statement, driver, query_for, statement_for
-from heliograph.database.types import BigId, UtcDateTime, database_now, one_of
+from heliograph.database.types import BigId, UtcDateTime, database_now, one_of, upsert
 from heliograph.database.unavailable import unavailable
-from heliograph.database.upsert import upsert
 from heliograph.database.wakeup import Bell, NotifyBridge
 
 __all__ = [
+    "Backlog",
     "Bell",
     "BigId",
     "BulkInsert",
@@ -25,6 +26,8 @@ __all__ = [
     "Session",
     "Signalling",
     "Statement",
+    "TableBacklog",
+    "Unfinished",
     "UtcDateTime",
     "database_now",
     "driver",

@@ -16,10 +16,14 @@ from sqlalchemy import (
     Text,
     bindparam,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
+
+from heliograph.database.session import Session
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -102,3 +106,9 @@ def one_of(text: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bo
     """Whether a column's text is one of these: `in_` for many."""
     array = ARRAY(Text).with_variant(JSON(), "sqlite")
     return _OneOf(text, bindparam(None, list(texts), type_=array))
+
+
+def upsert(session: Session, model: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
+    """The INSERT of the session's database, with `on_conflict_do_nothing` and `…_do_update`."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return (sqlite.insert if is_sqlite else postgresql.insert)(model)

@@ -23,11 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from heliograph.crash import crash_point
-from heliograph.database import Bell, Database, Session, database_now, driver
+from heliograph.database import Bell, Database, Session, TableBacklog, database_now, driver
 from heliograph.errors import DatabaseUnavailable, HeliographError
-from heliograph.inbox.leases import Claimed, Leases
+from heliograph.inbox.leases import Claimed, Leases, waits_for_retry
 from heliograph.inbox.parked import ParkedRows
 from heliograph.inbox.reading import Entry
+from heliograph.inbox.table import is_open
 from heliograph.signals import QueuedReceiver
 from heliograph.text import printable
 
@@ -64,6 +65,15 @@ class Inbox:
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
         self._leases = Leases(database, table)
+        self.backlog = TableBacklog(
+            database,
+            table,
+            unfinished=is_open(table),
+            what=table.c.receiver + " has " + table.c.routing_key,
+            state=table.c.state,
+            reason=table.c.reason,
+            retried=waits_for_retry(table),
+        )
         self._insert = (
             sqlite.insert(table)
             .values(

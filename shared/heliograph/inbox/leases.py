@@ -59,6 +59,12 @@ def _due(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.state == "pending", table.c.due_at <= database_now())
 
 
+def waits_for_retry(table: FromClause) -> ColumnElement[bool]:
+    """Whether a row has failed and no worker has it: a claim clears what the last attempt said."""
+    failed = and_(table.c.reason.is_not(None), ~table.c.reason.startswith(_NO_REPORT))
+    return and_(table.c.state == "pending", failed)
+
+
 _RECEIVER = bindparam("for_receiver", type_=Text())
 _BEHIND = bindparam("behind", type_=Text())
 _LIMIT = bindparam("at_most", type_=Integer())

@@ -2,13 +2,14 @@
 
 from heliograph.outbox.buffer import EventBuffer
 from heliograph.outbox.claims import Claims, claims_for
-from heliograph.outbox.outbox import Outbox, encode_all
+from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
 from heliograph.outbox.relay import Relay
 from heliograph.outbox.table import PARTITIONS, outbox_table, relay_lease_table
 
 __all__ = [
     "PARTITIONS",
     "Claims",
+    "EncodedEvent",
     "EventBuffer",
     "Outbox",
     "Relay",

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from heliograph.database import Database
+from heliograph.database import Database, Unfinished
 from heliograph.errors import DatabaseUnavailable
 from heliograph.events import Event
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
@@ -47,6 +47,11 @@ class EventBuffer:
         # Encoded: what an event hangs on would outlive the request, and cost collections.
         self._rows: list[EncodedEvent] = []
         self._filled = asyncio.Event()
+
+    async def unfinished(self) -> list[Unfinished]:
+        """What waits for the next write, as one piece of work."""
+        count = len(self._rows)
+        return [Unfinished(f"{count} buffered events", "not written", 0, None)] if count else []
 
     def hold(self, event: Event[Any]) -> None:
         """Keep the event for the next write, or drop it if the buffer is full."""

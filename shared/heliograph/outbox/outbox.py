@@ -5,19 +5,23 @@ again once the bus has it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import (
-    Table,
-    func,
-    select,
-)
+from sqlalchemy import Table, func, literal, select, true
 
 from heliograph.crash import crash_point
-from heliograph.database import Bell, BulkInsert, Database, Session, database_now
+from heliograph.database import (
+    Bell,
+    BulkInsert,
+    Database,
+    Session,
+    TableBacklog,
+    database_now,
+)
 from heliograph.events import Event, encode, sequence
 from heliograph.outbox.table import partition
 from heliograph.signals import Signal
@@ -39,6 +43,15 @@ class Outbox:
         self.table = table
         self._rows = BulkInsert(table, _COLUMNS)
         self.bell = bell
+        self.watchers: list[Callable[[Sequence[EncodedEvent]], None]] = []
+        """Called with the events of each transaction of this process that has committed."""
+        self.backlog = TableBacklog(
+            database,
+            table,
+            unfinished=true(),
+            what="the outbox has " + table.c.routing_key,
+            state=literal("not relayed"),
+        )
         database.before_commit(self.write_held)
 
     def connect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
@@ -73,12 +86,14 @@ class Outbox:
     async def append(self, session: Session, rows: Sequence[EncodedEvent]) -> None:
         """Write events as the next of the session's transaction."""
         await self._rows.insert(session, rows)
-        session.on_commit(self._committed)
+        session.on_commit(partial(self._committed, rows))
         crash_point("outbox.after_write")
 
-    def _committed(self) -> None:
+    def _committed(self, rows: Sequence[EncodedEvent]) -> None:
         crash_point("outbox.after_commit")
         self.bell.ring()
+        for watch in self.watchers:
+            watch(rows)
 
     async def status(self) -> tuple[int, float]:
         """Count the rows that wait, and the age of the oldest in seconds."""

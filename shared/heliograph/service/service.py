@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from heliograph import __version__
 from heliograph.bus import Bus, Topology
-from heliograph.database import Bell, Database, NotifyBridge, Schema, Session
+from heliograph.database import Backlog, Bell, Database, NotifyBridge, Schema, Session
 from heliograph.errors import BusUnavailable, MissingCollaborator
 from heliograph.http import Health, Metrics, plain_app
 from heliograph.inbox import Consumer, Inbox, Worker
@@ -72,6 +72,8 @@ class Service(ABC):
             unordered=[each.name for each in self.receivers if not each.ordered],
         )
         self.bells = [self.inbox.bell]
+        self.backlogs: list[Backlog] = [self.inbox.backlog]
+        """Where the service's work waits, what begins it first."""
         self.pruned: list[Prunable] = [self.inbox]
         self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
         self.worker = Worker(self.receivers, self.inbox)

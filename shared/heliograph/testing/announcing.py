@@ -1,12 +1,17 @@
-"""Events as the service that owns them would announce them."""
+"""Events: as the service that owns them would announce them, and as ours has."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from pydantic_core import from_json
 
 from heliograph.bus import Publisher
 from heliograph.contract import Contract
 from heliograph.errors import BusUnavailable
-from heliograph.events import Event, encode, sequence
+from heliograph.events import Event, decode, encode, sequence
+from heliograph.outbox import EncodedEvent, Outbox
 from heliograph.signals import Signal
 
 C = TypeVar("C", bound=Contract)
@@ -36,3 +41,52 @@ async def announce(
     if message.id not in await bus.publish([message]):
         raise BusUnavailable(f"not every queue took the event {message.routing_key}")
     return event
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """An event as it leaves."""
+
+    key: str
+    """Its routing key: `catalog.product.post_save`."""
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def signal(self) -> str:
+        """The signal's name."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def sequence(self) -> str:
+        """Its place among the events of its subject, as text that sorts."""
+        return self.headers["ce-subjectsequence"]
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Its JSON."""
+        body: dict[str, Any] = from_json(self.content)
+        return body
+
+    def event(self, contract: type[C]) -> Event[C]:
+        """Read it as a receiver of that sender does; raise `Malformed` if it is not one's."""
+        return decode(self.headers, self.content, contract)
+
+
+@contextmanager
+def announced(outbox: Outbox) -> Iterator[list[Announcement]]:
+    """What this process announces within the block, in order, once it is committed.
+
+    What is rolled back is not announced. Views and other buffered events come with the commit of
+    their buffer.
+    """
+    found: list[Announcement] = []
+
+    def note(rows: Sequence[EncodedEvent]) -> None:
+        found.extend(Announcement(key, from_json(headers), body) for *_, key, headers, body in rows)
+
+    outbox.watchers.append(note)
+    try:
+        yield found
+    finally:
+        outbox.watchers.remove(note)

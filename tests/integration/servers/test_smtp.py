@@ -2,7 +2,7 @@ import smtplib
 
 import pytest
 
-from tests.servers.smtp import Command, SMTPServer
+from heliograph.testing import Command, SMTPServer
 
 EMAIL = "Subject: Hello\r\n\r\nBody\r\n"
 

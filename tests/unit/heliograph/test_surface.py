@@ -39,15 +39,15 @@ SURFACE = {
     ),
     "heliograph.bus.rabbitmq": "RabbitBus queue_arguments",
     "heliograph.outbox": (
-        "Claims EventBuffer Outbox PARTITIONS Relay claims_for encode_all outbox_table "
-        "relay_lease_table"
+        "Claims EncodedEvent EventBuffer Outbox PARTITIONS Relay claims_for encode_all "
+        "outbox_table relay_lease_table"
     ),
     "heliograph.outbox.claims": "Claim Claims OutboxRow claims_for",
     "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
     "heliograph.database": (
-        "Bell BigId BulkInsert Database NotifyBridge Query Schema Session Signalling "
-        "Statement UtcDateTime database_now driver one_of query_for statement_for unavailable "
-        "upsert"
+        "Backlog Bell BigId BulkInsert Database NotifyBridge Query Schema Session Signalling "
+        "Statement TableBacklog Unfinished UtcDateTime database_now driver one_of query_for "
+        "statement_for unavailable upsert"
     ),
     "heliograph.storage": (
         "CONTENT_TYPES ImageStore InvalidKey InvalidStoreURL KeyTaken MemoryImageStore "
@@ -64,7 +64,10 @@ SURFACE = {
         "in_shutdown_order migrate opened patiently run run_parts serve"
     ),
     "heliograph.cli": "Program command_line outbox_commands typer_app with_service",
-    "heliograph.testing": "NotDrained announce at_work drained",
+    "heliograph.testing": (
+        "Announcement Command Failure NotDrained Received SMTPServer advance announce announced "
+        "at_work drained smtp unfinished"
+    ),
     "contracts": "Category Image Picture Price Product Variant View",
 }
 """Every public name of the library and of each room; a change here is one for other teams."""

@@ -1,19 +1,19 @@
 """A catalog on an empty, migrated database, its REST API, and what waits in its outbox."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from asgi_lifespan import LifespanManager
+from pydantic_core import from_json
 from sqlalchemy import select
 
 from heliograph import Signal
 from heliograph.bus import MemoryBus
+from heliograph.testing import Announcement
 from services.catalog import models
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
@@ -74,31 +74,11 @@ def client(public: httpx2.AsyncClient, token: Token) -> httpx2.AsyncClient:
     return public
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """One event as it waits in the outbox."""
-
-    key: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-
-    @property
-    def signal(self) -> str:
-        return self.key.rpartition(".")[2]
-
-    @property
-    def sequence(self) -> str:
-        return self.headers["ce-subjectsequence"]
-
-
-async def announced(catalog: Catalog) -> list[Announced]:
+async def announced(catalog: Catalog) -> list[Announcement]:
     """Every event in the outbox, in the order in which it leaves."""
     async with catalog.database.reading() as session:
         rows = await session.execute(select(models.outbox).order_by(models.outbox.c.id))
-        return [
-            Announced(row.routing_key, json.loads(row.headers), json.loads(row.body))
-            for row in rows
-        ]
+        return [Announcement(row.routing_key, from_json(row.headers), row.body) for row in rows]
 
 
 async def buffered(catalog: Catalog) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import database_now
+from heliograph.testing import SMTPServer
 from services.notifier.emails.composer import Composer
 from services.notifier.mail.connect import mailer as connect
 from services.notifier.mail.envelope import Envelope
@@ -28,7 +29,6 @@ from tests.integration.heliograph.conftest import running
 from tests.integration.services.notifier.conftest import ledger, repriced, subscribe, tell
 from tests.polling import until
 from tests.samples import event, product
-from tests.servers.smtp import SMTPServer
 
 ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
 

@@ -1,8 +1,12 @@
-"""An SMTP server that keeps what it receives and fails on request."""
+"""A mail server that keeps what it receives and fails on request.
+
+It stands in for the one that a service sends by: the conversation is a real one.
+"""
 
 import asyncio
 import email
 import email.policy
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +15,6 @@ from typing import Literal
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-
-from tests.servers.processes import free_port
 
 ACCEPTED = "250 OK"
 
@@ -49,12 +51,12 @@ ALL_IS_WELL = Failure("DATA", keeps=True)
 class SMTPServer:
     """A server on a port of the loopback interface, in a thread of its own.
 
-    ``messages`` holds what was accepted, oldest first. Failures are queued: each call of
-    ``refuse``, ``drop`` or ``hang`` answers one later command, in the order of the calls.
+    `messages` holds what was accepted, oldest first. Failures are queued: each call of
+    `refuse`, `drop` or `hang` answers one later command, in the order of the calls.
     """
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, port: int) -> None:
+        self.port = port
         self.url = f"smtp://127.0.0.1:{self.port}"
         self.messages: list[Received] = []
         self.connections = 0
@@ -62,13 +64,13 @@ class SMTPServer:
         self._failures: list[Failure] = []
 
     def refuse(self, reply: str, command: Command = "DATA") -> Failure:
-        """Answer the next RCPT, or the final dot, with ``reply``, as in ``"451 Later"``."""
+        """Answer the next RCPT, or the final dot, with `reply`, as in `"451 Later"`."""
         return self._fail(Failure(command, reply))
 
     def drop(self, *, accept: bool = True) -> Failure:
         """Cut the connection after the next final dot, without a reply.
 
-        The email is kept when ``accept`` is set: its sender cannot know.
+        The email is kept when `accept` is set: its sender cannot know.
         """
         return self._fail(Failure("DATA", cuts=True, keeps=accept))
 
@@ -100,7 +102,7 @@ class SMTPServer:
         found = next((each for each in self._failures if each.command == command), None)
         return found if found and self.forgive(found) else ALL_IS_WELL
 
-    async def handle_EHLO(  # noqa: N802 — named by aiosmtpd
+    async def handle_EHLO(  # noqa: N802 - named by aiosmtpd
         self,
         server: SMTP,
         session: Session,
@@ -112,7 +114,7 @@ class SMTPServer:
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", *responses[1:]]
 
-    async def handle_RCPT(  # noqa: N802 — named by aiosmtpd
+    async def handle_RCPT(  # noqa: N802 - named by aiosmtpd
         self,
         server: SMTP,
         session: Session,
@@ -126,7 +128,7 @@ class SMTPServer:
             envelope.rcpt_tos.append(address)
         return answer.reply
 
-    async def handle_DATA(  # noqa: N802 — named by aiosmtpd
+    async def handle_DATA(  # noqa: N802 - named by aiosmtpd
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         answer = self._next("DATA")
@@ -151,7 +153,8 @@ def _received(envelope: Envelope) -> Received:
 @contextmanager
 def smtp() -> Iterator[SMTPServer]:
     """Run a new server."""
-    server = SMTPServer()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        server = SMTPServer(free.getsockname()[1])
     controller = Controller(server, hostname="127.0.0.1", port=server.port)
     controller.start()
     server.connections = 0
