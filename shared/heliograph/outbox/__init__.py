@@ -3,7 +3,7 @@
 from heliograph.outbox.buffer import EventBuffer
 from heliograph.outbox.claims import Claims, claims_for
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
-from heliograph.outbox.relay import Relay
+from heliograph.outbox.relay import Progress, Relay
 from heliograph.outbox.table import PARTITIONS, outbox_table, relay_lease_table
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "EncodedEvent",
     "EventBuffer",
     "Outbox",
+    "Progress",
     "Relay",
     "claims_for",
     "encode_all",

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 
 import structlog
 
@@ -26,6 +27,14 @@ POLL_S = 0.5
 """Longest wait for a ring; the net under wake-ups that were missed."""
 GATHER_S = 0.005
 """Least time between two rings that are answered: what is committed meanwhile shares a claim."""
+
+
+class Progress(Enum):
+    """What became of an attempt to relay a batch."""
+
+    DONE = "nothing was there, or all that was there has gone out"
+    MORE = "the bus took events, and there may be others"
+    STUCK = "the bus took none of them"
 
 
 def sendable(rows: Iterable[OutboxRow]) -> Iterator[OutboxRow]:
@@ -60,6 +69,7 @@ class Relay:
         self._waiter = bell.waiter()
         self._listening = asyncio.Lock()
         self._rings = 0
+        """How many were answered."""
         self._listen_at = 0.0
         self._on_published = on_published
         self.trouble: str | None = None
@@ -78,24 +88,27 @@ class Relay:
         failures = 0
         while not stopping.is_set():
             rings = self._rings
-            try:
-                progress = await self.relay_once()
-            except (BusUnavailable, DatabaseUnavailable) as error:
-                if self.trouble is None:
-                    log.warning("relay interrupted, will try again", reason=str(error))
-                self.trouble = str(error)
-                progress = False
-            else:
-                self.trouble = None
-            if progress is False:
-                failures += 1
+            progress = await self._attempt()
+            if progress is Progress.STUCK:
                 # A ring does not cut it short: new events mend nothing.
-                await stopped_within(stopping, pause_after(failures - 1))
+                await stopped_within(stopping, pause_after(failures))
+                failures += 1
                 continue
             failures = 0
             # A ring since then may be for an event that another claim found locked by this one.
-            if progress is None and self._rings == rings:
+            if progress is Progress.DONE and self._rings == rings:
                 await self._listen(stopping)
+
+    async def _attempt(self) -> Progress:
+        try:
+            progress = await self.relay_once()
+        except (BusUnavailable, DatabaseUnavailable) as error:
+            if self.trouble is None:
+                log.warning("relay interrupted, will try again", reason=str(error))
+            self.trouble = str(error)
+            return Progress.STUCK
+        self.trouble = None
+        return progress
 
     async def _listen(self, stopping: asyncio.Event) -> None:
         """Wait for a ring: it wakes one, the next another, should that one be busy still."""
@@ -107,12 +120,12 @@ class Relay:
                 self._rings += 1
             self._listen_at = time.monotonic() + GATHER_S
 
-    async def relay_once(self, limit: int = BATCH) -> bool | None:
-        """Relay one batch; None if nothing is left to do, else whether the bus took any of it."""
+    async def relay_once(self, limit: int = BATCH) -> Progress:
+        """Relay one batch; raise `BusUnavailable` or `DatabaseUnavailable`."""
         async with self._claims.claim(limit) as claim:
             rows = tuple(sendable(claim.rows))
             if not rows:
-                return None
+                return Progress.DONE
             crash_point("relay.after_claim")
             confirmed = await self._bus.publish([row.message for row in rows])
             crash_point("relay.after_confirm")
@@ -123,6 +136,7 @@ class Relay:
         self._on_published(len(published))
         if failed:
             log.warning("the bus did not confirm", events=len(failed), confirmed=len(published))
-        if published and len(published) == len(claim.rows) and not claim.more:
-            return None
-        return bool(published)
+        if not published:
+            return Progress.STUCK
+        all_gone = len(published) == len(claim.rows) and not claim.more
+        return Progress.DONE if all_gone else Progress.MORE

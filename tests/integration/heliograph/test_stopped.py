@@ -4,7 +4,7 @@ import pytest
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import engines
-from heliograph.outbox import Relay
+from heliograph.outbox import Progress, Relay
 from tests.integration.heliograph.conftest import open_house
 from tests.integration.heliograph.outbox.test_relay import Broker
 from tests.polling import until
@@ -22,11 +22,15 @@ async def test_a_stopped_relay_loses_its_claim_to_another(
         broker = Broker()
         relay = Relay(other.claims(), broker, other.outbox.bell)
 
+        async def takes_over() -> bool:
+            await relay.relay_once()
+            return bool(broker.sent)
+
         async def stand_still() -> None:
             async with stopped.claims().claim(100) as claim:
                 assert len(claim.rows) == 3
-                assert await relay.relay_once() is None
-                await until(relay.relay_once)
+                assert await relay.relay_once() is Progress.DONE
+                await until(takes_over)
                 # It wakes, and has published what it had claimed: repeats, known by their ids.
                 await claim.settle([row.id for row in claim.rows], [])
 

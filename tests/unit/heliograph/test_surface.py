@@ -39,7 +39,7 @@ SURFACE = {
     ),
     "heliograph.bus.rabbitmq": "RabbitBus queue_arguments",
     "heliograph.outbox": (
-        "Claims EncodedEvent EventBuffer Outbox PARTITIONS Relay claims_for encode_all "
+        "Claims EncodedEvent EventBuffer Outbox PARTITIONS Progress Relay claims_for encode_all "
         "outbox_table relay_lease_table"
     ),
     "heliograph.outbox.claims": "Claim Claims OutboxRow claims_for",

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from heliograph import BusUnavailable
 from heliograph.bus import Message
-from heliograph.outbox import PARTITIONS, Claims, Relay
+from heliograph.outbox import PARTITIONS, Claims, Progress, Relay
 from heliograph.outbox.claims.postgresql import _HEAD, _LOCK, SHARE
 from heliograph.outbox.claims.protocol import Claim
 from tests.integration.heliograph.conftest import House, open_house, running
@@ -137,7 +137,7 @@ async def test_after_a_refusal_nothing_more_of_that_subject_is_sent(house: House
     broker = Broker()
     broker.refuse = {str(first.id)}
     relay = Relay(house.claims(), broker, house.outbox.bell)
-    assert await relay.relay_once() is False
+    assert await relay.relay_once() is Progress.STUCK
     await house.announce(second, third, other)
     while str(other.id) not in broker.ids:
         await relay.relay_once()
@@ -145,7 +145,7 @@ async def test_after_a_refusal_nothing_more_of_that_subject_is_sent(house: House
     assert broker.ids == [str(other.id)]
     assert str(second.id) not in {each for batch in broker.batches for each in batch}
     broker.refuse.clear()
-    while await relay.relay_once() is not None:
+    while await relay.relay_once() is not Progress.DONE:
         pass
     assert broker.ids == [str(each.id) for each in (other, first, second, third)]
 
@@ -184,7 +184,7 @@ async def test_views_wait_behind_all_other_events(house: House) -> None:
     await house.announce(saved)
     broker = Broker()
     relay = Relay(house.claims(), broker, house.outbox.bell)
-    while await relay.relay_once():
+    while await relay.relay_once() is Progress.MORE:
         pass
     assert broker.ids == [str(saved.id), str(view.id)]
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from heliograph import Event
-from heliograph.outbox import Relay
+from heliograph.outbox import Progress, Relay
 from heliograph.outbox.claims import low_water
 from heliograph.outbox.claims.low_water import LowWaterMarks
 from heliograph.outbox.claims.postgresql import PostgresClaims
@@ -27,7 +27,7 @@ class Office:
         self.relay = Relay(self.claims, self.broker, house.outbox.bell)
 
     async def relay_all(self) -> None:
-        while await self.relay.relay_once():
+        while await self.relay.relay_once() is Progress.MORE:
             pass
 
     async def announce(self) -> str:
