@@ -130,6 +130,8 @@ def decode_body(attributes: Attributes, body: bytes, contract: type[C]) -> Event
             details, instance, original = data, data.instance, data.original
     except ValidationError as error:
         raise Malformed(_complaint(error)) from error
+    if str(instance.subject) != attributes.subject:
+        raise Malformed("ce-subject is not the instance's")
     return Event(
         sender=contract,
         instance=instance,
