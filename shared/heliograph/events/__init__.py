@@ -1,6 +1,6 @@
 """Events: what receivers are given, how one is written as bytes, and read again."""
 
-from heliograph.events.decoding import decode, decode_body, headers_to_json, read_attributes
+from heliograph.events.decoding import decode, decode_for, headers_to_json
 from heliograph.events.encoding import (
     CONTENT_TYPE,
     encode,
@@ -16,13 +16,12 @@ __all__ = [
     "CONTENT_TYPE",
     "Event",
     "decode",
-    "decode_body",
+    "decode_for",
     "encode",
     "event_type",
     "exchange",
     "headers_to_json",
     "new_id",
-    "read_attributes",
     "routing_key",
     "sequence",
     "write_content",

@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -29,7 +29,7 @@ _TYPE = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)\.v([0-9]+)")
 
 
 @dataclass(slots=True)
-class Attributes:
+class _Attributes:
     """The attributes of a delivered event that can be read without its data."""
 
     id: str
@@ -41,7 +41,7 @@ class Attributes:
     traceparent: str | None
 
 
-def read_attributes(headers: Mapping[str, object]) -> Attributes:
+def _read_attributes(headers: Mapping[str, object]) -> _Attributes:
     """Read the CloudEvents attributes; raise `Malformed` naming the first that is wrong."""
     if _text(headers, "ce-specversion") != "1.0":
         raise Malformed("ce-specversion is not 1.0")
@@ -52,7 +52,7 @@ def read_attributes(headers: Mapping[str, object]) -> Attributes:
         raise Malformed("ce-time is not an RFC 3339 time") from error
     if time.tzinfo is None:
         raise Malformed("ce-time has no zone")
-    return Attributes(
+    return _Attributes(
         _text(headers, "ce-id"),
         sender_name,
         signal,
@@ -107,11 +107,15 @@ def _data_about(contract: type[Contract]) -> type[_Data[Any]]:
 
 def decode(headers: Mapping[str, object], body: bytes, contract: type[C]) -> Event[C]:
     """Read an event whose instances are `contract`s; raise `Malformed` with what is wrong."""
-    return decode_body(read_attributes(headers), body, contract)
+    return decode_for(headers, body, lambda _sender_name, _signal: contract)
 
 
-def decode_body(attributes: Attributes, body: bytes, contract: type[C]) -> Event[C]:
-    """Read an event whose attributes are read already, as `decode` does."""
+def decode_for(
+    headers: Mapping[str, object], body: bytes, contract_of: Callable[[str, str], type[C]]
+) -> Event[C]:
+    """Read an event as `decode` does, of the contract for its sender and signal."""
+    attributes = _read_attributes(headers)
+    contract = contract_of(attributes.sender_name, attributes.signal)
     if attributes.sender_name != contract.sender_name:
         raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
     if len(body) > MAX_BODY_BYTES:

@@ -1,13 +1,11 @@
 """What arrives for a receiver, as the inbox keeps it."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from heliograph.bus import Delivery
-from heliograph.contract import Contract
 from heliograph.errors import Malformed
-from heliograph.events import Event, decode_body, headers_to_json, read_attributes
+from heliograph.events import decode_for, headers_to_json
 from heliograph.signals import QueuedReceiver
 from heliograph.text import printable
 
@@ -32,7 +30,7 @@ def entry(receiver: QueuedReceiver, delivery: Delivery, gave_up: str | None = No
     headers = headers_to_json(delivery.headers)
     subject: str | None
     try:
-        event = read(receiver, delivery.headers, delivery.body)
+        event = decode_for(delivery.headers, delivery.body, receiver.contract)
     except Malformed as error:
         # Its claims about itself are not believed: it can neither pass for another event
         # nor hold a subject up.
@@ -42,14 +40,3 @@ def entry(receiver: QueuedReceiver, delivery: Delivery, gave_up: str | None = No
     else:
         event_id, subject, reason = str(event.id), str(event.instance.subject), gave_up
     return Entry(event_id, subject, printable(delivery.routing_key), headers, delivery.body, reason)
-
-
-def read(receiver: QueuedReceiver, headers: Mapping[str, object], body: bytes) -> Event[Contract]:
-    """Decode an event for the receiver; raise `Malformed` if it cannot be one of its events."""
-    attributes = read_attributes(headers)
-    contract = receiver.contract(attributes.sender_name, attributes.signal)
-    if contract is None:
-        raise Malformed(
-            f"{receiver.name} does not listen to {attributes.sender_name}.{attributes.signal}"
-        )
-    return decode_body(attributes, body, contract)

@@ -16,11 +16,10 @@ from heliograph.contract import Contract
 from heliograph.crash import crash_point
 from heliograph.database import Session
 from heliograph.errors import DatabaseUnavailable, Malformed, Park
-from heliograph.events import Event
+from heliograph.events import Event, decode_for
 from heliograph.group_commit import GroupCommit
 from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.leases import Claimed
-from heliograph.inbox.reading import read
 from heliograph.signals import Collaborators, QueuedReceiver
 from heliograph.waiting import LEASE_S, Retries, pause_after, stopped_within
 
@@ -126,7 +125,7 @@ class Worker:
             await self._failed(receiver, rows, error)
 
     async def _run(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
-        events: list[Event[Contract]] = [read(receiver, row.headers, row.body) for row in rows]
+        events = [decode_for(row.headers, row.body, receiver.contract) for row in rows]
         inbox = self._inbox
         if not _asks_for_session(receiver):
             async with asyncio.timeout(LEASE_S - 5.0):

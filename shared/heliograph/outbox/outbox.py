@@ -4,6 +4,7 @@ An event is in the outbox if and only if its change committed. The relay takes i
 again once the bus has it.
 """
 
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -23,7 +24,7 @@ from heliograph.database import (
     database_now,
 )
 from heliograph.events import Event, encode, sequence
-from heliograph.outbox.table import partition
+from heliograph.outbox.table import BACKGROUND, PARTITIONS
 from heliograph.signals import Signal
 
 EncodedEvent = tuple[int, str, str, str, str, bytes, bytes]
@@ -124,7 +125,7 @@ def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> 
         subject = message.headers["ce-subject"]
         rows.append(
             (
-                partition(event, subject),
+                _partition(event, subject),
                 message.id,
                 subject,
                 message.exchange,
@@ -134,3 +135,8 @@ def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> 
             )
         )
     return rows
+
+
+def _partition(event: Event[Any], subject: str) -> int:
+    """Place an event: all of one subject together, those without an order apart."""
+    return BACKGROUND if event.sequence is None else zlib.crc32(subject.encode()) % PARTITIONS

@@ -1,8 +1,5 @@
 """The tables of the outbox."""
 
-import zlib
-from typing import Any
-
 from sqlalchemy import (
     Column,
     Index,
@@ -16,7 +13,6 @@ from sqlalchemy import (
 )
 
 from heliograph.database import BigId, UtcDateTime
-from heliograph.events import Event
 
 PARTITIONS = 8
 """Shares of the outbox that relays can empty side by side; a subject is always in one."""
@@ -43,11 +39,6 @@ def outbox_table(metadata: MetaData) -> Table:
         Index("outbox_partition", "partition", "id"),
         sqlite_autoincrement=True,
     )
-
-
-def partition(event: Event[Any], subject: str) -> int:
-    """Place an event: all of one subject together, those without an order apart."""
-    return BACKGROUND if event.sequence is None else zlib.crc32(subject.encode()) % PARTITIONS
 
 
 def relay_lease_table(metadata: MetaData) -> Table:

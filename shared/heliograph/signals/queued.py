@@ -6,7 +6,7 @@ from typing import Any
 
 from heliograph.bus import Binding, Queue
 from heliograph.contract import Contract
-from heliograph.errors import Misregistered
+from heliograph.errors import Malformed, Misregistered
 from heliograph.events import exchange, routing_key
 from heliograph.signals.collaborators import needs
 
@@ -28,12 +28,12 @@ class QueuedReceiver:
     def name(self) -> str:
         return self.function.__name__
 
-    def contract(self, sender_name: str, signal: str) -> type[Contract] | None:
-        """The class whose snapshots it takes for such an event; None if it does not listen."""
+    def contract(self, sender_name: str, signal: str) -> type[Contract]:
+        """The class whose snapshots it takes for such an event; `Malformed` if it has none."""
         for name, sender in self.listens:
             if name == signal and sender.sender_name == sender_name:
                 return sender
-        return None
+        raise Malformed(f"{self.name} does not listen to {sender_name}.{signal}")
 
     def queue(self, service: str) -> Queue:
         """The queue that the receiver has in that service; it follows from the decorator."""

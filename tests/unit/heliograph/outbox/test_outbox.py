@@ -3,11 +3,10 @@ from collections import Counter
 from uuid import UUID
 
 from heliograph.bus import Message
-from heliograph.events import new_id
 from heliograph.outbox import PARTITIONS, encode_all
 from heliograph.outbox.claims.protocol import OutboxRow
 from heliograph.outbox.relay import sendable
-from heliograph.outbox.table import BACKGROUND, partition
+from heliograph.outbox.table import BACKGROUND
 from tests.samples import event, product
 
 
@@ -34,16 +33,17 @@ def test_events_of_one_change_are_numbered_in_their_order() -> None:
 def test_a_subject_keeps_its_partition_and_subjects_spread() -> None:
     found: Counter[int] = Counter()
     for number in range(800):
-        subject = str(UUID(int=number))
-        sent = event(sequence="000000000001.0000")
-        assert partition(sent, subject) == partition(sent, subject)
-        found[partition(sent, subject)] += 1
+        lamp = product(id=UUID(int=number))
+        [created, changed] = encode_all([event(lamp), event(lamp, version=2)])
+        assert created[0] == changed[0]
+        found[created[0]] += 1
     assert set(found) == set(range(PARTITIONS))
     assert min(found.values()) > 50
 
 
 def test_events_without_an_order_wait_behind_the_others() -> None:
-    assert partition(event(version=None), str(new_id())) == BACKGROUND
+    [row] = encode_all([event(version=None)])
+    assert row[0] == BACKGROUND
 
 
 def test_a_failed_event_goes_alone_before_the_later_ones_of_its_subject() -> None:
