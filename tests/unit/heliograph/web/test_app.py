@@ -196,7 +196,7 @@ async def test_errors_become_problems_that_tell_nothing_of_the_inside(
     assert problem(answer, "refused")["detail"] == "Too cheap."
     answer = await client.get("/v1/things/errors/gone")
     assert problem(answer, "conflict")["detail"] == "It is taken."
-    for name, known in (("away", "unavailable"), ("locked", "unavailable"), ("bug", "internal")):
+    for name, known in (("away", "unavailable"), ("bug", "internal")):
         answer = await client.get(f"/v1/things/errors/{name}")
         problem(answer, known)
         assert "secret" not in answer.text
