@@ -7,6 +7,7 @@ import pytest
 
 OPEN = """
 import sys
+from heliograph.logging import configure
 from pydantic import SecretStr
 from heliograph.bus import MemoryBus
 from services.{name}.service import {service}
@@ -47,14 +48,14 @@ def test_who_serves_no_api_loads_none(
     program = OPEN.format(name=name, service=service, role=role, folder=folder)
     modules = loaded(program)
     assert "heliograph.http.plain" in modules
-    assert modules & {"fastapi", "PIL", "alembic", "jwt", f"services.{name}.api"} == set()
+    assert modules & {"fastapi", "PIL", "alembic", "jwt", "rich", f"services.{name}.api"} == set()
 
 
 def test_who_serves_an_api_loads_it(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("api")
     modules = loaded(OPEN.format(name="catalog", service="Catalog", role="api", folder=folder))
     assert {"fastapi", "services.catalog.api"} <= modules
-    assert "alembic" not in modules
+    assert modules & {"alembic", "rich"} == set()
 
 
 @pytest.mark.parametrize("command", ["--help", "token --subject me --scope catalog:read"])
