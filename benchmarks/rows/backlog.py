@@ -41,7 +41,7 @@ async def _empty(place: House, url: str, count: int) -> dict[str, Reading]:
     await place.clear()
     await purge(url)
     await announce(place, SEED)
-    async with place.database.engine.begin() as connection:
+    async with place.own.begin() as connection:
         # As many copies of the first rows as it takes, each with an id and a subject of its own.
         await connection.execute(text(_COPIES.format(copies=count // SEED - 1)))
         await connection.execute(text("ANALYZE outbox"))
