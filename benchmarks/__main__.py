@@ -18,8 +18,8 @@ from benchmarks.runner import run
 from benchmarks.world import World, world
 
 ROWS = (
-    *("publish", "accept", "consume", "post", "bulk", "read", "latency", "signals", "mail"),
-    *("backlog", "embedded"),
+    *("publish", "accept", "consume", "write", "bulk", "read", "listing", "latency", "signals"),
+    *("mail", "backlog", "embedded"),
 )
 MEMORY = "memory"
 """What is no row: a table of its own."""
@@ -45,7 +45,9 @@ def main() -> int:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     names = [name for name in options.only if name != MEMORY]
-    rows: list[Row] = [import_module(f"benchmarks.rows.{name}").ROW for name in names]
+    rows: list[Row] = [
+        row for name in names for row in import_module(f"benchmarks.rows.{name}").ROWS
+    ]
     began, load = time.monotonic(), os.getloadavg()[0]
     with world(quick=options.quick) as place:
         if place.compiler is None:

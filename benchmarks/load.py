@@ -48,6 +48,8 @@ def _length(head: bytes) -> int:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return int(line[15:])
+    if b" 204 " in head.partition(b"\r\n")[0]:
+        return 0
     raise Refused(f"no content-length: {head!r}")
 
 

@@ -1,5 +1,6 @@
 """A reading of a stopwatch, and the rows that are made of readings."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -66,6 +67,21 @@ def cpu_seconds(pid: int) -> float:
     return sum(int(ticks) for ticks in fields[11:15]) / _TICKS
 
 
+class Countdown:
+    """Things to be done; `ended` once all are."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.ended = asyncio.Event()
+        self._left = total
+
+    def count(self, done: int = 1) -> None:
+        """Count what was done."""
+        self._left -= done
+        if self._left <= 0:
+            self.ended.set()
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """A side's rate as a multiple of another's: the least that is good enough.
@@ -92,6 +108,8 @@ class Row:
     """One row of the table: sides that do the same work, in turns."""
 
     title: str
+    stands_for: str
+    """What it stands for, in the words of who pays for it."""
     unit: str
     """What is counted, in the plural."""
     sides: Callable[["World"], AbstractAsyncContextManager[Mapping[str, Measure]]]

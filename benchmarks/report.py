@@ -59,7 +59,7 @@ def write(
     if compiler is None:
         parts.append("Without a C compiler the broker's ceiling was not measured.")
     for outcome in outcomes:
-        parts += [f"## {outcome.row.title}", _table(outcome)]
+        parts += [f"## {outcome.row.title}", outcome.row.stands_for, _table(outcome)]
         if outcome.row.notes:
             parts.append(outcome.row.notes)
     if sizes:

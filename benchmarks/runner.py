@@ -19,7 +19,7 @@ async def run(row: Row, world: World, *, rounds: int, seconds: float) -> Outcome
     """
     began = time.monotonic()
     outcome = Outcome(row)
-    print(f"\n{row.title}", flush=True)
+    print(f"\n{row.title}\n  {row.stands_for}", flush=True)
     async with row.sides(world) as sides:
         for number in range(0 if row.rounds is None else 1, (row.rounds or rounds) + 1):
             if number > 1 and time.monotonic() - began > seconds * number / (number + 1):

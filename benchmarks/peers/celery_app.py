@@ -5,8 +5,8 @@ off, and publishes are confirmed.
 """
 
 import os
-import sys
 import time
+from threading import Lock
 
 from celery import Celery
 from kombu import Queue
@@ -31,17 +31,19 @@ class _Progress:
         self._left = count
         self._count = count
         self._began: tuple[float, float] | None = None
+        self._lock = Lock()
 
     def done(self) -> None:
         """Count one task; print the reading after the last."""
-        if self._began is None:
-            self._began = time.perf_counter(), time.process_time()
-        self._left -= 1
-        if not self._left:
-            seconds = time.perf_counter() - self._began[0]
-            cpu = time.process_time() - self._began[1]
-            # Not `print`: Celery makes log lines of that.
-            os.write(1, f"reading: {self._count} {seconds} {cpu}\n".encode())
+        with self._lock:
+            if self._began is None:
+                self._began = time.perf_counter(), time.process_time()
+            self._left -= 1
+            if not self._left:
+                seconds = time.perf_counter() - self._began[0]
+                cpu = time.process_time() - self._began[1]
+                # Not `print`: Celery makes log lines of that.
+                os.write(1, f"reading: {self._count} {seconds} {cpu}\n".encode())
 
 
 progress = _Progress(int(os.environ.get("BENCH_COUNT", "0")))
@@ -53,11 +55,16 @@ def receive(_event: dict[str, object]) -> None:
     progress.done()
 
 
-if __name__ == "__main__":
+def run_worker(*options: str) -> None:
+    """Run a worker until it is ended."""
     app.worker_main(
         [
-            *("worker", "--pool=solo", "--loglevel=ERROR"),
+            *("worker", "--loglevel=ERROR"),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            *sys.argv[1:],
+            *options,
         ]
     )
+
+
+if __name__ == "__main__":
+    run_worker("--pool=solo")

@@ -4,12 +4,12 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
 
 import aiormq
 
 from benchmarks.measure import Reading
-from benchmarks.world import messages
+from benchmarks.world import batches, messages
+from heliograph.bus import Message
 
 QUEUE = "bench.celery"
 READING = b"reading:"
@@ -18,15 +18,22 @@ DEADLINE_S = 60
 
 async def work(url: str, count: int) -> Reading:
     """Let a worker run `count` empty tasks of 1 KB each."""
-    await _fill(url, count)
+    await _fill(url, count, "bench.receive")
+    return await _run("celery_app", count, BENCH_BUS_URL=url)
+
+
+async def write(url: str, database_url: str, count: int, threads: int) -> Reading:
+    """Let a worker of so many threads run `count` tasks of 1 KB that write by a session."""
+    await _fill(url, count, "bench.write")
+    env = {"BENCH_DATABASE_URL": database_url, "BENCH_THREADS": str(threads)}
+    return await _run("celery_ledger", count, BENCH_BUS_URL=url, **env)
+
+
+async def _run(module: str, count: int, **environment: str) -> Reading:
+    own = {"BENCH_COUNT": str(count), "PYTHONWARNINGS": "ignore"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.peers.celery_app"),
-        env={
-            **os.environ,
-            "BENCH_BUS_URL": url,
-            "BENCH_COUNT": str(count),
-            "PYTHONWARNINGS": "ignore",
-        },
+        *(sys.executable, "-m", f"benchmarks.peers.{module}"),
+        env=os.environ | environment | own,
         stdout=asyncio.subprocess.PIPE,
     )
     if process.stdout is None:
@@ -44,40 +51,32 @@ async def work(url: str, count: int) -> Reading:
     raise RuntimeError("the Celery worker ended before its work was done")
 
 
-async def _fill(url: str, count: int) -> None:
-    """Put tasks into the queue as `delay` does, message protocol 2."""
-    bodies = [json.loads(each.body) for each in messages(count)]
+async def _fill(url: str, count: int, task: str) -> None:
+    """Put tasks into the queue as `delay` does, message protocol 2; their ids are the events'."""
     async with aiormq.connect(url) as connection:
         channel = await connection.channel()
         await channel.queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
         await channel.queue_purge(QUEUE)
-        for start in range(0, count, 500):
-            await _publish(channel, bodies[start : start + 500], start)
+        for batch in batches(messages(count), 500):
+            await asyncio.gather(*(_publish(channel, task, each) for each in batch))
 
 
-async def _publish(
-    channel: aiormq.abc.AbstractChannel, bodies: Sequence[object], first: int
-) -> None:
-    await asyncio.gather(
-        *(
-            channel.basic_publish(
-                json.dumps([[body], {}, {}]).encode(),
-                routing_key=QUEUE,
-                properties=aiormq.spec.Basic.Properties(
-                    content_type="application/json",
-                    content_encoding="utf-8",
-                    correlation_id=f"task-{number}",
-                    message_id=f"task-{number}",
-                    delivery_mode=2,
-                    headers={
-                        "lang": "py",
-                        "task": "bench.receive",
-                        "id": f"task-{number}",
-                        "root_id": f"task-{number}",
-                        "ignore_result": True,
-                    },
-                ),
-            )
-            for number, body in enumerate(bodies, first)
-        )
+async def _publish(channel: aiormq.abc.AbstractChannel, task: str, event: Message) -> None:
+    await channel.basic_publish(
+        json.dumps([[json.loads(event.body)], {}, {}]).encode(),
+        routing_key=QUEUE,
+        properties=aiormq.spec.Basic.Properties(
+            content_type="application/json",
+            content_encoding="utf-8",
+            correlation_id=event.id,
+            message_id=event.id,
+            delivery_mode=2,
+            headers={
+                "lang": "py",
+                "task": task,
+                "id": event.id,
+                "root_id": event.id,
+                "ignore_result": True,
+            },
+        ),
     )

@@ -11,7 +11,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import django
+from django.apps import AppConfig
 from django.conf import settings
+
+import benchmarks.peers
+
+
+class Bench(AppConfig):
+    """The models' app: only if it is installed do a product's images know that they are."""
+
+    label = "bench"
+
 
 _url = urlsplit(os.environ["BENCH_DATABASE_URL"])
 settings.configure(
@@ -19,10 +29,11 @@ settings.configure(
     SECRET_KEY="of the benchmarks",  # noqa: S106 - guards nothing
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF="benchmarks.peers.django_app",
-    INSTALLED_APPS=["rest_framework"],
+    INSTALLED_APPS=["rest_framework", Bench("benchmarks.peers", benchmarks.peers)],
     # It says how long an answer is; without it gunicorn sends chunks.
     MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     USE_TZ=True,
+    TIME_ZONE="UTC",
     DATABASES={
         "default": {
             "ENGINE": "django.db.backends.postgresql",
@@ -43,46 +54,52 @@ settings.configure(
 )
 django.setup()
 
-from django.contrib.postgres.indexes import GinIndex  # noqa: E402 - once Django is set up
-from django.contrib.postgres.search import SearchVector, SearchVectorField  # noqa: E402
+from django.contrib.postgres.search import SearchQuery  # noqa: E402 - once Django is set up
 from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.db import connection, models, transaction  # noqa: E402
-from django.db.models.signals import post_save  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
+from django.db.models.signals import post_delete, post_save  # noqa: E402
 from django.urls import path  # noqa: E402
-from rest_framework import generics, serializers  # noqa: E402
+from rest_framework import generics, pagination, serializers  # noqa: E402
 
+from benchmarks.peers.django_models import Category, Image, Product  # noqa: E402
 
-class Product(models.Model):
-    """Something for sale, found by the same words and listed in the same orders as ours."""
-
-    sku = models.TextField(unique=True)
-    name = models.TextField()
-    description = models.TextField()
-    price = models.DecimalField(max_digits=12, decimal_places=2)
-    currency = models.CharField(max_length=3)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-    words = models.GeneratedField(
-        expression=SearchVector("name", "sku", "description", config="simple"),
-        output_field=SearchVectorField(),
-        db_persist=True,
-    )
-
-    class Meta:
-        app_label = "bench"
-        indexes = (
-            models.Index(fields=["created_at", "id"], name="product_created_at"),
-            models.Index(fields=["name", "id"], name="product_name"),
-            GinIndex(fields=["words"], name="product_words"),
-        )
+PUBLIC_URL = "https://catalog.example"
 
 
 class ProductSerializer(serializers.ModelSerializer):
-    """A product as JSON."""
+    """A product without what belongs to it, as JSON."""
+
+    class Meta:
+        model = Product
+        exclude = ("words", "categories")
+
+
+class ImageSerializer(serializers.ModelSerializer):
+    """A picture as JSON, with its link."""
+
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Image
+        exclude = ("product", "created_at")
+
+    def get_url(self, image: Image) -> str:
+        return f"{PUBLIC_URL}/v1/images/{image.key}"
+
+
+class WholeSerializer(serializers.ModelSerializer):
+    """A product as ours is listed: with its link, its pictures, and the ids of its categories."""
+
+    url = serializers.SerializerMethodField()
+    images = ImageSerializer(many=True)
+    categories = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
 
     class Meta:
         model = Product
         exclude = ("words",)
+
+    def get_url(self, product: Product) -> str:
+        return f"{PUBLIC_URL}/v1/products/{product.pk}"
 
 
 class Products(generics.CreateAPIView):
@@ -96,11 +113,49 @@ class Products(generics.CreateAPIView):
         serializer.save()
 
 
-def announce(sender: type, instance: Product, created: bool, **kwargs: object) -> None:  # noqa: FBT001
+class OneProduct(generics.UpdateAPIView, generics.DestroyAPIView):
+    """Change or delete a product, in a transaction that locks it, as ours does."""
+
+    queryset = Product.objects.defer("words").select_for_update()
+    serializer_class = ProductSerializer
+
+    @transaction.atomic
+    def update(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().update(request, *args, **kwargs)
+
+    @transaction.atomic
+    def destroy(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().destroy(request, *args, **kwargs)
+
+
+class Newest(pagination.CursorPagination):
+    """Pages by a cursor, the newest products first."""
+
+    page_size_query_param = "limit"
+    page_size = max_page_size = 200
+    ordering = ("-created_at", "-id")
+
+
+class Listing(generics.ListAPIView):
+    """A page of products, or of those that have some words, the last one begun."""
+
+    serializer_class = WholeSerializer
+    pagination_class = Newest
+
+    def get_queryset(self) -> Any:
+        found = Product.objects.defer("words").prefetch_related("images", "categories")
+        words = self.request.query_params.get("q")
+        if words is None:
+            return found
+        query = " & ".join(words.split()) + ":*"
+        return found.filter(words=SearchQuery(query, config="simple", search_type="raw"))
+
+
+def announce(sender: type, instance: Product, **kwargs: object) -> None:
     """Send a task once the transaction has committed."""
     from benchmarks.peers.celery_app import receive  # noqa: PLC0415 - only where a broker is
 
-    event = {"created": created, "instance": ProductSerializer(instance).data}
+    event = {"created": kwargs.get("created"), "instance": ProductSerializer(instance).data}
     transaction.on_commit(lambda: receive.delay(event))
 
 
@@ -109,9 +164,10 @@ def note(sender: type, instance: Product, **kwargs: object) -> None:
 
 
 def migrate() -> None:
-    """Make the table."""
+    """Make the tables."""
     with connection.schema_editor() as editor:
-        editor.create_model(Product)
+        for model in (Category, Product, Image):
+            editor.create_model(model)
 
 
 def save(count: int) -> None:
@@ -130,9 +186,14 @@ def save(count: int) -> None:
     print(count, time.perf_counter() - began, time.process_time() - cpu)
 
 
-urlpatterns = [path("products/", Products.as_view())]
+urlpatterns = [
+    path("products/", Products.as_view()),
+    path("products/<int:pk>/", OneProduct.as_view()),
+    path("listing/", Listing.as_view()),
+]
 if "BENCH_BUS_URL" in os.environ:
-    post_save.connect(announce, sender=Product)
+    for signal in (post_save, post_delete):
+        signal.connect(announce, sender=Product)
 application = get_wsgi_application()
 
 if __name__ == "__main__":

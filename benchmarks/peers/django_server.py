@@ -49,10 +49,12 @@ async def _run(module: str, *arguments: str, **environment: str) -> bytes:
 
 
 @asynccontextmanager
-async def server(database_url: str, bus_url: str) -> AsyncIterator[tuple[int, int]]:
+async def server(database_url: str, bus_url: str | None = None) -> AsyncIterator[tuple[int, int]]:
     """Serve with gunicorn, one process of many threads, as its documentation has it for I/O."""
     await migrate(database_url)
-    env = {"BENCH_DATABASE_URL": database_url, "BENCH_BUS_URL": bus_url}
+    env = {"BENCH_DATABASE_URL": database_url}
+    if bus_url is not None:
+        env["BENCH_BUS_URL"] = bus_url
     command = (
         *("gunicorn", "benchmarks.peers.django_app:application", "--log-level", "error"),
         *("--worker-class", "gthread", "--workers", "1", "--threads", THREADS),

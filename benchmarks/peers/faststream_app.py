@@ -1,18 +1,21 @@
-"""FastStream over RabbitMQ: publishing with confirms, and an empty handler.
+"""FastStream over RabbitMQ: publishing with confirms, an empty handler, and one that writes.
 
 Many publishes in flight, as its documentation has it for throughput; the consumer's
 prefetch is ours, and its queue is the same quorum queue.
 """
 
 import asyncio
-import itertools
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from faststream import AckPolicy
 from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
+from faststream.rabbit.annotations import RabbitMessage
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
-from benchmarks.measure import Reading, Stopwatch
+from benchmarks.measure import Countdown, Reading, Stopwatch
+from benchmarks.peers.ledger import FIRST_SIGHT, PriceSeen
 from benchmarks.world import QUEUE
 from heliograph.bus import Message
 from heliograph.bus.rabbitmq import queue_arguments
@@ -48,21 +51,47 @@ async def publish(url: str, messages: Sequence[Message], in_flight: int) -> Read
         return watch.read(len(messages))
 
 
+def _queue() -> RabbitQueue:
+    arguments = {k: v for k, v in queue_arguments(QUEUE).items() if k != "x-queue-type"}
+    return RabbitQueue(QUEUE.name, queue_type=QueueType.QUORUM, durable=True, arguments=arguments)
+
+
 async def consume(url: str, count: int, prefetch: int) -> Reading:
     """Take `count` messages from the queue, each decoded from JSON and acked."""
-    broker = _broker(url, prefetch)
-    arguments = {k: v for k, v in queue_arguments(QUEUE).items() if k != "x-queue-type"}
-    queue = RabbitQueue(QUEUE.name, queue_type=QueueType.QUORUM, durable=True, arguments=arguments)
-    handled = itertools.count(1)
-    ended = asyncio.Event()
+    broker, handled = _broker(url, prefetch), Countdown(count)
 
-    @broker.subscriber(queue, ack_policy=AckPolicy.ACK)
+    @broker.subscriber(_queue(), ack_policy=AckPolicy.ACK)
     async def handle(_body: dict[str, Any]) -> None:
-        if next(handled) == count:
-            ended.set()
+        handled.count()
 
+    return await _read(broker, handled)
+
+
+async def write(url: str, engine: AsyncEngine, count: int, prefetch: int) -> Reading:
+    """Write by a session what `count` messages tell, once each, and ack after the commit."""
+    broker, handled = _broker(url, prefetch), Countdown(count)
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+    @broker.subscriber(_queue(), ack_policy=AckPolicy.NACK_ON_ERROR)
+    async def handle(body: dict[str, Any], message: RabbitMessage) -> None:
+        product = body["instance"]
+        async with sessions.begin() as session:
+            if await session.scalar(FIRST_SIGHT, {"event_id": message.message_id}) is not None:
+                session.add(
+                    PriceSeen(
+                        product_id=product["id"],
+                        name=product["name"],
+                        price=Decimal(product["price"]),
+                    )
+                )
+        handled.count()
+
+    return await _read(broker, handled)
+
+
+async def _read(broker: RabbitBroker, handled: Countdown) -> Reading:
     async with broker:
         watch = Stopwatch()
         await broker.start()
-        await ended.wait()
-        return watch.read(count)
+        await handled.ended.wait()
+        return watch.read(handled.total)

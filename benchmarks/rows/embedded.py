@@ -28,4 +28,11 @@ async def _relay(place: House, count: int) -> Reading:
         return await relay(place, count)
 
 
-ROW = Row("On the embedded parts: SQLite and the memory bus", "events", sides)
+ROWS = (
+    Row(
+        "On the embedded parts: SQLite and the memory bus",
+        "What a developer's machine does without any server: whether a demonstration flows.",
+        "events",
+        sides,
+    ),
+)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
-from benchmarks.measure import Goal, Measure, Reading, Row, Sides, Stopwatch
+from benchmarks.measure import Countdown, Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import ceiling, faststream_app
 from benchmarks.world import (
     IN_FLIGHT,
@@ -67,19 +67,11 @@ async def relay(place: House, count: int) -> Reading:
     """Empty an outbox of `count` rows."""
     await place.clear()
     await announce(place, count)
-    published = asyncio.Event()
-    left = count
-
-    def on_published(batch: int) -> None:
-        nonlocal left
-        left -= batch
-        if left <= 0:
-            published.set()
-
-    relay = Relay(place.claims(), place.bus, place.outbox.bell, on_published=on_published)
+    published = Countdown(count)
+    relay = Relay(place.claims(), place.bus, place.outbox.bell, on_published=published.count)
     watch = Stopwatch()
     async with working(relay):
-        await published.wait()
+        await published.ended.wait()
         reading = watch.read(count)
     if await place.count(OUTBOX):
         raise RuntimeError("the relay left rows behind")
@@ -94,14 +86,17 @@ async def announce(place: House, count: int) -> None:
                 place.outbox.hold(event, session)
 
 
-ROW = Row(
-    "Publishing, and relaying from outbox rows to confirmed and deleted",
-    "events",
-    sides,
-    goals=(
-        Goal("publish", "C client"),
-        Goal("relay", "C client", 0.7),
-        Goal("relay", "FastStream", 4),
+ROWS = (
+    Row(
+        "Publishing, and relaying from outbox rows to confirmed and deleted",
+        "What a server is paid to tell the broker of each change, once it is committed.",
+        "events",
+        sides,
+        goals=(
+            Goal("publish", "C client"),
+            Goal("relay", "C client", 0.7),
+            Goal("relay", "FastStream", 4),
+        ),
+        notes=f"Every publisher has up to {IN_FLIGHT} messages of 1 KB unconfirmed.",
     ),
-    notes=f"Every publisher has up to {IN_FLIGHT} messages of 1 KB unconfirmed.",
 )

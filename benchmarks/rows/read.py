@@ -64,11 +64,14 @@ async def _read(pid: int, port: int, paths: list[str], seconds: float) -> Readin
     return watch.read(count)
 
 
-ROW = Row(
-    "GET of a product, with `viewed`",
-    "requests",
-    sides,
-    goals=(Goal("announcing", "unseen", 0.95), Goal("announcing", "counting", 1.8)),
-    notes=f"{CONNECTIONS} connections. `unseen` has nobody who hears `viewed`, `counting`"
-    " counts it in a transaction of the request.",
+ROWS = (
+    Row(
+        "GET of a product, with `viewed`",
+        "What a server is paid for each product page that is looked at, and counted.",
+        "requests",
+        sides,
+        goals=(Goal("announcing", "unseen", 0.95), Goal("announcing", "counting", 1.8)),
+        notes=f"{CONNECTIONS} connections. `unseen` has nobody who hears `viewed`, `counting`"
+        " counts it in a transaction of the request.",
+    ),
 )
