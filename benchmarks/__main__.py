@@ -7,25 +7,30 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from importlib import import_module
+from typing import TypeVar
 
 import structlog
 import uvloop
 
-from benchmarks import memory, plots, report
+from benchmarks import memory, plots, report, start
 from benchmarks.measure import Outcome, Row
 from benchmarks.runner import run
 from benchmarks.world import World, world
+
+T = TypeVar("T")
 
 ROWS = (
     *("publish", "accept", "consume", "write", "bulk", "read", "listing", "latency", "signals"),
     *("mail", "backlog", "embedded"),
 )
-MEMORY = "memory"
+TABLES = ("memory", "start")
 """What is no row: a table of its own."""
+ALL = (*ROWS, *TABLES)
 
-QUICK_S, FULL_S = 110, 1_050
-"""Seconds for all rows together; starting the servers and the memory table come on top."""
+QUICK_S, FULL_S = 160, 1_300
+"""Seconds for all rows together; starting the servers and the tables come on top."""
 
 QUICK_ROUNDS, FULL_ROUNDS = 2, 5
 
@@ -33,18 +38,18 @@ QUICK_ROUNDS, FULL_ROUNDS = 2, 5
 def main() -> int:
     """Run the rows that were asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three minutes instead of twenty")
+    parser.add_argument("--quick", action="store_true", help="four minutes instead of twenty-five")
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=(*ROWS, MEMORY),
-        default=(*ROWS, MEMORY),
+        choices=ALL,
+        default=ALL,
         metavar="ROW",
-        help=f"measure these and write nothing: {', '.join((*ROWS, MEMORY))}",
+        help=f"measure these and write nothing: {', '.join(ALL)}",
     )
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    names = [name for name in options.only if name != MEMORY]
+    names = [name for name in options.only if name not in TABLES]
     rows: list[Row] = [
         row for name in names for row in import_module(f"benchmarks.rows.{name}").ROWS
     ]
@@ -54,19 +59,22 @@ def main() -> int:
             print("LEFT OUT: what is compared with the C client: no cc, gcc or clang here.")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             outcomes = runner.run(_run_all(rows, place))
-            sizes = runner.run(_sizes(place)) if MEMORY in options.only else []
+            sizes = runner.run(_table(memory.measure, place)) if "memory" in options.only else []
+            starts = runner.run(_table(start.measure, place)) if "start" in options.only else []
     minutes = (time.monotonic() - began) / 60
-    if options.only == (*ROWS, MEMORY):
+    if options.only == ALL:
         report.write(
             outcomes,
             sizes,
+            starts,
             quick=options.quick,
             minutes=minutes,
             load=load,
             compiler=place.compiler,
         )
         plots.write(outcomes)
-    failed = len(rows) - len(outcomes) + (MEMORY in options.only and not sizes)
+    failed = len(rows) - len(outcomes)
+    failed += ("memory" in options.only and not sizes) + ("start" in options.only and not starts)
     if failed:
         print(f"FAILED: {failed} rows, see above", file=sys.stderr)
         return 1
@@ -87,9 +95,9 @@ async def _run_all(rows: list[Row], place: World) -> list[Outcome]:
     return outcomes
 
 
-async def _sizes(place: World) -> list[memory.Size]:
+async def _table(measure: Callable[[World], Awaitable[list[T]]], place: World) -> list[T]:
     try:
-        return await memory.measure(place)
+        return await measure(place)
     # As with a row.
     except Exception:  # noqa: BLE001
         traceback.print_exc()

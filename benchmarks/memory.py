@@ -44,11 +44,11 @@ async def measure(world: World) -> list[Size]:
     """
     print("\nMemory of each program", flush=True)
     async with AsyncExitStack() as stack:
-        env = await _settings(world, stack)
+        env = await settings(world, stack)
         for service in ("services.catalog", "services.notifier"):
-            await _output(service, "migrate", env=env)
+            await output(service, "migrate", env=env)
         token, admin = [
-            await _output(service, "token", "--subject", "bench", "--scope", scope, env=env)
+            await output(service, "token", "--subject", "bench", "--scope", scope, env=env)
             for service, scope in (
                 ("services.catalog", "catalog:write"),
                 ("services.notifier", "notifier:admin"),
@@ -63,20 +63,21 @@ async def measure(world: World) -> list[Size]:
         _, notifier_port = started["notifier, API"]
         await load(notifier_port, [_subscription(admin)], seconds=5, connections=1, status=201)
         await asyncio.sleep(SETTLING_S)
-        idle = {name: _megabytes(pid, "VmRSS") for name, (pid, _) in started.items()}
+        idle = {name: megabytes(pid, "VmRSS") for name, (pid, _) in started.items()}
         _, port = started["catalog, API"]
         await load(
             port, _batches(token), seconds=4 * world.seconds, connections=CONNECTIONS, status=200
         )
         sizes = [
-            Size(name, idle[name], _megabytes(pid, "VmHWM")) for name, (pid, _) in started.items()
+            Size(name, idle[name], megabytes(pid, "VmHWM")) for name, (pid, _) in started.items()
         ]
     for size in sizes:
         print(f"  {size.program:24} {size.idle:6.0f} MB idle {size.loaded:6.0f} MB at most")
     return sizes
 
 
-async def _settings(world: World, stack: AsyncExitStack) -> dict[str, str]:
+async def settings(world: World, stack: AsyncExitStack) -> dict[str, str]:
+    """Make what both services need; returns it as their environment."""
     bus_url = stack.enter_context(world.vhost())
     images = (world.folder / "images").as_uri()
     shared = {"BUS_URL": bus_url, "SECRET_KEY": KEY, "IMAGE_STORE_URL": images}
@@ -89,17 +90,17 @@ async def _settings(world: World, stack: AsyncExitStack) -> dict[str, str]:
     return {**env, "NOTIFIER_SMTP_URL": mail, "NOTIFIER_MAIL_FROM": "Shop <news@shop.example>"}
 
 
-async def _output(*command: str, env: Mapping[str, str]) -> str:
+async def output(*command: str, env: Mapping[str, str]) -> str:
     """Run a command to its end; returns what it prints."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *command),
         env={**os.environ, **env},
         stdout=asyncio.subprocess.PIPE,
     )
-    output, _ = await process.communicate()
+    printed, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command[:2])} ended with {process.returncode}")
-    return output.decode().strip()
+    return printed.decode().strip()
 
 
 def _subscription(token: str) -> bytes:
@@ -123,7 +124,7 @@ def _batches(token: str) -> Iterator[bytes]:
         yield request("POST", "/v1/products/batch", body, token)
 
 
-def _megabytes(pid: int, field: str) -> float:
+def megabytes(pid: int, field: str) -> float:
     """Read a size from the kernel's account of a process (Linux)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):

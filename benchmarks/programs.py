@@ -16,11 +16,13 @@ STARTING_S = 60
 async def program(
     *command: str, env: Mapping[str, str] | None = None, quiet: bool = False
 ) -> AsyncIterator[int]:
-    """Run a Python module until the block ends, its log unseen if `quiet`; yields its id."""
+    """Run a Python module until the block ends, its output unseen if `quiet`; yields its id."""
+    seen = asyncio.subprocess.DEVNULL if quiet else None
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *command),
         env={**os.environ, **(env or {})},
-        stderr=asyncio.subprocess.DEVNULL if quiet else None,
+        stdout=seen,
+        stderr=seen,
     )
     try:
         yield process.pid

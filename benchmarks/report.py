@@ -10,6 +10,7 @@ from statistics import median
 
 from benchmarks.measure import Goal, Outcome, Reading
 from benchmarks.memory import Size
+from benchmarks.start import Start
 from tests.servers.postgresql import describe as describe_postgresql
 from tests.servers.rabbitmq import describe as describe_rabbitmq
 
@@ -34,11 +35,18 @@ _RESIDENT = (
     "What each process has resident after its start, and at most while batches of products keep"
     " all of them busy. Much of it is code that they share."
 )
+_STARTED = (
+    "What a host is paid for a deployment, for a process that crashed and comes back, and for one"
+    " that waits: CPU from the command until it is ready or has ended, and what it has resident"
+    " then; the best of a few starts. The peers wait with a handler that would write one row by a"
+    " session of SQLAlchemy; ours also answer questions about their health and their metrics."
+)
 
 
 def write(
     outcomes: Sequence[Outcome],
     sizes: Sequence[Size],
+    starts: Sequence[Start],
     *,
     quick: bool,
     minutes: float,
@@ -64,12 +72,20 @@ def write(
             parts.append(outcome.row.notes)
     if sizes:
         parts += ["## Memory of each program", _memory(sizes), _RESIDENT]
+    if starts:
+        parts += ["## Start of each program", _starts(starts), _STARTED]
     RESULTS.write_text("\n\n".join(parts) + "\n")
 
 
 def _memory(sizes: Sequence[Size]) -> str:
     lines = ["| | idle, MB | at full load, MB |", "|---|--:|--:|"]
     lines += [f"| {size.program} | {size.idle:,.0f} | {size.loaded:,.0f} |" for size in sizes]
+    return "\n".join(lines)
+
+
+def _starts(starts: Sequence[Start]) -> str:
+    lines = ["| | CPU until ready, s | resident, MB |", "|---|--:|--:|"]
+    lines += [f"| {each.program} | {each.cpu:.2f} | {each.resident:,.0f} |" for each in starts]
     return "\n".join(lines)
 
 
