@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 ROWS = (
     *("publish", "accept", "consume", "write", "bulk", "read", "listing", "latency", "signals"),
-    *("mail", "backlog", "embedded"),
+    *("way", "mail", "backlog", "embedded"),
 )
 TABLES = ("memory", "start")
 """What is no row: a table of its own."""
