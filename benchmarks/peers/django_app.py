@@ -88,10 +88,10 @@ class ImageSerializer(serializers.ModelSerializer):
 
 
 class WholeSerializer(serializers.ModelSerializer):
-    """A product as ours is listed: with its link, its pictures, and the ids of its categories."""
+    """A product as ours is: with its link, its pictures, and the ids of its categories."""
 
     url = serializers.SerializerMethodField()
-    images = ImageSerializer(many=True)
+    images = ImageSerializer(many=True, read_only=True)
     categories = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
 
     class Meta:
@@ -100,6 +100,9 @@ class WholeSerializer(serializers.ModelSerializer):
 
     def get_url(self, product: Product) -> str:
         return f"{PUBLIC_URL}/v1/products/{product.pk}"
+
+
+WHOLE = Product.objects.defer("words").prefetch_related("images", "categories")
 
 
 class Products(generics.CreateAPIView):
@@ -116,8 +119,8 @@ class Products(generics.CreateAPIView):
 class OneProduct(generics.UpdateAPIView, generics.DestroyAPIView):
     """Change or delete a product, in a transaction that locks it, as ours does."""
 
-    queryset = Product.objects.defer("words").select_for_update()
-    serializer_class = ProductSerializer
+    queryset = WHOLE.select_for_update()
+    serializer_class = WholeSerializer
 
     @transaction.atomic
     def update(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -143,19 +146,21 @@ class Listing(generics.ListAPIView):
     pagination_class = Newest
 
     def get_queryset(self) -> Any:
-        found = Product.objects.defer("words").prefetch_related("images", "categories")
         words = self.request.query_params.get("q")
         if words is None:
-            return found
+            return WHOLE.all()
         query = " & ".join(words.split()) + ":*"
-        return found.filter(words=SearchQuery(query, config="simple", search_type="raw"))
+        return WHOLE.filter(words=SearchQuery(query, config="simple", search_type="raw"))
 
 
 def announce(sender: type, instance: Product, **kwargs: object) -> None:
     """Send a task once the transaction has committed."""
     from benchmarks.peers.celery_app import receive  # noqa: PLC0415 - only where a broker is
 
-    event = {"created": kwargs.get("created"), "instance": ProductSerializer(instance).data}
+    created = kwargs.get("created", False)
+    # A new product has nothing yet to look for.
+    serializer = ProductSerializer if created else WholeSerializer
+    event = {"created": created, "instance": serializer(instance).data}
     transaction.on_commit(lambda: receive.delay(event))
 
 

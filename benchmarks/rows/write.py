@@ -148,9 +148,8 @@ ROWS = (
         "requests",
         patch_sides,
         goals=(Goal("catalog, relaying", "Django", 4),),
-        notes="As above. Both lock the product, read it, change it and answer with all of it. Ours"
-        " also reads its images and categories, and announces what it was before and what changed;"
-        " Django announces what it is now.",
+        notes="As above. Both lock the product, read it with its images and categories, change it,"
+        " and answer with all of it. Ours also announces what it was before and what changed.",
     ),
     Row(
         "DELETE of a product, with its two events",
@@ -159,6 +158,7 @@ ROWS = (
         "requests",
         delete_sides,
         goals=(Goal("catalog, relaying", "Django", 4),),
-        notes="As above, with `post_delete`. Both lock the product and delete what belongs to it.",
+        notes="As above, with `post_delete`. Both lock the product, delete it with what belongs to"
+        " it, and announce all of it, so that others can delete its files.",
     ),
 )
