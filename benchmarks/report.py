@@ -85,7 +85,10 @@ def _memory(sizes: Sequence[Size]) -> str:
 
 def _starts(starts: Sequence[Start]) -> str:
     lines = ["| | CPU until ready, s | resident, MB |", "|---|--:|--:|"]
-    lines += [f"| {each.program} | {each.cpu:.2f} | {each.resident:,.0f} |" for each in starts]
+    lines += [
+        f"| {each.program} | {each.cpu:.2f} | {f'{each.resident:,.0f}' if each.resident else ''} |"
+        for each in starts
+    ]
     return "\n".join(lines)
 
 

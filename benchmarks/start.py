@@ -44,11 +44,14 @@ PEERS = {
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Seconds of CPU until a program is ready or has ended, and MB that it has resident then."""
+    """Seconds of CPU until a program is ready, and MB that it has resident then.
+
+    Or until it has ended: then it has none.
+    """
 
     program: str
     cpu: float
-    resident: float
+    resident: float = 0.0
 
 
 async def measure(world: World) -> list[Start]:
@@ -68,7 +71,7 @@ async def measure(world: World) -> list[Start]:
         for name, command in SERVERS.items():
             found.append(_best(name, [await _server(command, env) for _ in starts]))
         for name, command in COMMANDS.items():
-            found.append(_best(name, [_command(command, env) for _ in starts]))
+            found.append(_best(name, [(_command(command, env), 0.0) for _ in starts]))
         for name, (module, queue) in PEERS.items():
             found.append(_best(name, [await _peer(module, queue, env) for _ in starts]))
     return found
@@ -121,7 +124,8 @@ async def _settled(pid: int) -> tuple[float, float]:
     return cpu, sum(megabytes(each, "VmRSS") for each in children(pid))
 
 
-def _command(command: tuple[str, ...], env: Mapping[str, str]) -> tuple[float, float]:
+def _command(command: tuple[str, ...], env: Mapping[str, str]) -> float:
+    """Run it to its end; returns its seconds of CPU."""
     process = subprocess.Popen(
         [sys.executable, "-m", *command], env={**os.environ, **env}, stdout=subprocess.DEVNULL
     )
@@ -129,4 +133,4 @@ def _command(command: tuple[str, ...], env: Mapping[str, str]) -> tuple[float, f
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command[:2])} ended with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return usage.ru_utime + usage.ru_stime
