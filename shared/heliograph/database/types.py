@@ -9,10 +9,12 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    CompoundSelect,
     DateTime,
     Dialect,
     Float,
     Integer,
+    Select,
     Text,
     bindparam,
 )
@@ -106,6 +108,39 @@ def one_of(text: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bo
     """Whether a column's text is one of these: `in_` for many."""
     array = ARRAY(Text).with_variant(JSON(), "sqlite")
     return _OneOf(text, bindparam(None, list(texts), type_=array))
+
+
+class _Among(FunctionElement[bool]):
+    """Whether a value is one that a query gives."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "among"
+
+    def self_group(self, against: Any = None) -> Self:
+        return self
+
+
+@compiles(_Among, "postgresql")
+def _among_postgresql(element: _Among, compiler: Any, **options: Any) -> str:
+    value, query = (compiler.process(each, **options) for each in element.clauses)
+    return f"({value} = ANY (ARRAY {query}))"
+
+
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: _Among, compiler: Any, **options: Any) -> str:
+    value, query = (compiler.process(each, **options) for each in element.clauses)
+    return f"({value} IN {query})"
+
+
+def among(
+    value: ColumnElement[Any], query: Select[Any] | CompoundSelect[Any]
+) -> ColumnElement[bool]:
+    """Whether a value is one that the query gives: `in_`, for a query that is to run once.
+
+    For a table that it believes to be small PostgreSQL would run it again for each row.
+    """
+    return _Among(value, query.scalar_subquery())
 
 
 def upsert(session: Session, model: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     CompoundSelect,
     FromClause,
     Integer,
-    ScalarSelect,
     Select,
     Table,
     Text,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from heliograph.database import Database, database_now, statement_for
+from heliograph.database import Database, among, database_now, statement_for
 from heliograph.inbox.table import is_open
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import LEASE_S
@@ -182,27 +181,26 @@ def _in_order(table: Table) -> Select[Any]:
 
 
 def _heads(table: Table) -> CompoundSelect[Any]:
-    """Ids of due rows that are the first unfinished ones of their subjects."""
-    first, following = table.alias("first"), table.alias("following")
+    """Ids of due rows that are the first unfinished ones of their subjects.
 
-    def next_head(subject: Any, *outer: FromClause) -> ScalarSelect[Any]:
-        each = table.alias("each")
+    Each step looks for a single row behind a subject, which only the index can give in order.
+    """
+    each = table.alias("each")
+
+    def first_behind(subject: ColumnElement[str], found: ColumnElement[Any]) -> Any:
         return (
-            select(each.c.id)
+            select(found)
             .where(each.c.receiver == _RECEIVER, is_open(each), each.c.subject > subject)
             .order_by(each.c.subject, each.c.id)
             .limit(1)
-            .correlate(*outer)
-            .scalar_subquery()
         )
 
-    def columns(alias: FromClause) -> Select[Any]:
-        return select(alias.c.id, alias.c.subject, alias.c.state, alias.c.due_at)
-
-    walk = columns(first).where(first.c.id == next_head(_BEHIND)).cte("walk", recursive=True)
-    step = following.c.id == next_head(walk.c.subject, walk)
-    walk = walk.union_all(columns(following).select_from(walk.join(following, step)))
-    found = select(walk.c.id).where(_due(walk)).limit(_LIMIT).subquery()
+    walk = select(_BEHIND.label("subject")).cte("walk", recursive=True)
+    following = first_behind(walk.c.subject, each.c.subject).correlate(walk).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.subject.is_not(None)))
+    head = first_behind(walk.c.subject, case((_due(each), each.c.id)))
+    heads = select(head.correlate(walk).scalar_subquery().label("id")).select_from(walk).subquery()
+    found = select(heads.c.id).where(heads.c.id.is_not(None)).limit(_LIMIT).subquery()
     loose = _in_order(table).where(table.c.subject.is_(None)).subquery()
     return select(found.c.id).union_all(select(loose.c.id))
 
@@ -215,7 +213,7 @@ def _lease(table: Table, candidates: Select[Any] | CompoundSelect[Any]) -> Retur
     )
     chosen = (
         select(table.c.id, suspect.label("suspect"))
-        .where(table.c.id.in_(candidates), _due(table))
+        .where(among(table.c.id, candidates), _due(table))
         .order_by(table.c.id)
         .limit(_LIMIT)
         .with_for_update(skip_locked=True)

@@ -46,7 +46,7 @@ SURFACE = {
     "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
     "heliograph.database": (
         "Backlog Bell BigId BulkInsert Database NotifyBridge Query Schema Session Signalling "
-        "Statement TableBacklog Unfinished UtcDateTime database_now driver one_of query_for "
+        "Statement TableBacklog Unfinished UtcDateTime among database_now driver one_of query_for "
         "statement_for unavailable upsert"
     ),
     "heliograph.storage": (

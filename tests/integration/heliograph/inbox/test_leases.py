@@ -1,9 +1,12 @@
 """Who runs when: subjects take turns, and what ends its process takes no other with it."""
 
+from uuid import UUID
+
 from sqlalchemy import update
 
 from heliograph.database import database_now
 from heliograph.inbox.leases import Claimed
+from heliograph.inbox.reading import Entry
 from tests.integration.heliograph.conftest import House, inbox_rows
 from tests.integration.heliograph.inbox.test_worker import delivery, receives
 from tests.samples import event, product
@@ -86,3 +89,18 @@ async def test_many_held_events_do_not_hide_the_free_ones(house: House) -> None:
     await house.accept(RECEIVER, [delivery(event(free))])
     [claimed] = await house.inbox.claim(RECEIVER, 8, attempts=ATTEMPTS)
     assert claimed.headers["ce-subject"] == str(free.id)
+
+
+async def test_a_claim_that_was_planned_for_an_empty_inbox_bears_a_burst(house: House) -> None:
+    """PostgreSQL keeps a plan after a few runs, and learns of new rows a minute later."""
+    for _ in range(10):
+        assert await house.inbox.claim(RECEIVER, 16, attempts=ATTEMPTS) == []
+    many = [
+        Entry(
+            f"event {number}", str(UUID(int=number)), "catalog.product.post_save", b"{}", b"", None
+        )
+        for number in range(5_000)
+    ]
+    await house.inbox.accept(RECEIVER, many)
+    for _ in range(3):
+        assert len(await house.inbox.claim(RECEIVER, 16, attempts=ATTEMPTS)) == 16
