@@ -99,7 +99,7 @@ async def test_a_claim_that_was_planned_for_an_empty_inbox_bears_a_burst(house: 
         Entry(
             f"event {number}", str(UUID(int=number)), "catalog.product.post_save", b"{}", b"", None
         )
-        for number in range(5_000)
+        for number in range(10_000)
     ]
     await house.inbox.accept(RECEIVER, many)
     for _ in range(3):
