@@ -3,7 +3,6 @@ from itertools import groupby
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event as sqlalchemy_event
 
 from heliograph import Event, Refused, pre_save
 from heliograph.database.bulk import MANY
@@ -14,6 +13,7 @@ from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
 from tests.integration.services.catalog.conftest import announced, listening, products
+from tests.statements import statements_of
 
 
 def _new(sku: str, price_minor: int = 100) -> models.Product:
@@ -31,18 +31,10 @@ async def _save_many(catalog: Catalog, *skus: str) -> list[UUID]:
 
 
 async def test_saving_many_announces_every_row_in_few_statements(catalog: Catalog) -> None:
-    statements: list[str] = []
-
-    def count(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
-    engine = catalog.database.engine.sync_engine
-    sqlalchemy_event.listen(engine, "before_cursor_execute", count)
-    try:
+    async with statements_of(catalog.database) as statements:
         ids = await _save_many(catalog, *[f"A-{number}" for number in range(200)])
-    finally:
-        sqlalchemy_event.remove(engine, "before_cursor_execute", count)
-    assert len(statements) < 12
+    # BEGIN, the search for SKUs that are taken, the products, their events, COMMIT.
+    assert len(statements) == 5
     events = await announced(catalog)
     assert len(events) == 400
     by_subject = sorted(events, key=lambda each: each.headers["ce-subject"])
