@@ -15,6 +15,7 @@ from heliograph.events import encode
 from heliograph.inbox import Inbox, LeaseLost, Worker
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import Retries
+from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import House, inbox_rows, running
 from tests.polling import until
 from tests.samples import event, product
@@ -65,6 +66,7 @@ async def test_an_event_runs_once_although_it_comes_twice(house: House) -> None:
     assert await states(house) == {"done": 2}
 
 
+@sqlite_suffices
 async def test_plain_functions_run_too(house: House) -> None:
     seen: list[str] = []
 

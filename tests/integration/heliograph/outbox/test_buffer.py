@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 from heliograph.database import Session
 from heliograph.outbox import EventBuffer
 from heliograph.outbox.buffer import FLUSH_S
+from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import House, outbox_rows, running
 from tests.polling import until
 from tests.samples import event
@@ -43,6 +44,7 @@ async def test_the_buffer_is_empty_when_it_has_ended(house: House) -> None:
     assert await written(house) == 1_001
 
 
+@sqlite_suffices
 async def test_a_full_buffer_drops_and_tells(house: House) -> None:
     dropped: list[int] = []
     buffer = EventBuffer(house.database, house.outbox, capacity=2, on_dropped=dropped.append)

@@ -14,6 +14,7 @@ from heliograph.bus import Message
 from heliograph.outbox import PARTITIONS, Claims, Progress, Relay
 from heliograph.outbox.claims.postgresql import _HEAD, _LOCK, SHARE
 from heliograph.outbox.claims.protocol import Claim
+from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import House, open_house, running
 from tests.polling import until
 from tests.samples import event, product
@@ -197,6 +198,7 @@ async def test_the_age_of_the_oldest_event_is_told(house: House) -> None:
     assert 0.0 <= age < 60.0
 
 
+@sqlite_suffices
 async def test_a_ring_wakes_one_claim_and_the_next_another(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from heliograph.http import Health, Metrics
 from heliograph.signals import QueuedReceiver
 from heliograph.tokens import Tokens
 from heliograph.web import create_app, inbox_router
+from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import House
 from tests.samples import event
 
@@ -134,6 +135,7 @@ async def test_all_are_taken_at_once(
     ],
     ids=str,
 )
+@sqlite_suffices
 async def test_an_unclear_choice_is_invalid_and_changes_nothing(
     client: httpx2.AsyncClient, house: House, parked: list[int], body: Any
 ) -> None:
@@ -143,11 +145,13 @@ async def test_an_unclear_choice_is_invalid_and_changes_nothing(
     assert await states(house) == {"parked": 3}
 
 
+@sqlite_suffices
 async def test_numbers_beyond_the_database_are_invalid(client: httpx2.AsyncClient) -> None:
     assert (await client.get(f"/v1/inbox/parked/{2**63}")).status_code == 422
     assert (await client.get(f"/v1/inbox/parked?after={2**63}")).status_code == 422
 
 
+@sqlite_suffices
 async def test_another_scope_is_not_let_in(client: httpx2.AsyncClient) -> None:
     other = {"Authorization": f"Bearer {TOKENS.issue('other', ['shop:write'])}"}
     assert (await client.get("/v1/inbox/parked", headers=other)).status_code == 403

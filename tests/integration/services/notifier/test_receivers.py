@@ -8,6 +8,7 @@ import contracts
 from heliograph.events import new_id
 from heliograph.storage import new_key
 from services.notifier.service import Notifier
+from tests.databases import sqlite_suffices
 from tests.integration.services.notifier.conftest import (
     ledger,
     repriced,
@@ -45,6 +46,7 @@ async def stored(notifier: Notifier) -> set[str]:
     return {each.key async for each in notifier.images.keys()}  # noqa: SIM118 - not a mapping
 
 
+@sqlite_suffices
 def test_the_notifier_has_exactly_three_receivers(notifier: Notifier) -> None:
     listened = {
         each.name: {(signal, sender.sender_name) for signal, sender in each.listens}
@@ -69,6 +71,7 @@ async def test_subscribers_of_new_products_are_told_once(notifier: Notifier) -> 
 @pytest.mark.parametrize(
     "fields", [{"created": False}, {"created": True, "origin": "import"}], ids=str
 )
+@sqlite_suffices
 async def test_changes_and_imports_are_not_new_products(
     notifier: Notifier, fields: dict[str, Any]
 ) -> None:
@@ -77,6 +80,7 @@ async def test_changes_and_imports_are_not_new_products(
     assert await ledger(notifier) == []
 
 
+@sqlite_suffices
 async def test_a_batch_of_new_products_is_told(notifier: Notifier) -> None:
     await subscribe(notifier, ADA, "new_product")
     await tell(notifier, event(created=True, origin="batch"))
@@ -91,12 +95,14 @@ async def test_a_price_drop_is_told_and_a_rise_is_not(notifier: Notifier) -> Non
     assert (told_once.email, told_once.topic, told_once.state) == (ADA, "price_drop", "pending")
 
 
+@sqlite_suffices
 async def test_prices_in_two_currencies_are_not_compared(notifier: Notifier) -> None:
     await subscribe(notifier, ADA, "price_drop")
     await tell(notifier, repriced(product(), "19.99", "14.99", currency="USD"))
     assert await ledger(notifier) == []
 
 
+@sqlite_suffices
 async def test_a_product_without_a_before_has_no_price_drop(notifier: Notifier) -> None:
     await subscribe(notifier, ADA, "price_drop")
     await tell(notifier, event(signal="pre_save", created=True))
@@ -155,6 +161,7 @@ async def test_events_out_of_order_and_repeated_leave_the_same(notifier: Notifie
     assert await stored(notifier) == set()
 
 
+@sqlite_suffices
 async def test_a_price_that_its_currency_cannot_have_is_parked(notifier: Notifier) -> None:
     await subscribe(notifier, ADA, "price_drop")
     await tell(notifier, repriced(product(currency="XXX"), "19.99", "14.99"))
@@ -162,6 +169,7 @@ async def test_a_price_that_its_currency_cannot_have_is_parked(notifier: Notifie
     assert "cannot be compared" in parked.reason
 
 
+@sqlite_suffices
 async def test_a_deleted_product_takes_all_its_files_and_no_other(notifier: Notifier) -> None:
     one, small, two, other = (new_key("png") for _ in range(4))
     await store(notifier, one, small, two, other)
@@ -170,6 +178,7 @@ async def test_a_deleted_product_takes_all_its_files_and_no_other(notifier: Noti
     assert await stored(notifier) == {other}
 
 
+@sqlite_suffices
 async def test_a_deleted_image_takes_its_files_even_if_one_is_gone(notifier: Notifier) -> None:
     key, small, other = (new_key("png") for _ in range(3))
     await store(notifier, small, other)
@@ -180,6 +189,7 @@ async def test_a_deleted_image_takes_its_files_even_if_one_is_gone(notifier: Not
     assert await notifier.inbox.parked.page() == []
 
 
+@sqlite_suffices
 async def test_a_key_that_is_not_ours_is_left_alone(notifier: Notifier) -> None:
     key = new_key("png")
     await store(notifier, key)

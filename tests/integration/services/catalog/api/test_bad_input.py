@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from services.catalog.service import Catalog
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import (
     KEY,
     PRODUCT,
@@ -120,6 +121,7 @@ MALFORMED = [
 ]
 
 
+@sqlite_suffices
 async def test_a_wrong_field_is_pointed_to(client: httpx2.AsyncClient, catalog: Catalog) -> None:
     product = await create(client, sku="old")
 
@@ -132,6 +134,7 @@ async def test_a_wrong_field_is_pointed_to(client: httpx2.AsyncClient, catalog: 
     assert len(await announced(catalog)) == 2
 
 
+@sqlite_suffices
 async def test_a_malformed_body_is_a_problem(client: httpx2.AsyncClient, catalog: Catalog) -> None:
     product = await create(client, sku="old")
     headers = {"Content-Type": "application/json"}
@@ -143,6 +146,7 @@ async def test_a_malformed_body_is_a_problem(client: httpx2.AsyncClient, catalog
     assert len(await announced(catalog)) == 2
 
 
+@sqlite_suffices
 async def test_a_body_of_another_type_is_a_problem(
     client: httpx2.AsyncClient, catalog: Catalog
 ) -> None:
@@ -153,6 +157,7 @@ async def test_a_body_of_another_type_is_a_problem(
     assert await announced(catalog) == []
 
 
+@sqlite_suffices
 async def test_an_oversized_body_is_a_problem(client: httpx2.AsyncClient, catalog: Catalog) -> None:
     is_problem(await client.post("/v1/products", json=PRODUCT | {"x": "x" * 2**20}), 413)
 
@@ -171,6 +176,7 @@ async def test_a_duplicate_sku_is_a_conflict(client: httpx2.AsyncClient, catalog
     assert len(await announced(catalog)) == 4
 
 
+@sqlite_suffices
 async def test_a_wrong_parameter_is_named(public: httpx2.AsyncClient) -> None:
     for query in WRONG_QUERIES:
         problem = is_problem(await public.get("/v1/products", params=query), 422)
@@ -198,6 +204,7 @@ def _forged(algorithm: str | None, key: str, **claims: object) -> str:
         f"Bearer {'x' * 5000}",
     ],
 )
+@sqlite_suffices
 async def test_a_token_that_is_not_ours_is_refused(
     public: httpx2.AsyncClient, catalog: Catalog, authorization: str
 ) -> None:
@@ -211,6 +218,7 @@ async def test_a_token_that_is_not_ours_is_refused(
     assert await announced(catalog) == []
 
 
+@sqlite_suffices
 async def test_an_expired_token_is_refused_for_reading_too(
     public: httpx2.AsyncClient, catalog: Catalog
 ) -> None:

@@ -10,6 +10,7 @@ from heliograph.database import Session
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import (
     PRODUCT,
     Token,
@@ -208,6 +209,7 @@ async def test_a_batch_that_is_wrong_in_itself_is_invalid(
         ({"upsert": []}, "#/upsert"),
     ],
 )
+@sqlite_suffices
 async def test_a_wrong_field_of_a_batch_is_pointed_to(
     client: httpx2.AsyncClient, catalog: Catalog, body: object, pointer: str
 ) -> None:
@@ -235,6 +237,7 @@ async def test_a_refusal_of_one_change_undoes_all(
     assert len(await announced(catalog)) == 2
 
 
+@sqlite_suffices
 async def test_an_empty_batch_does_nothing(client: httpx2.AsyncClient, catalog: Catalog) -> None:
     answer = await client.post(URL, json={})
 
@@ -242,6 +245,7 @@ async def test_an_empty_batch_does_nothing(client: httpx2.AsyncClient, catalog: 
     assert await announced(catalog) == []
 
 
+@sqlite_suffices
 async def test_a_batch_may_be_four_megabytes_and_no_more(client: httpx2.AsyncClient) -> None:
     long = [new(f"B-{number}", description="x" * 9_900) for number in range(420)]
 
@@ -319,6 +323,7 @@ async def test_batches_that_want_the_same_skus_never_fail_for_reasons_of_ours(
     assert len(await products(catalog)) == 2 + 21
 
 
+@sqlite_suffices
 async def test_a_batch_needs_the_scope(
     client: httpx2.AsyncClient, catalog: Catalog, token: Token
 ) -> None:

@@ -4,6 +4,7 @@ import pytest
 from heliograph import Event, Refused, pre_save
 from services.catalog import models
 from services.catalog.service import Catalog
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import (
     Token,
     announced,
@@ -32,6 +33,7 @@ async def test_a_created_category_is_answered_and_announced(
     assert after.headers["ce-subject"] == category["id"]
 
 
+@sqlite_suffices
 async def test_a_name_without_latin_letters_gets_its_id_for_a_slug(
     client: httpx2.AsyncClient,
 ) -> None:
@@ -67,6 +69,7 @@ async def test_a_slug_is_taken_once(client: httpx2.AsyncClient, catalog: Catalog
         ("colour", "red"),
     ],
 )
+@sqlite_suffices
 async def test_a_wrong_field_is_pointed_to(
     client: httpx2.AsyncClient, catalog: Catalog, field: str, value: object
 ) -> None:
@@ -94,12 +97,14 @@ async def test_categories_are_listed_page_by_page_to_anyone(
 
 
 @pytest.mark.parametrize("after", ["x", "WyJub3QgYW4gaWQiXQ", "WzFd"])
+@sqlite_suffices
 async def test_a_cursor_of_nothing_is_a_problem(public: httpx2.AsyncClient, after: str) -> None:
     answer = await public.get("/v1/categories", params={"after": after})
 
     assert is_problem(answer, 422)["errors"][0]["parameter"] == "after"
 
 
+@sqlite_suffices
 async def test_a_category_is_read_and_revalidated_by_its_etag(client: httpx2.AsyncClient) -> None:
     category = await create_category(client)
     url = f"/v1/categories/{category['id']}"
@@ -154,6 +159,7 @@ async def test_a_category_is_deleted_when_no_product_stands_in_it(
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 @pytest.mark.parametrize(("id_", "status"), [(MISSING, 404), ("42", 422)])
+@sqlite_suffices
 async def test_a_category_that_is_not_there_is_a_problem(
     client: httpx2.AsyncClient, method: str, id_: str, status: int
 ) -> None:
@@ -173,6 +179,7 @@ async def test_a_refused_category_is_not_written(
     assert await announced(catalog) == []
 
 
+@sqlite_suffices
 async def test_writing_categories_needs_the_scope(client: httpx2.AsyncClient, token: Token) -> None:
     url = f"/v1/categories/{(await create_category(client))['id']}"
     reader = token("catalog:read")

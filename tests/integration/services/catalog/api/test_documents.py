@@ -7,6 +7,7 @@ from jsonschema_rs import Draft202012Validator
 from services.catalog import asyncapi
 from services.catalog.service import Catalog
 from tests import pictures
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import announced, buffered, create
 
 
@@ -36,6 +37,7 @@ async def test_every_event_fits_its_schema(client: httpx2.AsyncClient, catalog: 
     }
 
 
+@sqlite_suffices
 async def test_the_asyncapi_document_is_served(public: httpx2.AsyncClient) -> None:
     document = (await public.get("/asyncapi.json")).json()
 
@@ -57,6 +59,7 @@ async def test_the_asyncapi_document_is_served(public: httpx2.AsyncClient) -> No
         ("/v1/inbox/parked", {"get"}),
     ],
 )
+@sqlite_suffices
 async def test_the_openapi_document_tells_of_every_call(
     public: httpx2.AsyncClient, path: str, methods: set[str]
 ) -> None:

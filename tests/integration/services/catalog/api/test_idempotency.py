@@ -12,6 +12,7 @@ from services.catalog import models
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
 from services.catalog.service import Catalog
 from tests import pictures
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import (
     PRODUCT,
     Token,
@@ -116,6 +117,7 @@ async def test_an_upload_that_is_sent_again_adds_one_image(
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "a\tb"])
+@sqlite_suffices
 async def test_a_key_is_a_line_of_ascii(
     client: httpx2.AsyncClient, catalog: Catalog, key: str
 ) -> None:
@@ -144,6 +146,7 @@ async def test_a_request_that_failed_can_be_tried_again(
     assert not is_replay(answer)
 
 
+@sqlite_suffices
 async def test_a_caller_without_the_scope_gets_no_stored_answer(
     client: httpx2.AsyncClient, token: Token
 ) -> None:

@@ -39,6 +39,12 @@ def places(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.getfixturevalue(database), request.getfixturevalue(store)
 
 
+sqlite_suffices = pytest.mark.parametrize(
+    "places", [("sqlite_url", "directory"), ("sqlite_url", "bucket")], indirect=True, ids="-".join
+)
+"""As in `tests.databases`."""
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> str:
     return (tmp_path / "images").as_uri()
@@ -206,6 +212,7 @@ async def test_a_receiver_may_refuse_or_take_back_a_change_of_an_image(
     assert (await client.get(url.removesuffix("/images"))).json()["version"] == 2
 
 
+@sqlite_suffices
 async def test_a_change_of_an_image_that_cannot_be_is_a_problem(
     client: httpx2.AsyncClient, url: str
 ) -> None:
@@ -254,6 +261,7 @@ async def test_a_deleted_product_takes_its_images_along_in_its_snapshot(
         assert await session.scalar(select(func.count()).select_from(models.Image)) == 0
 
 
+@sqlite_suffices
 async def test_the_bytes_are_served_with_a_fixed_type_for_ever(
     client: httpx2.AsyncClient, catalog: Catalog, url: str
 ) -> None:
@@ -284,6 +292,7 @@ async def test_the_bytes_are_served_with_a_fixed_type_for_ever(
 @pytest.mark.parametrize(
     "key", ["0" * 32 + ".png", "lamp.png", "..%2F..%2Fetc%2Fpasswd", "%00", "catalog.db"]
 )
+@sqlite_suffices
 async def test_a_key_that_is_not_ours_is_not_found(public: httpx2.AsyncClient, key: str) -> None:
     is_problem(await public.get(f"/v1/images/{key}"), 404)
 
@@ -302,6 +311,7 @@ async def test_a_key_that_is_not_ours_is_not_found(public: httpx2.AsyncClient, k
     ],
     ids=["empty", "text", "svg", "gif", "truncated", "pixels", "bytes", "body"],
 )
+@sqlite_suffices
 async def test_a_file_that_is_no_picture_leaves_nothing(
     client: httpx2.AsyncClient,
     catalog: Catalog,
@@ -317,6 +327,7 @@ async def test_a_file_that_is_no_picture_leaves_nothing(
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a\0b.png", "x" * 1000])
+@sqlite_suffices
 async def test_the_name_of_a_file_is_ignored(
     client: httpx2.AsyncClient, catalog: Catalog, url: str, name: str
 ) -> None:
@@ -347,6 +358,7 @@ async def test_the_name_of_a_file_is_ignored(
         ),
     ],
 )
+@sqlite_suffices
 async def test_a_body_without_a_file_is_a_problem(
     client: httpx2.AsyncClient,
     catalog: Catalog,
@@ -361,6 +373,7 @@ async def test_a_body_without_a_file_is_a_problem(
     assert len(await announced(catalog)) == 2
 
 
+@sqlite_suffices
 async def test_without_its_product_or_a_token_an_image_is_not_even_read(
     client: httpx2.AsyncClient, url: str
 ) -> None:

@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from services.catalog.service import Catalog
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import (
     PRODUCT,
     Token,
@@ -118,6 +119,7 @@ async def test_a_category_that_is_not_there_is_pointed_to_and_nothing_is_written
         ({"categories": [MISSING] * 101}, "#/categories"),
     ],
 )
+@sqlite_suffices
 async def test_a_wrong_list_of_categories_is_pointed_to(
     client: httpx2.AsyncClient, body: dict[str, Any], pointer: str
 ) -> None:

@@ -9,6 +9,7 @@ from heliograph import DatabaseUnavailable, Event, Refused, post_save, pre_delet
 from heliograph.database import Session
 from services.catalog import models
 from services.catalog.service import Catalog
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import (
     MISSING,
     PRODUCT,
@@ -86,6 +87,7 @@ async def test_a_patch_that_changes_nothing_announces_nothing(
     assert len(await announced(catalog)) == 2
 
 
+@sqlite_suffices
 async def test_a_null_description_becomes_an_empty_one(client: httpx2.AsyncClient) -> None:
     product = await create(client, description="Bright.\nWarm.")
 
@@ -94,6 +96,7 @@ async def test_a_null_description_becomes_an_empty_one(client: httpx2.AsyncClien
     assert answer.json()["description"] == ""
 
 
+@sqlite_suffices
 async def test_the_currency_changes_alone_if_it_can_express_the_price(
     client: httpx2.AsyncClient,
 ) -> None:
@@ -139,6 +142,7 @@ async def test_a_deleted_product_is_gone_and_announced_as_it_was(
     assert [before.sequence, after.sequence] == ["000000000002.0000", "000000000002.0001"]
 
 
+@sqlite_suffices
 async def test_a_product_is_read_by_anyone_and_revalidated_by_its_etag(
     client: httpx2.AsyncClient,
 ) -> None:
@@ -158,6 +162,7 @@ async def test_a_product_is_read_by_anyone_and_revalidated_by_its_etag(
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 @pytest.mark.parametrize(("url", "status"), [(MISSING, 404), ("/v1/products/42", 422)])
+@sqlite_suffices
 async def test_a_product_that_is_not_there_is_a_problem(
     client: httpx2.AsyncClient, catalog: Catalog, method: str, url: str, status: int
 ) -> None:
@@ -318,6 +323,7 @@ async def test_a_list_holds_only_what_is_asked_for(
     assert [each["sku"] for each in answer.json()["items"]] == skus
 
 
+@sqlite_suffices
 async def test_a_cursor_goes_on_only_where_it_was_given(client: httpx2.AsyncClient) -> None:
     await create(client)
     await create(client, sku="A-2")
@@ -328,6 +334,7 @@ async def test_a_cursor_goes_on_only_where_it_was_given(client: httpx2.AsyncClie
     assert is_problem(answer, 422)["errors"][0]["parameter"] == "after"
 
 
+@sqlite_suffices
 async def test_writing_needs_the_scope(
     client: httpx2.AsyncClient, catalog: Catalog, token: Token
 ) -> None:

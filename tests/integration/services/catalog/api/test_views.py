@@ -10,6 +10,7 @@ from heliograph.database import database_now
 from services.catalog import models
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import Catalog
+from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import running
 from tests.integration.services.catalog.conftest import (
     MISSING,
@@ -35,6 +36,7 @@ async def counted(catalog: Catalog, client: httpx2.AsyncClient, url: str, count:
         return await until(views)
 
 
+@sqlite_suffices
 async def test_a_read_and_a_revalidation_are_views_and_nothing_else_is(
     client: httpx2.AsyncClient, catalog: Catalog, token: Token
 ) -> None:
@@ -177,6 +179,7 @@ async def test_viewers_are_forgotten_after_the_days_that_are_set(
 
 
 @pytest.mark.parametrize("after", ["x", "WyJcdTAwMDAiXQ", "WzFd", "W10", "ü"])
+@sqlite_suffices
 async def test_a_cursor_that_no_page_gave_is_a_problem(
     client: httpx2.AsyncClient, after: str
 ) -> None:
@@ -187,6 +190,7 @@ async def test_a_cursor_that_no_page_gave_is_a_problem(
     assert is_problem(answer, 422)["errors"][0]["parameter"] == "after"
 
 
+@sqlite_suffices
 async def test_views_are_for_callers_with_the_scope(
     client: httpx2.AsyncClient, token: Token
 ) -> None:

@@ -13,6 +13,7 @@ from services.catalog.images.audit import Findings, ImageAudit
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.service import Catalog
 from tests import pictures
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import KEY, create, keys, stored
 from tests.programs import command
 
@@ -104,6 +105,7 @@ async def test_what_changes_while_the_audit_looks_is_no_finding(
     await changes
 
 
+@sqlite_suffices
 async def test_the_command_tells_what_it_finds_and_fails_while_there_is_any(
     catalog: Catalog,
     database_url: str,

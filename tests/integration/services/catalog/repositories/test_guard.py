@@ -13,6 +13,7 @@ from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import announced, listening, products
 
 
@@ -74,6 +75,7 @@ STATEMENTS: dict[str, Callable[[], Executable]] = {
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
 @pytest.mark.usefixtures("product_id")
+@sqlite_suffices
 async def test_a_statement_needs_its_signals(
     catalog: Catalog, statement: Callable[[], Executable]
 ) -> None:

@@ -16,6 +16,7 @@ from services.catalog.transfer import importer as importing
 from services.catalog.transfer.exporter import export
 from services.catalog.transfer.formats import UnreadableFile
 from services.catalog.transfer.importer import Importer, Tally
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import announced, listening, products
 
 LAMP = {"sku": "A-1", "name": "Lamp", "price": "19.99", "currency": "EUR"}
@@ -187,6 +188,7 @@ async def test_what_was_exported_imports_without_a_change(
         ("p.jsonl", b"x" * 1_000_001, "more than 1000000 bytes"),
     ],
 )
+@sqlite_suffices
 async def test_a_file_that_is_none_of_ours_is_refused(
     catalog: Catalog, tmp_path: Path, name: str, content: bytes, told: str
 ) -> None:
@@ -196,6 +198,7 @@ async def test_a_file_that_is_none_of_ours_is_refused(
         await _import(catalog, path)
 
 
+@sqlite_suffices
 async def test_damaged_lines_of_a_csv_file_leave_their_neighbours_alone(
     catalog: Catalog, tmp_path: Path
 ) -> None:

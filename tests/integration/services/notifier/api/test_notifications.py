@@ -5,6 +5,7 @@ import pytest
 
 from heliograph.events import new_id
 from services.notifier.service import Notifier
+from tests.databases import sqlite_suffices
 from tests.integration.services.notifier.conftest import repriced, subscribe, tell
 from tests.samples import event, product
 
@@ -72,6 +73,7 @@ async def test_the_ledger_is_read_by_page(
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", f"after={2**63}", "state=lost", "event_id=1", "email=ada"]
 )
+@sqlite_suffices
 async def test_a_filter_that_makes_no_sense_is_invalid(
     client: httpx2.AsyncClient, query: str
 ) -> None:

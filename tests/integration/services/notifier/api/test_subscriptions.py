@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from services.notifier.service import Notifier
+from tests.databases import sqlite_suffices
 
 PRODUCT = "0190a1b2-0000-7000-8000-000000000001"
 NEW = {"email": "ada@example.org", "topic": "new_product"}
@@ -84,6 +85,7 @@ async def test_subscriptions_are_listed_by_page_and_filter(client: httpx2.AsyncC
         TARGET | {"currency": "JPY"},
     ],
 )
+@sqlite_suffices
 async def test_a_subscription_that_makes_no_sense_is_refused(
     client: httpx2.AsyncClient, body: Any
 ) -> None:
@@ -95,6 +97,7 @@ async def test_a_subscription_that_makes_no_sense_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/v1/subscriptions", "/v1/notifications", "/v1/inbox/parked"])
+@sqlite_suffices
 async def test_nobody_reads_without_the_scope(
     public: httpx2.AsyncClient, notifier: Notifier, path: str
 ) -> None:
@@ -104,6 +107,7 @@ async def test_nobody_reads_without_the_scope(
     assert forbidden.status_code == 403
 
 
+@sqlite_suffices
 async def test_an_id_that_is_none_is_invalid_and_a_stranger_is_not_found(
     client: httpx2.AsyncClient,
 ) -> None:

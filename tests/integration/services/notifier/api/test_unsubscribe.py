@@ -5,6 +5,7 @@ import pytest
 
 from heliograph.events import new_id
 from services.notifier.service import Notifier
+from tests.databases import sqlite_suffices
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
 from tests.samples import event
 
@@ -14,6 +15,7 @@ MULTIPART = (
 ADA, BOB = "ada@example.org", "bob@example.org"
 
 
+@sqlite_suffices
 async def test_looking_at_the_page_changes_nothing(
     notifier: Notifier, public: httpx2.AsyncClient
 ) -> None:
@@ -38,6 +40,7 @@ async def test_looking_at_the_page_changes_nothing(
     ],
     ids=["button", "one click", "one click as multipart"],
 )
+@sqlite_suffices
 async def test_posting_unsubscribes_however_often(
     notifier: Notifier, public: httpx2.AsyncClient, content: bytes, content_type: str
 ) -> None:

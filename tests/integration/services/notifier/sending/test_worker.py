@@ -25,6 +25,7 @@ from services.notifier.repositories.subscriptions import SubscriptionRepository,
 from services.notifier.sending import lease
 from services.notifier.sending.worker import SIDE_BY_SIDE, MailWorker
 from services.notifier.service import Notifier
+from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import running
 from tests.integration.services.notifier.conftest import ledger, repriced, subscribe, tell
 from tests.polling import until
@@ -117,6 +118,7 @@ async def test_each_subscriber_gets_an_email_of_its_own(
     assert all(each.sent_at for each in await ledger(notifier))
 
 
+@sqlite_suffices
 async def test_a_price_drop_names_both_prices(
     notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
 ) -> None:
@@ -181,6 +183,7 @@ async def test_emails_wait_while_the_mail_server_is_away(
     assert sorted(each.recipients[0] for each in smtp_server.messages) == people
 
 
+@sqlite_suffices
 async def test_an_email_that_cannot_be_composed_fails_and_blocks_no_other(
     notifier: Notifier, worker: MakeWorker
 ) -> None:
@@ -398,6 +401,7 @@ async def test_a_deferral_keeps_its_reason(
     assert (await ledger(notifier))[0].reason is None
 
 
+@sqlite_suffices
 async def test_trouble_with_the_mail_server_only_degrades_the_notifier(
     notifier: Notifier,
 ) -> None:
