@@ -234,6 +234,5 @@ TestDelivered = Delivered.TestCase
 TestDelivered.settings = settings(
     max_examples=25,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

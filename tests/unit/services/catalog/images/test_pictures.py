@@ -289,7 +289,7 @@ async def test_a_picture_of_too_many_pixels_is_too_large(darkroom: Darkroom, for
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
 def test_a_huge_png_is_refused_before_it_is_decoded() -> None:
     program = """
-import asyncio, io, pathlib, re, time
+import asyncio, io, pathlib, re
 from services.catalog.images.pictures import Darkroom, PictureTooLarge
 from tests.pictures import huge_png
 
@@ -298,11 +298,11 @@ def peak_kib():
 
 bomb = huge_png(13_000)
 assert len(bomb) < 30_000
-before, started = peak_kib(), time.monotonic()
+before = peak_kib()
 try:
     asyncio.run(Darkroom().develop(io.BytesIO(bomb)))
 except PictureTooLarge as error:
-    print(peak_kib() - before < 8_192, time.monotonic() - started < 1, error)
+    print(peak_kib() - before < 8_192, error)
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
@@ -312,7 +312,7 @@ except PictureTooLarge as error:
         cwd=Path(__file__).parents[5],
     )
 
-    assert done.stdout.startswith("True True The picture has 13000 x 13000 pixels")
+    assert done.stdout.startswith("True The picture has 13000 x 13000 pixels")
 
 
 class MeetingUpload(io.BytesIO):
@@ -341,7 +341,7 @@ async def test_two_pictures_are_developed_at_once_and_never_more(darkroom: Darkr
     assert MeetingUpload.most == 2
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(magic=st.sampled_from(MAGIC), rest=st.binary(max_size=400))
 async def test_random_bytes_raise_nothing_but_picture_errors(
     darkroom: Darkroom, magic: bytes, rest: bytes
@@ -350,7 +350,7 @@ async def test_random_bytes_raise_nothing_but_picture_errors(
         await develop(darkroom, magic + rest)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     whole=st.sampled_from(WHOLE),
     place=st.floats(0, 1, exclude_max=True),
