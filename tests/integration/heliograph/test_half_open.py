@@ -9,15 +9,15 @@ from sqlalchemy.engine import make_url
 from yarl import URL
 
 from chaos.faults.proxy import Proxy, proxy
-from heliograph import BusUnavailable, DatabaseUnavailable
+from heliograph import BusUnavailable, DatabaseUnavailable, Deadlock
 from heliograph.bus.rabbitmq import RabbitBus
 from heliograph.database import Database, engines, query_for
 from tests.buses import EMAILS, ids, message, publish_until_taken, receive, topology, until
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "STATEMENT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(engines, "STATEMENT_TIMEOUT_S", 2.0)
 
 
 async def answer(reached: Database) -> int:
@@ -32,6 +32,7 @@ async def answer_of_the_driver(reached: Database) -> int:
     return number
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("answer", [answer, answer_of_the_driver])
 async def test_a_half_open_connection_is_noticed_and_replaced(
     postgres_url: str, answer: Callable[[Database], Awaitable[int]]
@@ -41,7 +42,7 @@ async def test_a_half_open_connection_is_noticed_and_replaced(
         reached = Database(url.set(port=link.port).render_as_string(hide_password=False))
         assert await answer(reached) == 42
         link.hold()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             with pytest.raises(DatabaseUnavailable):
                 await answer(reached)
         link.heal()
@@ -55,7 +56,7 @@ async def test_a_half_open_connection_to_the_broker_is_noticed_within_20_seconds
     """By heartbeats, for who only listens has nothing to miss; it is back within 5 seconds."""
     url = URL(amqp_url)
     async with proxy(url.port or 0) as link:
-        bus = RabbitBus(str(url.with_port(link.port)), deadline=1)
+        bus = RabbitBus(str(url.with_port(link.port)), deadline=5)
         await bus.declare(topology(EMAILS))
         async with bus.subscribe(EMAILS.name) as subscription:
             await until(lambda: subscription.ready)
@@ -110,5 +111,5 @@ async def test_two_that_wait_for_each_other_may_try_again(postgres_url: str) -> 
                     await both.wait()
 
     outcomes = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
-    assert DatabaseUnavailable in {type(each) for each in outcomes}
+    assert {type(each) for each in outcomes} == {Deadlock, type(None)}
     await here.close()
