@@ -14,8 +14,8 @@ from tests.samples import event, product
 async def test_a_stopped_relay_loses_its_claim_to_another(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within 15 s; here within one."""
-    monkeypatch.setattr(engines, "IDLE_IN_TRANSACTION_MS", 1_000)
+    """Within 15 s; here within three."""
+    monkeypatch.setattr(engines, "IDLE_IN_TRANSACTION_MS", 3_000)
     async with open_house(postgres_url) as stopped, open_house(postgres_url) as other:
         lamp = product()
         await stopped.announce(*[event(lamp, version=version) for version in range(1, 4)])

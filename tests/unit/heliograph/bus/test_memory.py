@@ -1,11 +1,13 @@
 import asyncio
-import time
 
 import pytest
 
 from heliograph.bus import MemoryBus
 from heliograph.bus.memory import topic_matches
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology
+
+DEADLINE = 0.5
+"""Seconds: what is acked here is acked at once, and what is not costs so much."""
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_topics_match_as_the_broker_matches_them(pattern: str, key: str, expecte
 
 
 async def test_what_one_subscriber_has_not_acked_in_time_is_not_taken() -> None:
-    bus = MemoryBus(deadline=0.05)
+    bus = MemoryBus(deadline=DEADLINE)
     await bus.declare(topology(EMAILS, AUDIT))
     async with bus.subscribe(EMAILS.name) as emails:
         category = message(9, key="catalog.image.viewed")
@@ -42,7 +44,7 @@ async def test_what_one_subscriber_has_not_acked_in_time_is_not_taken() -> None:
 
 
 async def test_what_was_withdrawn_is_delivered_to_nobody() -> None:
-    bus = MemoryBus(deadline=0.05)
+    bus = MemoryBus(deadline=DEADLINE)
     await bus.declare(topology(EMAILS))
     assert await bus.publish(messages(3)) == frozenset()
     async with bus.subscribe(EMAILS.name) as subscription:
@@ -52,7 +54,7 @@ async def test_what_was_withdrawn_is_delivered_to_nobody() -> None:
 
 
 async def test_what_is_withdrawn_while_it_is_out_does_not_come_back() -> None:
-    bus = MemoryBus(deadline=0.05)
+    bus = MemoryBus(deadline=DEADLINE)
     await bus.declare(topology(EMAILS))
     async with bus.subscribe(EMAILS.name) as subscription:
         publishing = asyncio.create_task(bus.publish([message(1)]))
@@ -69,7 +71,6 @@ async def test_closing_frees_a_publish_that_waits() -> None:
     await bus.declare(topology(EMAILS))
     publishing = asyncio.create_task(bus.publish([message(1)]))
     await asyncio.sleep(0)
-    started = time.monotonic()
     await bus.close()
-    assert await publishing == frozenset()
-    assert time.monotonic() - started < 1
+    async with asyncio.timeout(10):
+        assert await publishing == frozenset()

@@ -54,7 +54,7 @@ async def test_the_broker_counts_our_sends_as_we_do(
 ) -> None:
     batches = [await send(channel, confirms, messages(10)) for _ in range(3)]
     for batch in batches:
-        await asyncio.wait_for(batch.settled, 5)
+        await asyncio.wait_for(batch.settled, 10)
         assert batch.taken == {f"e{n}" for n in range(10)}
 
 
@@ -63,7 +63,7 @@ async def test_it_neither_counts_nor_keeps_what_we_send(
 ) -> None:
     unbound = [message(n, key="catalog.image.viewed") for n in range(100, 110)]
     batch = await send(channel, confirms, [*messages(10), *unbound])
-    await asyncio.wait_for(batch.settled, 5)
+    await asyncio.wait_for(batch.settled, 10)
     assert (len(batch.taken), confirms.unrouted) == (20, 10)
     assert channel.delivery_tag == 0
     assert not channel.confirmations
@@ -82,7 +82,7 @@ async def test_a_send_on_a_full_writer_that_is_cancelled_uses_no_delivery_tag(
     sending.cancel()
     await asyncio.wait({sending})
     batch = await send(channel, confirms, messages(5))
-    await asyncio.wait_for(batch.settled, 5)
+    await asyncio.wait_for(batch.settled, 10)
     assert len(batch.taken) == 5
 
 
@@ -90,5 +90,5 @@ async def test_a_lost_channel_fails_the_batch(channel: aiormq.Channel, confirms:
     wrong = message(1)._replace(exchange="nowhere")
     batch = await send(channel, confirms, [wrong])
     with pytest.raises(aiormq.ChannelNotFoundEntity):
-        await asyncio.wait_for(batch.settled, 5)
+        await asyncio.wait_for(batch.settled, 10)
     assert not batch.answered

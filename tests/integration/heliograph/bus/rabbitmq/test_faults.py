@@ -169,7 +169,7 @@ async def test_a_wrong_password_is_unavailable_and_not_shown(amqp_url: str) -> N
 
 
 async def test_a_broker_that_restarts_loses_nothing(node: Broker, amqp_url: str) -> None:
-    bus = RabbitBus(amqp_url, deadline=3)
+    bus = RabbitBus(amqp_url, deadline=5)
     await bus.declare(topology(EMAILS))
     sent = messages(200)
     async with bus.subscribe(EMAILS.name) as subscription:
@@ -197,7 +197,7 @@ async def test_a_broker_that_restarts_loses_nothing(node: Broker, amqp_url: str)
 
 
 async def test_a_killed_broker_keeps_what_it_confirmed(node: Broker, amqp_url: str) -> None:
-    bus = RabbitBus(amqp_url, deadline=3)
+    bus = RabbitBus(amqp_url, deadline=5)
     await bus.declare(topology(EMAILS))
     # RabbitMQ 3.10 forgets in a crash the log of a queue that is younger than 3 minutes: its
     # directory, `names.dets`, is saved that late, or by a shutdown in order.
@@ -231,7 +231,7 @@ async def test_a_killed_broker_keeps_what_it_confirmed(node: Broker, amqp_url: s
 
 
 async def test_a_frozen_broker_is_noticed_and_close_is_bounded(node: Broker, amqp_url: str) -> None:
-    bus = RabbitBus(amqp_url, deadline=2)
+    bus = RabbitBus(amqp_url, deadline=4)
     await bus.declare(topology(EMAILS))
     async with bus.subscribe(EMAILS.name) as subscription:
         await until(lambda: subscription.ready)
@@ -250,7 +250,7 @@ async def test_a_frozen_broker_is_noticed_and_close_is_bounded(node: Broker, amq
 
 
 async def test_a_blocked_broker_is_unavailable_and_delivers_on(node: Broker, amqp_url: str) -> None:
-    bus = RabbitBus(amqp_url, deadline=1)
+    bus = RabbitBus(amqp_url, deadline=5)
     await bus.declare(topology(EMAILS))
     async with bus.subscribe(EMAILS.name) as subscription:
         await bus.publish([message(1)])

@@ -97,7 +97,7 @@ async def test_a_database_that_goes_back_in_time_loses_nothing(office: Office) -
     async with office.house.database.engine.begin() as connection:
         await connection.execute(text("TRUNCATE outbox RESTART IDENTITY"))
     restored = await office.announce()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while restored not in office.broker.ids:
             await office.relay_all()
 
