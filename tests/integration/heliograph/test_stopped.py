@@ -21,21 +21,25 @@ async def test_a_stopped_relay_loses_its_claim_to_another(
         await stopped.announce(*[event(lamp, version=version) for version in range(1, 4)])
         broker = Broker()
         relay = Relay(other.claims(), broker, other.outbox.bell)
+        woke = False
 
-        async def takes_over() -> bool:
+        async def taken_over() -> bool:
             await relay.relay_once()
-            return bool(broker.sent)
+            return len(broker.sent) == 3
 
         async def stand_still() -> None:
+            nonlocal woke
             async with stopped.claims().claim(100) as claim:
                 assert len(claim.rows) == 3
                 assert await relay.relay_once() is Progress.DONE
-                await until(takes_over)
+                await until(taken_over)
+                woke = True
                 # It wakes, and has published what it had claimed: repeats, known by their ids.
                 await claim.settle([row.id for row in claim.rows], [])
 
         with pytest.raises(DatabaseUnavailable):
             await stand_still()
+        assert woke
         assert len(broker.sent) == 3
         assert (await other.outbox.status())[0] == 0
 
