@@ -8,7 +8,6 @@ from sqlalchemy import Integer, MetaData, Table, Text, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from heliograph.database import BulkInsert, Database, Query, Statement, driver
-from heliograph.database.bulk import MANY
 from tests.statements import statements_of
 
 
@@ -60,7 +59,7 @@ async def test_what_sqlalchemy_sends_is_seen(database: Database) -> None:
 
 async def test_rows_in_bulk_are_seen_few_or_many(database: Database) -> None:
     async with statements_of(database) as statements, database.transaction() as session:
-        for first, count in ((0, 1), (1, 2), (3, MANY)):
+        for first, count in ((0, 1), (1, 2), (3, 1_000)):
             await LETTERS.insert(session, rows(first, count))
     bulk = "INSERT" if database.is_sqlite else "COPY"
     assert words(statements) == ["BEGIN", "INSERT", "INSERT", bulk, "COMMIT"]

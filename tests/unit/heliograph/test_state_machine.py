@@ -24,8 +24,7 @@ from heliograph.events import encode
 from heliograph.inbox import Inbox, LeaseLost, inbox_table
 from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import entry
-from heliograph.outbox import Outbox, Relay, outbox_table, relay_lease_table
-from heliograph.outbox.claims.sqlite import SqliteClaims
+from heliograph.outbox import Outbox, Relay, claims_for, outbox_table, relay_lease_table
 from heliograph.signals import QueuedReceiver
 from tests.samples import event, product
 
@@ -118,7 +117,7 @@ class Delivered(RuleBasedStateMachine):
         self.run(self._relay())
 
     async def _relay(self) -> None:
-        claims = SqliteClaims(self.database, outbox_rows, lease_rows)
+        claims = claims_for(self.database, outbox_rows, lease_rows)
         relay = Relay(claims, self.line, self.outbox.bell)
         with suppress(Crash, BusUnavailable):
             await relay.relay_once(limit=4)

@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from heliograph import BusUnavailable
 from heliograph.bus import Message
 from heliograph.outbox import PARTITIONS, Claims, Progress, Relay
-from heliograph.outbox.claims.postgresql import _HEAD, _LOCK, SHARE
+from heliograph.outbox.claims.postgresql import SHARE
 from heliograph.outbox.claims.protocol import Claim
 from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import House, open_house, running
 from tests.polling import until
 from tests.samples import event, product
+from tests.statements import statements_of
 
 
 class Broker:
@@ -340,10 +341,14 @@ async def test_a_claim_walks_through_nothing_but_its_partitions(postgres_url: st
                 )
             )
             await session.execute(text("ANALYZE outbox"))
+        async with statements_of(house.database) as statements, house.claims().claim(50):
+            pass
+        lock, head = [each for each in statements if "outbox" in each]
+        async with house.database.transaction() as session:
             connection = await session.connection()
             for statement, values in (
-                (_LOCK, ([1, 2, 3], [0, 9, 0])),
-                (_HEAD, ([1, 2, 3], [0, 9, 0], 50)),
+                (lock, ([1, 2, 3], [0, 9, 0])),
+                (head, ([1, 2, 3], [0, 9, 0], 50)),
             ):
                 lines = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
                 plan = "\n".join(lines.scalars())
