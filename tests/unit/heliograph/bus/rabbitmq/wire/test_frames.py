@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pamqp import commands, frame
 from pamqp.body import ContentBody
@@ -9,6 +9,48 @@ from heliograph.bus import Message
 from heliograph.bus.rabbitmq.wire.frames import publish_frames
 
 NAMES = st.text(max_size=60)
+EXCHANGES = st.from_regex(r"[a-zA-Z0-9\-_.:]{0,50}", fullmatch=True)
+# The general encoder leaves out an empty id, cuts off a header's name after 128 bytes, and sorts.
+SHORT = st.text(max_size=32)
+HEADERS = st.dictionaries(SHORT, st.text(max_size=300), max_size=10).map(
+    lambda headers: dict(sorted(headers.items()))
+)
+LARGE = Message("é1", "catalog.events", "a.b.c", {"%": "%b", "ce-id": "é1"}, b"%" * 300_000)
+
+
+def plain_frames(message: Message, channel: int, max_body: int) -> bytes:
+    """The frames of a message, by the client library's general encoder."""
+    publish = commands.Basic.Publish(0, message.exchange, message.routing_key, mandatory=True)
+    properties = commands.Basic.Properties(
+        "application/json", headers={**message.headers}, delivery_mode=2, message_id=message.id
+    )
+    header = ContentHeader(0, len(message.body), properties)
+    starts = range(0, len(message.body), max_body)
+    bodies = [ContentBody(message.body[start : start + max_body]) for start in starts]
+    first = frame.marshal(publish, channel) + frame.marshal(header, channel)
+    return first + b"".join(frame.marshal(each, channel) for each in bodies)
+
+
+@given(
+    message=st.builds(
+        Message,
+        id=st.text(min_size=1, max_size=60),
+        exchange=EXCHANGES,
+        routing_key=NAMES,
+        headers=HEADERS,
+        body=st.binary(max_size=500),
+    ),
+    channel=st.integers(1, 65_535),
+    max_body=st.integers(1, 200),
+)
+@example(LARGE, 1, 131_064)
+@example(LARGE, 1, 300_000)
+@example(LARGE, 1, 300_001)
+def test_the_frames_are_those_of_the_general_encoder(
+    message: Message, channel: int, max_body: int
+) -> None:
+    frames = b"".join(publish_frames(message, channel, max_body))
+    assert frames == plain_frames(message, channel, max_body)
 
 
 def decode(data: bytes) -> list[tuple[int, object]]:
@@ -24,7 +66,7 @@ def decode(data: bytes) -> list[tuple[int, object]]:
     message=st.builds(
         Message,
         id=NAMES,
-        exchange=st.from_regex(r"[a-zA-Z0-9\-_.:]{0,50}", fullmatch=True),
+        exchange=EXCHANGES,
         routing_key=NAMES,
         headers=st.dictionaries(NAMES, st.text(max_size=300), max_size=10),
         body=st.binary(max_size=500),

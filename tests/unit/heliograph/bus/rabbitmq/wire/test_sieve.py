@@ -41,6 +41,87 @@ def ours(tag: int, body: bytes, headers: dict[str, str] | None = None) -> bytes:
     )
 
 
+def read(arrived: Arrived) -> tuple[Any, ...]:
+    """What a delivery says."""
+    return (
+        *(arrived.tag, arrived.redelivered, arrived.routing_key, arrived.headers),
+        *(arrived.content_type, arrived.message_id, arrived.body),
+    )
+
+
+def plainly(stream: bytes) -> tuple[list[tuple[Any, ...]], bytes]:
+    """The deliveries of our channel and the bytes of all else, by the general decoder."""
+    deliveries: list[Arrived] = []
+    left = b""
+    while stream:
+        used, channel, value = frame.unmarshal(stream)
+        match value:
+            case commands.Basic.Deliver() if channel == CHANNEL:
+                tag, redelivered = value.delivery_tag or 0, bool(value.redelivered)
+                deliveries.append(Arrived(tag, redelivered, value.routing_key or "", {}))
+            case ContentHeader() if channel == CHANNEL:
+                deliveries[-1].headers = value.properties.headers or {}
+                deliveries[-1].content_type = value.properties.content_type
+                deliveries[-1].message_id = value.properties.message_id
+            case ContentBody() if channel == CHANNEL:
+                deliveries[-1].body += value.value
+            case _:
+                left += stream[:used]
+        stream = stream[used:]
+    return [read(each) for each in deliveries], left
+
+
+VALUES = st.one_of(
+    NAMES, st.integers(-(2**40), 2**40), st.booleans(), st.none(), st.lists(NAMES, max_size=2)
+)
+PROPERTIES: dict[str, st.SearchStrategy[Any]] = {
+    "content_type": NAMES,
+    "headers": st.dictionaries(st.text(max_size=30), NAMES, max_size=5)
+    | st.dictionaries(st.text(max_size=30), VALUES, max_size=5),
+    "delivery_mode": st.sampled_from([1, 2]),
+    "message_id": NAMES,
+    "priority": st.integers(0, 9),
+    "app_id": NAMES,
+}
+OURS = {name: PROPERTIES[name] for name in ("content_type", "headers", "delivery_mode")} | {
+    "message_id": NAMES
+}
+STRANGERS = [
+    frame.marshal(commands.Basic.Ack(7), OTHER),
+    frame.marshal(commands.Basic.Ack(7), CHANNEL),
+    frame.marshal(commands.Channel.Flow(active=True), CHANNEL),
+    frame.marshal(commands.Basic.Deliver("c", 1, False, "x", "k"), OTHER),  # noqa: FBT003
+    frame.marshal(ContentHeader(0, 4, commands.Basic.Properties()), OTHER),
+    frame.marshal(ContentBody(b"body"), OTHER),
+]
+
+
+@given(
+    parts=st.lists(
+        st.sampled_from(STRANGERS)
+        | st.builds(
+            lambda tag, body, max_body, properties: delivery(tag, body, max_body, **properties),
+            st.integers(1, 2**63 - 1),
+            st.binary(max_size=300),
+            st.integers(1, 100),
+            st.fixed_dictionaries(OURS) | st.fixed_dictionaries({}, optional=PROPERTIES),
+        ),
+        max_size=10,
+    ),
+    cuts=st.lists(st.integers(1, 200), min_size=1, max_size=20),
+)
+async def test_it_takes_and_leaves_what_the_general_decoder_would(
+    parts: list[bytes], cuts: list[int]
+) -> None:
+    listening, stream = Listening(), b"".join(parts)
+    expected, left = plainly(stream)
+    for cut in cuts * (len(stream) // sum(cuts) + 1):
+        listening.sieve.feed_data(stream[:cut])
+        stream = stream[cut:]
+    assert [read(each) for each in listening.arrived] == expected
+    assert await listening.passed() == left
+
+
 class Listening:
     """A sieve with a sink on one channel."""
 
