@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, select, text
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from heliograph import DatabaseUnavailable
@@ -21,7 +23,8 @@ letters = Table(
     Column("weight", Integer, server_default="7"),
     sqlite_autoincrement=True,
 )
-letters_rows = BulkInsert(letters, ("name", "body", "sent_at"))
+COLUMNS = ("name", "body", "sent_at")
+letters_rows = BulkInsert(letters, COLUMNS)
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SIZES = pytest.mark.parametrize("count", [1, MANY])
 
@@ -71,6 +74,47 @@ async def test_rows_go_with_their_transaction(
         await session.rollback()
     async with database.reading() as session:
         assert await names(session) == []
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+        st.binary(),
+        st.datetimes(timezones=st.just(UTC)) | st.none(),
+    ),
+    min_size=1,
+    max_size=20,
+    unique_by=lambda row: row[0],
+)
+
+
+@pytest.mark.parametrize("many", [1, MANY])
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(given_rows=ROWS)
+async def test_the_rows_are_those_of_a_plain_insert(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    many: int,
+    given_rows: list[tuple[str, bytes, datetime | None]],
+) -> None:
+    monkeypatch.setattr("heliograph.database.bulk.MANY", many)
+    written = []
+    for plainly in (True, False):
+        async with database.transaction() as session:
+            assert await names(session) == []
+            if plainly:
+                named = [dict(zip(COLUMNS, row, strict=True)) for row in given_rows]
+                await session.execute(insert(letters), named)
+            else:
+                await letters_rows.insert(session, given_rows)
+            found = (await session.execute(select(letters).order_by(letters.c.id))).all()
+            written.append([tuple(each[1:]) for each in found])
+            await session.rollback()
+    assert written[0] == written[1] == [(*row, 7) for row in given_rows]
 
 
 @SIZES
