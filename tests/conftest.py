@@ -106,12 +106,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, marker in FIXTURES.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+        # Keywords hold the names of folders too.
+        met = [name for name in NAMES if item.get_closest_marker(name)]
+        item.user_properties.append(("servers", met))
+
+
+def _servers(report: object) -> list[str]:
+    properties: dict[str, list[str]] = dict(getattr(report, "user_properties", ()))
+    return properties.get("servers", [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for marker, name in NAMES.items():
         counts = {
-            outcome: sum(marker in getattr(report, "keywords", ()) for report in reports)
+            outcome: sum(marker in _servers(report) for report in reports)
             for outcome in OUTCOMES
             if (reports := terminalreporter.getreports(outcome))
         }

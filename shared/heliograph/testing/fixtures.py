@@ -16,8 +16,8 @@ from heliograph.testing.mail_server import SMTPServer, smtp
 
 @pytest.fixture
 async def bus() -> AsyncIterator[MemoryBus]:
-    """A bus within the test, which waits a second for a queue that takes nothing."""
-    bus = MemoryBus(deadline=1.0)
+    """A bus within the test."""
+    bus = MemoryBus()
     yield bus
     await bus.close()
 

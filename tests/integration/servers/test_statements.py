@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Integer, MetaData, Table, Text, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from heliograph.database import BulkInsert, Database, Query, Statement, driver
+from heliograph.database import BulkInsert, Database, driver, query_for, statement_for
 from tests.statements import statements_of
 
 
@@ -66,9 +66,9 @@ async def test_rows_in_bulk_are_seen_few_or_many(database: Database) -> None:
 
 
 async def test_statements_that_are_compiled_once_are_seen(database: Database) -> None:
-    rename = Statement(database, update(TABLE).values(name="Eve").returning(TABLE.c.id))
-    rename_each = Statement(database, update(TABLE).values(name="Bob"))
-    names = Query(database, select(TABLE.c.name))
+    rename = statement_for(database, update(TABLE).values(name="Eve").returning(TABLE.c.id))
+    rename_each = statement_for(database, update(TABLE).values(name="Bob"))
+    names = query_for(database, select(TABLE.c.name))
     async with statements_of(database) as statements:
         await rename.run()
         await rename_each.run_each([{}, {}])
@@ -79,13 +79,13 @@ async def test_statements_that_are_compiled_once_are_seen(database: Database) ->
 
 async def test_what_the_driver_sends_is_seen_and_nothing_after_the_end(postgres_url: str) -> None:
     database = Database(postgres_url)
-    async with statements_of(database) as statements, driver(database) as raw:
+    async with statements_of(database) as statements, driver(database.engine) as raw:
         await raw.execute("CREATE TABLE note (name text)")
         await raw.execute("INSERT INTO note VALUES ($1)", "a")
         await raw.executemany("INSERT INTO note VALUES ($1)", [("b",), ("c",)])
         await raw.copy_records_to_table("note", records=[("d",)])
         assert await raw.fetchval("SELECT count(*) FROM note") == 4
-    async with driver(database) as raw:
+    async with driver(database.engine) as raw:
         await raw.execute("DROP TABLE note")
     await database.close()
     assert words(statements) == ["CREATE", "INSERT", "INSERT", "COPY", "SELECT"]
