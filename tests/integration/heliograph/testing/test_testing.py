@@ -170,10 +170,9 @@ async def test_a_deadline_that_passes_names_what_waits(
     await catalog.close()
 
 
-async def test_an_event_that_no_service_takes_is_told(sqlite_url: str) -> None:
+async def test_an_event_that_no_service_takes_is_told(notifier: Notifier) -> None:
     bus = MemoryBus(deadline=0.2)
-    notifier = Notifier(NotifierSettings(database_url=sqlite_url, secret_key=KEY), bus)
-    await notifier.migrate()
+    await bus.declare(notifier.topology)
     with pytest.raises(
         BusUnavailable, match=r"not every queue took .* catalog\.product\.post_save"
     ):
