@@ -100,8 +100,7 @@ async def read_product(
     caller: OptionalCaller,
     if_none_match: IfNoneMatch = None,
 ) -> contracts.Product | Response:
-    reader: ProductReader = session.collaborators[ProductReader]
-    product, snapshot = await reader.read(id)
+    product, snapshot = await session.collaborators[ProductReader].read(id)
     if request.method == "GET":
         viewer = caller.subject if caller else None
         await _announce_view(product, viewer, session, request.state.traceparent)

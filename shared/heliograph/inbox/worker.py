@@ -191,7 +191,7 @@ def _asks_for_session(receiver: QueuedReceiver) -> bool:
 async def _call(
     receiver: QueuedReceiver, events: Sequence[Event[Contract]], collaborators: Collaborators
 ) -> None:
-    handed = [collaborators[kind] for kind in receiver.needs]
+    handed: list[Any] = [collaborators[kind] for kind in receiver.needs]
     answer = receiver.function(events if receiver.batch else events[0], *handed)
     if asyncio.iscoroutine(answer):
         await answer

@@ -2,9 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from heliograph.errors import Misregistered, MissingCollaborator
+
+T = TypeVar("T")
 
 
 class Collaborators:
@@ -17,20 +19,22 @@ class Collaborators:
     def __init__(
         self, objects: Mapping[type, object] | None = None, parent: "Collaborators | None" = None
     ) -> None:
-        self._objects: dict[type, object] = dict(objects or {})
+        self._objects: dict[type, Any] = dict(objects or {})
         self._parent = parent
 
-    def __getitem__(self, kind: type) -> Any:
+    def __getitem__(self, kind: type[T]) -> T:
         if kind in self._objects:
-            return self._objects[kind]
+            found: T = self._objects[kind]
+            return found
         if self._parent is None:
             raise MissingCollaborator(f"nobody hands in a {kind.__name__}")
         return self._parent[kind]
 
-    def find(self, kind: type) -> Any | None:
+    def find(self, kind: type[T]) -> T | None:
         """Return the object, or None if nobody hands one in."""
         if kind in self._objects:
-            return self._objects[kind]
+            found: T = self._objects[kind]
+            return found
         return None if self._parent is None else self._parent.find(kind)
 
     def __contains__(self, kind: type) -> bool:

@@ -154,7 +154,7 @@ class Signal:
         """
         event.signal = self.name
         responses: list[tuple[Callable[..., Any], Any]] = []
-        session: AsyncSession | None = collaborators.find(AsyncSession)
+        session = collaborators.find(AsyncSession)
         for connection in self._listeners(event.sender):
             try:
                 if session is None:

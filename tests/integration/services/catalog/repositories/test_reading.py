@@ -17,8 +17,7 @@ from tests.integration.services.catalog.conftest import create, create_category
 
 
 def reader(catalog: Catalog) -> ProductReader:
-    found: ProductReader = catalog.collaborators[ProductReader]
-    return found
+    return catalog.collaborators[ProductReader]
 
 
 async def test_a_product_is_read_as_it_was_saved(
