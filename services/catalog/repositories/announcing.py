@@ -1,6 +1,7 @@
-"""Writing with signals: what the repositories of signalling models have in common."""
+"""Signals around writes: what the repositories of signalling models have in common."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -10,117 +11,98 @@ from heliograph import Contract, Event, post_delete, post_save, pre_delete, pre_
 from heliograph.crash import crash_point
 from heliograph.database import Session, Signalling
 from heliograph.events import new_id, write_content
-from services.catalog.snapshots import Snapshots
 
 M = TypeVar("M", bound=Signalling)
 C = TypeVar("C", bound=Contract)
 
 
-class AnnouncingRepository(Generic[M, C]):
-    """Sends `pre_` and `post_` signals around each write, in the session's transaction.
+class Announcer(Generic[M, C]):
+    """Sends a model's `pre_` and `post_` signals, in the session's transaction.
 
-    Many rows cost a few statements, not a few for each: all `pre_` signals, one flush, all
-    `post_` signals. The order of each row's events is the same as for one.
+    What stands between the two, in the block of `saving` or `deleting`, writes the rows. Many
+    cost a few statements, not a few for each: all `pre_` signals, one write, all `post_`
+    signals. The order of each row's events is the same as for one.
     """
 
-    model: type[M]
+    def __init__(self, session: Session, model: type[M], snapshot: Callable[[M], C]) -> None:
+        self._session = session
+        self._model = model
+        self._snapshot = snapshot
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.snapshots: Snapshots = session.collaborators[Snapshots]
-
-    def snapshot(self, instance: M) -> C:
-        """Copy the instance as the public sees it."""
-        raise NotImplementedError
-
-    def unmark(self, instance: M, original: C) -> None:
-        """Take back the version and the time that an instance got for a change it does not have."""
-
-    def event(self, instance: M, version: int, **details: Any) -> Event[M]:
-        """Begin an event about the instance as it is now, on behalf of the session's caller."""
-        return Event(
-            sender=self.model,
-            instance=instance,
-            snapshot=self.snapshot(instance),
-            version=version,
-            actor=self.session.actor,
-            origin=self.session.origin,
-            **details,
-        )
-
-    async def _save_all(
-        self, drafts: Iterable[tuple[M, C | None, int]], *touched: Signalling
-    ) -> list[C | None]:
-        """Write instances, and `touched` rows with them, each between its two signals.
+    @asynccontextmanager
+    async def saving(self, drafts: Iterable[tuple[M, C | None, int]]) -> AsyncIterator[list[C]]:
+        """Announce that instances are saved; the block writes those that have changed.
 
         A draft is an instance, its snapshot before the change (None for a new one) and the
         version that the change makes. Receivers of `pre_save` may alter the instance or
-        refuse. Returns a snapshot of each that was written, None where nothing had changed.
+        refuse. Gives a snapshot of each as it is then: its `original` itself if nothing has
+        changed, which is not announced.
         """
         moment = now()
-        events = [await self._before_save(*draft, moment) for draft in drafts]
-        written = [event for event in events if event.changes is None or event.changes]
-        for event in events:
-            if event.changes is not None and not event.changes:
-                self.unmark(event.instance, event.original)
-        if not written:
-            return [None] * len(events)
-        await self._store(written, *touched)
-        crash_point("catalog.after_row")
+        saves = [await self._before_save(*draft, moment) for draft in drafts]
+        yield [snapshot for _, snapshot in saves]
+        written = [event for event, _ in saves if event.changes is None or event.changes]
+        if written:
+            crash_point("catalog.after_row")
         for event in written:
-            await post_save.send(_next(event), self.session.collaborators)
-        return [
-            event.snapshot if event.changes is None or event.changes else None  # type: ignore[misc]
-            for event in events
-        ]
-
-    async def _store(self, events: Sequence[Event[M]], *touched: Signalling) -> None:
-        """Bring the instances of `pre_save` events, and `touched` ones, into the database."""
-        instances = [event.instance for event in events]
-        self.session.add_all(instances)
-        for each in (*instances, *touched):
-            self.session.allow_flush(each)
-        await self.session.flush()
+            await post_save.send(_next(event), self._session.collaborators)
 
     async def _before_save(
         self, instance: M, original: C | None, version: int, moment: datetime
-    ) -> Event[M]:
+    ) -> tuple[Event[M], C]:
+        snapshot = self._snapshot(instance)
         event = self.event(
-            instance, version, original=original, created=original is None, time=moment
+            instance, snapshot, version, original=original, created=original is None, time=moment
         )
         if original is not None:
-            event.changes = original.changes_to(event.snapshot)  # type: ignore[arg-type]
-        await pre_save.send(event, self.session.collaborators)
-        if pre_save.has_listeners(self.model, last=False):
+            event.changes = original.changes_to(snapshot)
+        await pre_save.send(event, self._session.collaborators)
+        if pre_save.has_listeners(self._model, last=False):
             # What they made of it counts.
-            snapshot = self.snapshot(instance)
-            event.snapshot = snapshot
+            event.snapshot = snapshot = self._snapshot(instance)
             if original is not None:
                 event.changes = original.changes_to(snapshot)
-        if event.changes is not None:
-            event.update_fields = tuple(event.changes)
-        return event
+        if original is None or event.changes is None:
+            return event, snapshot
+        event.update_fields = tuple(event.changes)
+        return event, snapshot if event.changes else original
 
-    async def _delete_all(self, drafts: Sequence[tuple[M, int]], *touched: Signalling) -> None:
-        """Delete instances, and write `touched` rows with them, each between its two signals."""
+    @asynccontextmanager
+    async def deleting(self, drafts: Iterable[tuple[M, int]]) -> AsyncIterator[None]:
+        """Announce that instances are deleted, each with the version that this makes."""
         events = []
         for instance, version in drafts:
-            event = self.event(instance, version)
-            await pre_delete.send(event, self.session.collaborators)
+            event = self.event(instance, self._snapshot(instance), version)
+            await pre_delete.send(event, self._session.collaborators)
             events.append(event)
-        for each in (*(instance for instance, _ in drafts), *touched):
-            self.session.allow_flush(each)
-        for instance, _ in drafts:
-            await self.session.delete(instance)
-        await self.session.flush()
+        yield
         for event in events:
-            await post_delete.send(_next(event), self.session.collaborators)
+            await post_delete.send(_next(event), self._session.collaborators)
+
+    def event(self, instance: M, snapshot: C, version: int, **details: Any) -> Event[M]:
+        """Begin an event about the instance as it is now, on behalf of the session's caller."""
+        return Event(
+            sender=self._model,
+            instance=instance,
+            snapshot=snapshot,
+            version=version,
+            actor=self._session.actor,
+            origin=self._session.origin,
+            **details,
+        )
 
 
 def _next(event: Event[M]) -> Event[M]:
     """The event of the change's next signal, which says the same."""
     write_content(event)
     return replace(event, id=new_id())
+
+
+async def flush(session: Session, instances: Iterable[Signalling]) -> None:
+    """Write instances of signalling models, between their signals."""
+    for each in instances:
+        session.allow_flush(each)
+    await session.flush()
 
 
 def next_version(session: Session, instance_id: UUID, current: int) -> int:

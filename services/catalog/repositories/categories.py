@@ -13,24 +13,23 @@ from heliograph.database import Session
 from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound, UnknownCategory
 from services.catalog.models import Category, Product, product_category
-from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
+from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.repositories.products import ProductRepository
+from services.catalog.snapshots import Snapshots
 
 
-class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
+class CategoryRepository:
     """The one way to categories; every write sends its signals."""
 
-    model = Category
-
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
+        self.session = session
+        self.snapshots = session.collaborators[Snapshots]
+        self._announcer = Announcer(session, Category, self.snapshots.category)
         self._originals: dict[UUID, contracts.Category] = {}
 
-    def snapshot(self, instance: Category) -> contracts.Category:
-        return self.snapshots.category(instance)
-
-    def unmark(self, instance: Category, original: contracts.Category) -> None:
-        instance.version, instance.updated_at = original.version, original.updated_at
+    def snapshot(self, category: Category) -> contracts.Category:
+        """Copy the category as the public sees it."""
+        return self.snapshots.category(category)
 
     async def get(self, category_id: UUID) -> Category:
         """Load a category; raise `NotFound`."""
@@ -69,11 +68,17 @@ class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
             category.created_at, category.version = category.updated_at, 0
         category.version = next_version(self.session, category.id, category.version)
         slug = category.slug  # a failed flush expires its rows
+        draft = (category, original, category.version)
         try:
-            await self._save_all([(category, original, category.version)])
+            async with self._announcer.saving([draft]) as snapshots:
+                [snapshot] = snapshots
+                if snapshot is original:
+                    category.version, category.updated_at = original.version, original.updated_at
+                else:
+                    self.session.add(category)
+                    await flush(self.session, [category])
         except IntegrityError as error:
             raise Conflict(f"another category has the slug {slug}") from error
-        snapshot = self.snapshot(category)
         self._originals[category.id] = snapshot
         return snapshot
 
@@ -87,7 +92,9 @@ class CategoryRepository(AnnouncingRepository[Category, contracts.Category]):
             raise in_use
         version = next_version(self.session, category.id, category.version)
         try:
-            await self._delete_all([(category, version)])
+            async with self._announcer.deleting([(category, version)]):
+                await self.session.delete(category)
+                await flush(self.session, [category])
         except IntegrityError as error:
             raise in_use from error
 
@@ -175,8 +182,7 @@ class ProductCategories:
             product.categories = sorted(change.after, key=lambda category: category.id)
             product.version = next_version(self.session, product.id, product.version)
             product.updated_at = moment
-            self.session.allow_flush(product)
-        await self.session.flush()
+        await flush(self.session, [change.product for change, _ in events])
         for change, event in events:
             snapshot = self._products.remember(change.product)
             after = replace(event, id=new_id(), action=f"post_{verb}", snapshot=snapshot)
@@ -184,8 +190,9 @@ class ProductCategories:
 
     def _event(self, verb: str, change: _Change) -> Event[Product]:
         product = change.product
-        return self._products.event(
+        return self._products.announcer.event(
             product,
+            self._products.snapshot(product),
             next_version(self.session, product.id, product.version),
             action=f"pre_{verb}",
             field="categories",

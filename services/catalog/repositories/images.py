@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import select
 
 import contracts
-from heliograph.database import database_now
+from heliograph.database import Session, database_now
 from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound
 from services.catalog.models import Image, ImageIntent, Product
-from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
+from services.catalog.repositories.announcing import Announcer, flush, next_version, now
+from services.catalog.snapshots import Snapshots
 
 STEP = 1_000
 """Rows that are held in memory at once where all are read."""
@@ -38,13 +39,17 @@ def _move(image: Image, position: int, among: Iterable[Image]) -> None:
         each.position = place
 
 
-class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
+class ImageRepository:
     """The one way to images. A change counts as one of their product: it bumps its version."""
 
-    model = Image
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._snapshots = session.collaborators[Snapshots]
+        self._announcer = Announcer(session, Image, self._snapshots.image)
 
-    def snapshot(self, instance: Image) -> contracts.Image:
-        return self.snapshots.image(instance)
+    def snapshot(self, image: Image) -> contracts.Image:
+        """Copy the image as the public sees it."""
+        return self._snapshots.image(image)
 
     async def get(self, product_id: UUID, image_id: UUID) -> Image:
         """Load an image of that product; raise `NotFound`."""
@@ -61,8 +66,10 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
         image.position = 1 + max((each.position for each in product.images), default=-1)
         image.created_at = now()
         self._touch(product)
-        await self._save_all([(image, None, product.version)], product)
-        return self.snapshot(image)
+        async with self._announcer.saving([(image, None, product.version)]) as saved:
+            self.session.add(image)
+            await flush(self.session, [image, product])
+        return saved[0]
 
     async def change(
         self,
@@ -88,15 +95,25 @@ class ImageRepository(AnnouncingRepository[Image, contracts.Image]):
             before = product.version, product.updated_at
             self._touch(product)
             drafts = [(each, original, product.version) for each, original in changed]
-            if not any(await self._save_all(drafts, product)):
-                product.version, product.updated_at = before
+            async with self._announcer.saving(drafts) as snapshots:
+                written = [
+                    each
+                    for (each, original), snapshot in zip(changed, snapshots, strict=True)
+                    if snapshot is not original
+                ]
+                if written:
+                    await flush(self.session, [*written, product])
+                else:
+                    product.version, product.updated_at = before
         return self.snapshot(image)
 
     async def delete(self, product: Product, image_id: UUID) -> None:
         """Delete an image of a product from `ProductRepository.edit`; raise `NotFound`."""
         image = self._of(product, image_id)
         self._touch(product)
-        await self._delete_all([(image, product.version)], product)
+        async with self._announcer.deleting([(image, product.version)]):
+            await self.session.delete(image)
+            await flush(self.session, [image, product])
 
     @staticmethod
     def _of(product: Product, image_id: UUID) -> Image:

@@ -9,7 +9,6 @@ from operator import itemgetter
 
 from sqlalchemy.orm.attributes import instance_state
 
-from heliograph import Event
 from heliograph.database import BulkInsert, Session
 from services.catalog.models import Base, Product
 
@@ -24,12 +23,11 @@ def is_bare(product: Product) -> bool:
     return instance_state(product).transient and not product.images and not product.categories
 
 
-async def insert_bare(session: Session, events: Sequence[Event[Product]]) -> None:
-    """Insert the bare products that `pre_save` told of.
+async def insert_bare(session: Session, products: Sequence[Product]) -> None:
+    """Insert bare products, between their signals.
 
     From then on the session knows them as if it had flushed.
     """
-    products = [event.instance for event in events]
     # From the dictionaries: none lacks a value once a snapshot was taken, and asking each
     # attribute for its value takes ten times as long.
     await _ROWS.insert(session, [_values(vars(product)) for product in products])

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -10,14 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
 import contracts
-from heliograph import Event
-from heliograph.database import Session, Signalling, one_of
+from heliograph.database import Session, one_of
 from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
-from services.catalog.repositories.announcing import AnnouncingRepository, next_version, now
+from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.repositories.listing import Listing
 from services.catalog.repositories.new_products import insert_bare, is_bare
 from services.catalog.repositories.views import ViewRepository
+from services.catalog.snapshots import Snapshots
 
 _WHOLE = (selectinload(Product.images), selectinload(Product.categories))
 """Loads what a snapshot shows."""
@@ -26,20 +27,18 @@ STEP = 1_000
 """Rows that a bulk write holds in memory at once."""
 
 
-class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
+class ProductRepository:
     """The one way to products; every write sends its signals."""
 
-    model = Product
-
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
+        self.session = session
+        self._snapshots = session.collaborators[Snapshots]
+        self.announcer = Announcer(session, Product, self._snapshots.product)
         self._originals: dict[UUID, contracts.Product] = {}
 
-    def snapshot(self, instance: Product) -> contracts.Product:
-        return self.snapshots.product(instance)
-
-    def unmark(self, instance: Product, original: contracts.Product) -> None:
-        instance.version, instance.updated_at = original.version, original.updated_at
+    def snapshot(self, product: Product) -> contracts.Product:
+        """Copy the product as the public sees it."""
+        return self._snapshots.product(product)
 
     async def get(self, product_id: UUID) -> Product:
         """Load a product with its images and categories; raise `NotFound`."""
@@ -129,16 +128,8 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
 
     async def save_many(self, products: Sequence[Product]) -> list[contracts.Product]:
         """Save as `save` does, all or nothing, at the price of a few statements."""
-        originals = [self._originals.get(each.id) for each in products]
         moment = now()
-        drafts = []
-        for product, original in zip(products, originals, strict=True):
-            product.updated_at = moment
-            if original is None:
-                product.created_at = moment
-            current = 0 if original is None else product.version
-            product.version = version = next_version(self.session, product.id, current)
-            drafts.append((product, original, version))
+        drafts = [self._draft(product, moment) for product in products]
         skus = [product.sku for product in products]  # a failed flush expires its rows
         if len(products) > 1:
             # The constraint names none of them.
@@ -147,27 +138,44 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
                 if sku in clashing:
                     raise SkuTaken(sku)
         try:
-            saved = await self._save_all(drafts)
+            async with self.announcer.saving(drafts) as snapshots:
+                changed = []
+                for (product, original, _), snapshot in zip(drafts, snapshots, strict=True):
+                    if snapshot is original:
+                        product.version, product.updated_at = original.version, original.updated_at
+                    else:
+                        changed.append(product)
+                if changed:
+                    await self._write(changed)
         except IntegrityError as error:
             if len(skus) > 1:
                 raise Conflict(
                     "one of the SKUs is taken by now, or two products swap them"
                 ) from error
             raise SkuTaken(skus[0]) from error
-        snapshots = [
-            after or original or self.snapshot(product)
-            for product, original, after in zip(products, originals, saved, strict=True)
-        ]
         self._originals |= {each.id: each for each in snapshots}
         return snapshots
 
-    async def _store(self, events: Sequence[Event[Product]], *touched: Signalling) -> None:
-        bare: list[Event[Product]] = []
-        others: list[Event[Product]] = []
-        for event in events:
-            (bare if is_bare(event.instance) else others).append(event)
+    def _draft(
+        self, product: Product, moment: datetime
+    ) -> tuple[Product, contracts.Product | None, int]:
+        original = self._originals.get(product.id)
+        product.updated_at = moment
+        if original is None:
+            product.created_at = moment
+        current = 0 if original is None else product.version
+        product.version = version = next_version(self.session, product.id, current)
+        return product, original, version
+
+    async def _write(self, products: Sequence[Product]) -> None:
+        bare: list[Product] = []
+        others: list[Product] = []
+        for each in products:
+            is_new = each.id not in self._originals
+            (bare if is_new and is_bare(each) else others).append(each)
         # A stored one may give up the SKU that a new one takes.
-        await super()._store(others, *touched)
+        self.session.add_all(others)
+        await flush(self.session, others)
         if bare:
             await insert_bare(self.session, bare)
 
@@ -223,7 +231,11 @@ class ProductRepository(AnnouncingRepository[Product, contracts.Product]):
     async def delete_many(self, products: Sequence[Product]) -> None:
         """Delete as `delete` does, at the price of a few statements."""
         drafts = [(each, next_version(self.session, each.id, each.version)) for each in products]
-        await self._delete_all(drafts, *(image for each in products for image in each.images))
+        async with self.announcer.deleting(drafts):
+            for each in products:
+                await self.session.delete(each)
+            images = (image for each in products for image in each.images)
+            await flush(self.session, [*products, *images])
         await ViewRepository(self.session).keep_counts([each.id for each in products])
         for product in products:
             self._originals.pop(product.id, None)
