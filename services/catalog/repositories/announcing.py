@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -10,7 +9,7 @@ from uuid import UUID
 from heliograph import Contract, Event, post_delete, post_save, pre_delete, pre_save
 from heliograph.crash import crash_point
 from heliograph.database import Session, Signalling
-from heliograph.events import new_id, write_content
+from heliograph.events import follow_up
 
 M = TypeVar("M", bound=Signalling)
 C = TypeVar("C", bound=Contract)
@@ -45,7 +44,7 @@ class Announcer(Generic[M, C]):
         if written:
             crash_point("catalog.after_row")
         for event in written:
-            await post_save.send(_next(event), self._session.collaborators)
+            await post_save.send(follow_up(event), self._session.collaborators)
 
     async def _before_save(
         self, instance: M, original: C | None, version: int, moment: datetime
@@ -77,7 +76,7 @@ class Announcer(Generic[M, C]):
             events.append(event)
         yield
         for event in events:
-            await post_delete.send(_next(event), self._session.collaborators)
+            await post_delete.send(follow_up(event), self._session.collaborators)
 
     def event(self, instance: M, snapshot: C, version: int, **details: Any) -> Event[M]:
         """Begin an event about the instance as it is now, on behalf of the session's caller."""
@@ -90,12 +89,6 @@ class Announcer(Generic[M, C]):
             origin=self._session.origin,
             **details,
         )
-
-
-def _next(event: Event[M]) -> Event[M]:
-    """The event of the change's next signal, which says the same."""
-    write_content(event)
-    return replace(event, id=new_id())
 
 
 async def flush(session: Session, instances: Iterable[Signalling]) -> None:

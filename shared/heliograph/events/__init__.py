@@ -6,9 +6,9 @@ from heliograph.events.encoding import (
     encode,
     event_type,
     exchange,
+    follow_up,
     routing_key,
     sequence,
-    write_content,
 )
 from heliograph.events.event import Event, new_id
 
@@ -20,9 +20,9 @@ __all__ = [
     "encode",
     "event_type",
     "exchange",
+    "follow_up",
     "headers_to_json",
     "new_id",
     "routing_key",
     "sequence",
-    "write_content",
 ]

@@ -5,14 +5,17 @@ headers with the prefix `ce-`, its data is the JSON body. The format is a public
 promise; `docs/schemas/` holds its JSON Schemas, and `decoding` reads it.
 """
 
+from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import to_json
 
 from heliograph.bus import Message
 from heliograph.contract import rfc3339
-from heliograph.events.event import Event
+from heliograph.events.event import Event, new_id
+
+T = TypeVar("T")
 
 CONTENT_TYPE = "application/json"
 
@@ -63,10 +66,9 @@ def _address(sender_name: str, signal: str) -> _Address:
 
 
 def encode(event: Event[Any]) -> Message:
-    """Write an event as the message that leaves on the bus; raise `TypeError` without a snapshot.
+    """Write an event as the message that leaves on the bus.
 
-    It keeps its content: whoever copies the event for the next signal of the same change
-    need not write that again.
+    Raises `TypeError` without a snapshot.
     """
     snapshot = event.snapshot
     if snapshot is None:
@@ -88,22 +90,27 @@ def encode(event: Event[Any]) -> Message:
         exchange=address.exchange,
         routing_key=address.routing_key,
         headers=headers,
-        body=address.start + write_content(event),
+        body=address.start + _content(event),
     )
 
 
-def write_content(event: Event[Any]) -> bytes:
-    """Write what the body says behind sender and signal, once.
+def follow_up(event: Event[T]) -> Event[T]:
+    """Copy an event for the next signal of its change, under an id of its own.
 
-    From then on the event says no other, nor does its copy.
+    What both say is written now, once for the two: from here on neither says anything else.
     """
+    _content(event)
+    return replace(event, id=new_id())
+
+
+def _content(event: Event[Any]) -> bytes:
+    """What the body says behind sender and signal, written unless it is already."""
     if event.content is None:
-        event.content = to_json(_content(event))[1:]
+        event.content = to_json(_data(event))[1:]
     return event.content
 
 
-def _content(event: Event[Any]) -> dict[str, Any]:
-    """What the body says besides the sender and the signal."""
+def _data(event: Event[Any]) -> dict[str, Any]:
     snapshot = event.snapshot
     if snapshot is None:
         raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")

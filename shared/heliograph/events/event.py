@@ -56,4 +56,4 @@ class Event(Generic[T]):
     snapshot: Contract | None = None
     """In the process: the public copy of `instance` that goes out on the bus."""
     content: bytes | None = dataclasses.field(default=None, repr=False, compare=False)
-    """What the body says behind sender and signal, once `write_content` has written it."""
+    """What the body says behind sender and signal, once `follow_up` or `encode` wrote it."""

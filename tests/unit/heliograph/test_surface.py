@@ -31,8 +31,8 @@ SURFACE = {
         "request_finished request_started"
     ),
     "heliograph.events": (
-        "CONTENT_TYPE Event decode decode_for encode event_type exchange headers_to_json "
-        "new_id routing_key sequence write_content"
+        "CONTENT_TYPE Event decode decode_for encode event_type exchange follow_up "
+        "headers_to_json new_id routing_key sequence"
     ),
     "heliograph.bus": (
         "Binding Bus Delivery MemoryBus Message Publisher Queue Subscription Topology bus_from_url"
