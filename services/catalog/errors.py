@@ -7,11 +7,13 @@ CatalogError
  │   └─ KeyInUse        the request is under way, under the same idempotency key
  ├─ KeyReused           the idempotency key stands for another payload
  ├─ UnknownCategory     a product shall stand in a category that is not there
+ ├─ InvalidPrice        the price is no amount of its currency
  ├─ PreconditionFailed  the thing is no longer what the caller saw
  └─ InvalidCursor       the place to go on from is not one that a page gave
 """
 
 from collections.abc import Iterable
+from typing import Literal
 from uuid import UUID
 
 from heliograph import HeliographError
@@ -57,6 +59,14 @@ class UnknownCategory(CatalogError):
     def __init__(self, category_ids: Iterable[UUID]) -> None:
         self.category_ids = frozenset(category_ids)
         super().__init__(f"there is no category {', '.join(sorted(map(str, self.category_ids)))}")
+
+
+class InvalidPrice(CatalogError):
+    """A price has more decimals than its currency, or is too large; `field` is what to change."""
+
+    def __init__(self, reason: str, field: Literal["price", "currency"]) -> None:
+        super().__init__(reason)
+        self.field = field
 
 
 class PreconditionFailed(CatalogError):

@@ -19,7 +19,7 @@ from services.catalog import models
 from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.images.sweeper import Sweeper
 from services.catalog.repositories.reading import ProductReader
-from services.catalog.search import is_modelled
+from services.catalog.repositories.search import is_modelled
 from services.catalog.settings import CatalogSettings
 from services.catalog.signals import viewed
 from services.catalog.snapshots import Snapshots

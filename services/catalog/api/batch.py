@@ -13,9 +13,9 @@ from heliograph.events import new_id
 from heliograph.http import FieldProblem, ProblemError, pointer, problem_type, problems
 from services.catalog import models
 from services.catalog.api.idempotency import Creating, IdempotentRoute
-from services.catalog.api.payloads import NewProduct, ProductPatch
 from services.catalog.api.product_categories import unknown_categories
-from services.catalog.errors import UnknownCategory
+from services.catalog.drafts import NewProduct, ProductPatch
+from services.catalog.errors import InvalidPrice, UnknownCategory
 from services.catalog.repositories.categories import ProductCategories
 from services.catalog.repositories.products import ProductRepository
 
@@ -161,8 +161,8 @@ class _Work:
             self._clash("precondition-failed", detail, *place, "version")
         try:
             update.apply(product)
-        except ProblemError as error:
-            self._nest(error, *place)
+        except InvalidPrice as error:
+            self._misprice(error, *place)
         if update.new_categories is not None:
             self._categories.append((product, update.new_categories))
         return product
@@ -172,16 +172,14 @@ class _Work:
         self._places[product.id] = ("create", index)
         try:
             new.fill(product)
-        except ProblemError as error:
-            self._nest(error, "create", index)
+        except InvalidPrice as error:
+            self._misprice(error, "create", index)
         if new.categories:
             self._categories.append((product, new.categories))
         return product
 
-    def _nest(self, error: ProblemError, *place: str | int) -> None:
-        for each in error.errors:
-            inner = (each.pointer or "#").removeprefix("#")
-            self._invalid.append(FieldProblem(detail=each.detail, pointer=pointer(*place) + inner))
+    def _misprice(self, error: InvalidPrice, *place: str | int) -> None:
+        self._invalid.append(FieldProblem(detail=str(error), pointer=pointer(*place, error.field)))
 
     async def _check_skus(self, products: Sequence[models.Product]) -> None:
         clashing = await self._products.clashing(products)

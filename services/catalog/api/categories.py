@@ -13,7 +13,8 @@ from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
 from services.catalog.api.idempotency import Creating, IdempotentRoute
-from services.catalog.api.payloads import Name, absent, merge_patch
+from services.catalog.api.payloads import merge_patch
+from services.catalog.drafts import Name, absent
 from services.catalog.errors import InvalidCursor
 from services.catalog.repositories.categories import CategoryRepository
 from services.catalog.repositories.cursors import LONGEST, read_cursor, write_cursor

@@ -10,6 +10,7 @@ from heliograph.storage import StoreUnavailable
 from services.catalog.errors import (
     Conflict,
     InvalidCursor,
+    InvalidPrice,
     KeyReused,
     NotFound,
     PreconditionFailed,
@@ -39,6 +40,7 @@ def handle_errors(app: FastAPI) -> None:
     for error, name in _NAMES.items():
         app.add_exception_handler(error, partial(_named, name))
     app.add_exception_handler(InvalidCursor, _misplaced)
+    app.add_exception_handler(InvalidPrice, _mispriced)
     app.add_exception_handler(KeyReused, _reused)
     app.add_exception_handler(UnknownCategory, _uncategorised)
     app.add_exception_handler(PictureInvalid, _damaged)
@@ -55,6 +57,13 @@ async def _misplaced(request: Request, error: Exception) -> Response:
 
 async def _uncategorised(request: Request, error: Exception) -> Response:
     return problem_response("invalid", str(error))
+
+
+async def _mispriced(request: Request, error: Exception) -> Response:
+    if not isinstance(error, InvalidPrice):
+        raise error
+    problem = FieldProblem(detail=str(error), pointer=pointer(error.field))
+    return problem_response("invalid", "The price does not fit.", errors=[problem])
 
 
 async def _reused(request: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ from heliograph.http import FieldProblem, ProblemError, pointer, problems
 from services.catalog import models
 from services.catalog.api.dependencies import Writing
 from services.catalog.api.etags import IfMatch, check_match, etag
-from services.catalog.api.payloads import CategoryIds
+from services.catalog.drafts import CategoryIds
 from services.catalog.errors import NotFound, UnknownCategory
 from services.catalog.repositories.categories import ProductCategories
 from services.catalog.repositories.products import ProductRepository

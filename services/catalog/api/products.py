@@ -18,8 +18,9 @@ from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
 from services.catalog.api.idempotency import Creating, IdempotentRoute
-from services.catalog.api.payloads import Amount, NewProduct, ProductPatch, merge_patch
+from services.catalog.api.payloads import merge_patch
 from services.catalog.api.product_categories import set_categories
+from services.catalog.drafts import Amount, NewProduct, ProductPatch
 from services.catalog.repositories.listing import Listing, Sort
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.repositories.reading import ProductReader

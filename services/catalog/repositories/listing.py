@@ -13,7 +13,7 @@ from heliograph.money import currencies
 from services.catalog.errors import InvalidCursor
 from services.catalog.models import Category, Product
 from services.catalog.repositories.cursors import read_cursor, write_cursor
-from services.catalog.search import has_words
+from services.catalog.repositories.search import has_words
 
 FINEST = 4
 """Decimals of the currencies with the most of them."""

@@ -18,8 +18,7 @@ from pydantic import ValidationError
 from heliograph import Refused
 from heliograph.database import Database, Session
 from heliograph.events import new_id
-from heliograph.http import ProblemError
-from services.catalog.api.payloads import NewProduct
+from services.catalog.drafts import NewProduct
 from services.catalog.errors import CatalogError
 from services.catalog.models import ImportProgress, Product
 from services.catalog.repositories.categories import CategoryRepository, ProductCategories
@@ -165,10 +164,7 @@ class Importer:
         rows = []
         for each in accepted:
             row = known.get(each.product.sku) or Product(id=new_id(), images=[], categories=[])
-            try:
-                each.product.fill(row)
-            except ProblemError as error:
-                raise Rejected(error.errors[0].detail) from error
+            each.product.fill(row)
             rows.append(row)
         versions = {row.id: row.version for row in rows}
         await products.save_many(rows)

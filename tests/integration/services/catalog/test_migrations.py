@@ -2,7 +2,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from services.catalog.models import Base
-from services.catalog.search import is_modelled
+from services.catalog.repositories.search import is_modelled
 from services.catalog.service import Catalog
 
 
