@@ -9,7 +9,11 @@ CatalogError
  ├─ UnknownCategory     a product shall stand in a category that is not there
  ├─ InvalidPrice        the price is no amount of its currency
  ├─ PreconditionFailed  the thing is no longer what the caller saw
- └─ InvalidCursor       the place to go on from is not one that a page gave
+ ├─ InvalidCursor       the place to go on from is not one that a page gave
+ └─ PictureError        the upload cannot become a picture
+     ├─ PictureTooLarge         too many bytes or pixels
+     ├─ PictureTypeUnsupported  not JPEG, PNG or WebP
+     └─ PictureInvalid          damaged, truncated or empty
 """
 
 from collections.abc import Iterable
@@ -78,3 +82,19 @@ class InvalidCursor(CatalogError):
 
     def __init__(self) -> None:
         super().__init__("This is not the `next` of a page in this order.")
+
+
+class PictureError(CatalogError):
+    """An upload that cannot become a picture."""
+
+
+class PictureTooLarge(PictureError):
+    """The upload has more bytes or pixels than are accepted."""
+
+
+class PictureTypeUnsupported(PictureError):
+    """The bytes are not those of a JPEG, PNG or WebP file."""
+
+
+class PictureInvalid(PictureError):
+    """The bytes begin as a supported type does, but no picture can be read from them."""

@@ -13,13 +13,11 @@ from services.catalog.errors import (
     InvalidPrice,
     KeyReused,
     NotFound,
-    PreconditionFailed,
-    UnknownCategory,
-)
-from services.catalog.images.pictures import (
     PictureInvalid,
     PictureTooLarge,
     PictureTypeUnsupported,
+    PreconditionFailed,
+    UnknownCategory,
 )
 
 RETRY_AFTER_S = 2
@@ -36,7 +34,7 @@ _NAMES: dict[type[Exception], str] = {
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Answer the catalog's own errors, and those of pictures and their store, with problems."""
+    """Answer the catalog's own errors, and those of its image store, with problems."""
     for error, name in _NAMES.items():
         app.add_exception_handler(error, partial(_named, name))
     app.add_exception_handler(InvalidCursor, _misplaced)

@@ -1,10 +1,5 @@
 """Uploaded pictures: judged by their bytes, decoded once, written anew.
 
-    PictureError
-    ├── PictureTooLarge          too many bytes or pixels
-    ├── PictureTypeUnsupported   not JPEG, PNG or WebP
-    └── PictureInvalid           damaged, truncated or empty
-
 What is kept is a fresh encoding of the pixels: metadata (EXIF with its GPS position, XMP,
 comments, colour profiles) and anything appended to the file stay behind.
 """
@@ -26,6 +21,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from services.catalog.errors import PictureInvalid, PictureTooLarge, PictureTypeUnsupported
+
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 25_000_000
 # A progressive JPEG is decoded once per scan, over all of its pixels. Encoders write about
@@ -34,22 +31,6 @@ MAX_SCANS = 100
 
 #: The smaller copies made of every picture: name to the longest side, in pixels.
 VARIANTS: Mapping[str, int] = MappingProxyType({"thumbnail": 320, "preview": 960})
-
-
-class PictureError(Exception):
-    """An upload that cannot become a picture; the message is a sentence for its sender."""
-
-
-class PictureTooLarge(PictureError):
-    """The upload has more bytes or pixels than are accepted."""
-
-
-class PictureTypeUnsupported(PictureError):
-    """The bytes are not those of a JPEG, PNG or WebP file."""
-
-
-class PictureInvalid(PictureError):
-    """The bytes begin as a supported type does, but no picture can be read from them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from services.catalog.images.pictures import (
-    MAX_BYTES,
-    MAX_SCANS,
-    Darkroom,
-    DevelopedPicture,
+from services.catalog.errors import (
     PictureError,
     PictureInvalid,
     PictureTooLarge,
     PictureTypeUnsupported,
 )
+from services.catalog.images.pictures import MAX_BYTES, MAX_SCANS, Darkroom, DevelopedPicture
 from tests import pictures
 
 MAGIC = [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x01\x00\x00WEBPVP8X", b""]
@@ -290,7 +287,8 @@ async def test_a_picture_of_too_many_pixels_is_too_large(darkroom: Darkroom, for
 def test_a_huge_png_is_refused_before_it_is_decoded() -> None:
     program = """
 import asyncio, io, pathlib, re
-from services.catalog.images.pictures import Darkroom, PictureTooLarge
+from services.catalog.errors import PictureTooLarge
+from services.catalog.images.pictures import Darkroom
 from tests.pictures import huge_png
 
 def peak_kib():
