@@ -1,4 +1,4 @@
-"""What routes ask for: who may write, and the session in which they work."""
+"""What routes ask for: who may write, the session in which they work, and the service."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,31 +6,28 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from heliograph.database import Database, Session
-from heliograph.storage import ImageStore
+from heliograph.database import Session
 from heliograph.tokens import Caller
-from heliograph.web import requires
-from services.catalog.images.uploads import Uploads
-from services.catalog.snapshots import Snapshots
+from heliograph.web import requires, service_of
+from services.catalog.service import Catalog
 
 Writer = Annotated[Caller, requires("catalog:write")]
 Reader = Annotated[Caller, requires("catalog:read")]
 Admin = Annotated[Caller, requires("catalog:admin")]
 
 
-async def _database(request: Request) -> Database:
-    database: Database = request.app.state.service.database
-    return database
+async def _catalog(request: Request) -> Catalog:
+    return service_of(request, Catalog)
 
 
-OwnDatabase = Annotated[Database, Depends(_database)]
+OwnCatalog = Annotated[Catalog, Depends(_catalog)]
+"""The service itself, for routes that need more of it than a session."""
 
 
 @asynccontextmanager
 async def writing(request: Request, caller: Caller) -> AsyncIterator[Session]:
     """Open the request's transaction."""
-    database: Database = request.app.state.service.database
-    async with database.transaction() as session:
+    async with service_of(request, Catalog).database.transaction() as session:
         session.actor = caller.subject
         session.traceparent = request.state.traceparent
         yield session
@@ -43,24 +40,8 @@ async def _writing(request: Request, caller: Writer) -> AsyncIterator[Session]:
 
 
 async def _reading(request: Request) -> AsyncIterator[Session]:
-    database: Database = request.app.state.service.database
-    async with database.reading() as session:
+    async with service_of(request, Catalog).database.reading() as session:
         yield session
-
-
-async def _images(request: Request) -> ImageStore:
-    images: ImageStore = request.app.state.service.images
-    return images
-
-
-async def _snapshots(request: Request) -> Snapshots:
-    snapshots: Snapshots = request.app.state.service.snapshots
-    return snapshots
-
-
-async def _uploads(request: Request) -> Uploads:
-    uploads: Uploads = request.app.state.service.uploads
-    return uploads
 
 
 # The scope makes the commit come before the response: one that fails is not answered with 201.
@@ -69,7 +50,3 @@ Writing = Annotated[Session, Depends(_writing, scope="function")]
 
 Reading = Annotated[Session, Depends(_reading, scope="function")]
 """A session to read with; whatever is written in it is rolled back."""
-
-Images = Annotated[ImageStore, Depends(_images)]
-OwnSnapshots = Annotated[Snapshots, Depends(_snapshots)]
-OwnUploads = Annotated[Uploads, Depends(_uploads)]

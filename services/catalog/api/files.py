@@ -5,7 +5,7 @@ from fastapi.responses import StreamingResponse
 
 from heliograph.http import ProblemError, problems
 from heliograph.storage import CONTENT_TYPES, is_key
-from services.catalog.api.dependencies import Images
+from services.catalog.api.dependencies import OwnCatalog
 from services.catalog.api.etags import IfNoneMatch, etag, is_known
 
 HEADERS = {
@@ -37,9 +37,9 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
     },
 )
 async def read_file(
-    key: str, images: Images, request: Request, if_none_match: IfNoneMatch = None
+    key: str, catalog: OwnCatalog, request: Request, if_none_match: IfNoneMatch = None
 ) -> Response:
-    found = await images.get(key) if is_key(key) else None
+    found = await catalog.images.get(key) if is_key(key) else None
     if found is None:
         raise ProblemError("not-found", "There is no image under this key.")
     headers = {**HEADERS, "ETag": etag(key)}

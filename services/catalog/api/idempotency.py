@@ -13,10 +13,11 @@ from fastapi.routing import APIRoute
 
 from heliograph.database import Session
 from heliograph.tokens import Caller
+from heliograph.web import service_of
 from services.catalog.api.dependencies import Writer, writing
-from services.catalog.idempotency import IdempotencyKeys
 from services.catalog.models import StoredAnswer
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
+from services.catalog.service import Catalog
 
 IdempotencyKey = Annotated[
     str | None,
@@ -78,9 +79,8 @@ def held_key(
     if key is None:
         yield None
         return
-    keys: IdempotencyKeys = request.app.state.service.idempotency_keys
     keyed = KeyedRequest(caller.subject, request.method, request.url.path, key, fingerprint)
-    with keys.hold(keyed):
+    with service_of(request, Catalog).idempotency_keys.hold(keyed):
         yield keyed
 
 

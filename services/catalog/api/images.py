@@ -13,14 +13,7 @@ from starlette.datastructures import UploadFile
 
 import contracts
 from heliograph.http import FieldProblem, ProblemError, pointer, problems
-from services.catalog.api.dependencies import (
-    OwnDatabase,
-    OwnSnapshots,
-    OwnUploads,
-    Reading,
-    Writer,
-    Writing,
-)
+from services.catalog.api.dependencies import OwnCatalog, Reading, Writer, Writing
 from services.catalog.api.idempotency import (
     IdempotencyKey,
     IdempotentRoute,
@@ -58,9 +51,9 @@ class _Form:
 _alt = TypeAdapter[str](Alt)
 
 
-async def _existing(id: UUID, caller: Writer, database: OwnDatabase) -> UUID:
+async def _existing(id: UUID, caller: Writer, catalog: OwnCatalog) -> UUID:
     # The session ends here: an upload can take longer than a transaction may be idle.
-    async with database.reading() as session:
+    async with catalog.database.reading() as session:
         if not await ProductRepository(session).exists(id):
             raise NotFound(f"there is no product {id}")
     return id
@@ -106,13 +99,13 @@ async def _added(
     id: UUID,
     caller: Writer,
     form: Annotated[_Form, Depends(_form, scope="function")],
-    uploads: OwnUploads,
+    catalog: OwnCatalog,
     request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> AsyncIterator[contracts.Image]:
     fingerprint = await asyncio.to_thread(_fingerprint, form)
     with held_key(request, caller, idempotency_key, fingerprint) as keyed:
-        async with uploads.adding(
+        async with catalog.uploads.adding(
             id,
             form.file.file,
             alt=form.alt,
@@ -157,10 +150,10 @@ async def _added(
 async def add_image(
     id: UUID,
     image: Annotated[contracts.Image, Depends(_added, scope="function")],
-    snapshots: OwnSnapshots,
+    catalog: OwnCatalog,
     response: Response,
 ) -> contracts.Image:
-    response.headers["Location"] = f"{snapshots.product_url(id)}/images/{image.id}"
+    response.headers["Location"] = f"{catalog.snapshots.product_url(id)}/images/{image.id}"
     return image
 
 

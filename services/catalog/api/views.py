@@ -3,15 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from heliograph.http import problems
-from services.catalog.api.dependencies import Admin, Reader, Reading
+from services.catalog.api.dependencies import Admin, OwnCatalog, Reader, Reading
 from services.catalog.errors import InvalidCursor, NotFound
 from services.catalog.repositories.cursors import read_cursor, write_cursor
 from services.catalog.repositories.views import ViewRepository
-from services.catalog.viewers import Viewers
 
 router = APIRouter(tags=["views"])
 
@@ -70,11 +69,6 @@ def _viewer(cursor: str) -> str:
     return str(viewer)
 
 
-async def _viewers(request: Request) -> Viewers:
-    viewers: Viewers = request.app.state.service.viewers
-    return viewers
-
-
 # The subject of a token may have a slash.
 @router.delete(
     "/v1/viewers/{viewer:path}",
@@ -87,6 +81,6 @@ async def _viewers(request: Request) -> Viewers:
 async def forget_viewer(
     viewer: Annotated[str, Path(description="The subject of the viewer's token.")],
     caller: Admin,
-    viewers: Annotated[Viewers, Depends(_viewers)],
+    catalog: OwnCatalog,
 ) -> None:
-    await viewers.forget(viewer)
+    await catalog.viewers.forget(viewer)

@@ -6,27 +6,22 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, Field
 
-from heliograph.database import Database, Session
+from heliograph.database import Session
 from heliograph.text import Line
+from heliograph.web import service_of
 from services.notifier.mail.addresses import LONGEST_ADDRESS, valid_address
+from services.notifier.service import Notifier
 
 LARGEST_ID = 2**63 - 1
 
 
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.service.database
-    return database
-
-
-async def _transaction(
-    database: Annotated[Database, Depends(_database)],
-) -> AsyncIterator[Session]:
-    async with database.transaction() as session:
+async def _transaction(request: Request) -> AsyncIterator[Session]:
+    async with service_of(request, Notifier).database.transaction() as session:
         yield session
 
 
-async def _reading(database: Annotated[Database, Depends(_database)]) -> AsyncIterator[Session]:
-    async with database.reading() as session:
+async def _reading(request: Request) -> AsyncIterator[Session]:
+    async with service_of(request, Notifier).database.reading() as session:
         yield session
 
 

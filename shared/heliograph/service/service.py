@@ -157,9 +157,9 @@ class Service(ABC):
             tokens=self.tokens,
             health=health,
             metrics=self.metrics,
+            service=self,
         )
-        app.state.service = self
-        for router in (*self.routers(), inbox_router(self.name)):
+        for router in (*self.routers(), inbox_router(self.name, self.inbox)):
             app.include_router(router)
         return app
 

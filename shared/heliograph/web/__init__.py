@@ -3,7 +3,7 @@
 from heliograph.extras import extra
 
 with extra("service"):
-    from heliograph.web.app import create_app
+    from heliograph.web.app import create_app, service_of
     from heliograph.web.auth import OptionalCaller, requires
     from heliograph.web.inbox import inbox_router
 
@@ -12,4 +12,5 @@ __all__ = [
     "create_app",
     "inbox_router",
     "requires",
+    "service_of",
 ]

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeVar
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.types import ASGIApp
 
 from heliograph.http import Health, Metrics, Problem, Watched, problems
 from heliograph.tokens import Tokens
 from heliograph.web.handlers import handle_problems
 from heliograph.web.health import health_router
+
+S = TypeVar("S")
 
 MAX_BODY_BYTES = 1024 * 1024
 """Of a request, unless its route sets `max_body_size`."""
@@ -19,7 +21,11 @@ MAX_BODY_BYTES = 1024 * 1024
 class Application(FastAPI):
     """A FastAPI application that answers every error with a problem and watches its requests."""
 
-    def __init__(self, *, metrics: Metrics, **options: Any) -> None:
+    def __init__(
+        self, *, service: object, tokens: Tokens, metrics: Metrics, **options: Any
+    ) -> None:
+        self.service = service
+        self.tokens = tokens
         self._metrics = metrics
         super().__init__(**options)
 
@@ -36,6 +42,22 @@ class Application(FastAPI):
         return schema
 
 
+def application_of(request: Request) -> Application:
+    """The application that answers the request."""
+    app = request.app
+    if not isinstance(app, Application):
+        raise TypeError("no application of create_app answers the request")
+    return app
+
+
+def service_of(request: Request, kind: type[S]) -> S:
+    """The service whose API answers the request; raise `TypeError` if it is of another class."""
+    service = application_of(request).service
+    if not isinstance(service, kind):
+        raise TypeError(f"a {type(service).__name__} answers the request, not a {kind.__name__}")
+    return service
+
+
 def create_app(
     title: str,
     *,
@@ -44,15 +66,19 @@ def create_app(
     tokens: Tokens,
     health: Health,
     metrics: Metrics,
+    service: object = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """An application with `/health/*`, `/metrics` and `/docs`, to which routers are added.
 
     Errors are problems, bodies are limited, every request is logged and measured by the
     template of its route, and `request_started` and `request_finished` are sent with the
-    `Request`. `request.state.traceparent` is the caller's trace context, or a new one.
+    `Request`. `request.state.traceparent` is the caller's trace context, or a new one. Routes
+    reach `service` by `service_of`.
     """
     app = Application(
+        service=service,
+        tokens=tokens,
         metrics=metrics,
         title=title,
         version=version,
@@ -62,7 +88,6 @@ def create_app(
         redoc_url=None,
         responses=problems("invalid", "unavailable"),
     )
-    app.state.tokens = tokens
     handle_problems(app)
     app.include_router(health_router(health))
     app.add_route("/metrics", metrics.answer, include_in_schema=False)

@@ -9,7 +9,8 @@ from fastapi.security.base import SecurityBase
 from fastapi.security.utils import get_authorization_scheme_param
 
 from heliograph.http import ProblemError
-from heliograph.tokens import Caller, InvalidToken, Tokens
+from heliograph.tokens import Caller, InvalidToken
+from heliograph.web.app import application_of
 
 
 class _Bearer(SecurityBase):
@@ -26,9 +27,8 @@ class _Bearer(SecurityBase):
         scheme, token = get_authorization_scheme_param(authorization)
         if scheme.lower() != "bearer" or not token:
             raise _unauthenticated("The Authorization header holds no bearer token.", invalid=True)
-        tokens: Tokens = request.app.state.tokens
         try:
-            return tokens.verify(token)
+            return application_of(request).tokens.verify(token)
         except InvalidToken as error:
             raise _unauthenticated(str(error), invalid=True) from error
 

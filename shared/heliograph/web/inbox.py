@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from heliograph.http import ProblemError, problems
@@ -83,16 +83,8 @@ class Discarded(BaseModel):
     discarded: int
 
 
-def _inbox(request: Request) -> Inbox:
-    inbox: Inbox = request.app.state.service.inbox
-    return inbox
-
-
-OwnInbox = Annotated[Inbox, Depends(_inbox)]
-
-
-def inbox_router(service: str) -> APIRouter:
-    """The routes `/v1/inbox/…` for the scope `<service>:admin`."""
+def inbox_router(service: str, inbox: Inbox) -> APIRouter:
+    """The routes `/v1/inbox/…` over the service's inbox, for the scope `<service>:admin`."""
     router = APIRouter(
         prefix="/v1/inbox",
         tags=["inbox"],
@@ -102,7 +94,6 @@ def inbox_router(service: str) -> APIRouter:
 
     @router.get("/parked", summary="List parked events")
     async def list_parked(
-        inbox: OwnInbox,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     ) -> ParkedEvents:
@@ -114,7 +105,7 @@ def inbox_router(service: str) -> APIRouter:
 
     @router.get("/parked/{id}", summary="Look at one parked event", responses=problems("not-found"))
     async def show_parked(
-        id: Annotated[int, Path(ge=1, le=LARGEST_ID)], inbox: OwnInbox
+        id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
     ) -> ParkedEventInFull:
         found = await inbox.parked.show(id)
         if found is None:
@@ -122,11 +113,11 @@ def inbox_router(service: str) -> APIRouter:
         return ParkedEventInFull.model_validate(found)
 
     @router.post("/redrive", summary="Let parked events run again")
-    async def redrive(selection: Selection, inbox: OwnInbox) -> Redriven:
+    async def redrive(selection: Selection) -> Redriven:
         return Redriven(redriven=await inbox.parked.redrive(selection.chosen))
 
     @router.post("/discard", summary="Give parked events up")
-    async def discard(selection: Selection, inbox: OwnInbox) -> Discarded:
+    async def discard(selection: Selection) -> Discarded:
         return Discarded(discarded=await inbox.parked.discard(selection.chosen))
 
     return router

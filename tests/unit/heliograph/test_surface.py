@@ -58,7 +58,7 @@ SURFACE = {
         "ProblemError Readiness Watched answer_http_error answer_unexpected plain_app "
         "pointer problem_response problem_type problems"
     ),
-    "heliograph.web": "OptionalCaller create_app inbox_router requires",
+    "heliograph.web": "OptionalCaller create_app inbox_router requires service_of",
     "heliograph.service": (
         "CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service bind "
         "in_shutdown_order migrate opened patiently run run_parts serve"

@@ -1,7 +1,6 @@
 """Parked events over REST, as every service offers it."""
 
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -40,8 +39,7 @@ async def client(house: House) -> AsyncIterator[httpx2.AsyncClient]:
         health=Health(),
         metrics=Metrics(),
     )
-    app.state.service = SimpleNamespace(inbox=house.inbox)
-    app.include_router(inbox_router("shop"))
+    app.include_router(inbox_router("shop", house.inbox))
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app),
         base_url="http://shop",

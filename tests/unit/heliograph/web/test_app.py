@@ -13,7 +13,7 @@ from heliograph import DatabaseUnavailable, Event, Refused, request_finished, re
 from heliograph.http import PROBLEMS, Health, Metrics, ProblemError
 from heliograph.text import Line
 from heliograph.tokens import Caller, Tokens
-from heliograph.web import OptionalCaller, create_app, requires
+from heliograph.web import OptionalCaller, create_app, requires, service_of
 
 TOKENS = Tokens(SecretStr("k" * 32))
 
@@ -296,6 +296,26 @@ async def test_a_token_opens_what_its_scopes_allow(client: httpx2.AsyncClient) -
             answer = await get(path, wrong)
             problem(answer, "unauthenticated")
             assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_route_reaches_its_service_as_its_class(metrics: Metrics) -> None:
+    service = Thing(name="shop")
+    app = create_app(
+        "Things",
+        version="1",
+        description="",
+        tokens=TOKENS,
+        health=Health(),
+        metrics=metrics,
+        service=service,
+    )
+    request = Request({"type": "http", "app": app})
+    assert service_of(request, Thing) is service
+    with pytest.raises(TypeError, match="a Thing answers the request, not a Tokens"):
+        service_of(request, Tokens)
+    request = Request({"type": "http", "app": FastAPI()})
+    with pytest.raises(TypeError, match="no application of create_app"):
+        service_of(request, Thing)
 
 
 async def test_the_openapi_document_tells_of_problems_and_tokens(
