@@ -3,5 +3,8 @@
 from heliograph import Signal
 
 viewed = Signal("viewed")
-"""Somebody read a product. `instance` is the product, without its categories; `snapshot` is a
-`contracts.View`."""
+"""Somebody read a product.
+
+In the process the sender is `models.Product`, but a read loads no row: `instance` is the product as
+the reader was shown it, a `contracts.Product`. `snapshot` is a `contracts.View`.
+"""

@@ -1,10 +1,11 @@
 """Public snapshots of rows: the contracts, filled from the models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 import contracts
+from heliograph.money import from_minor
 from services.catalog import models
 
 
@@ -14,15 +15,8 @@ class Snapshots:
     def __init__(self, public_url: str) -> None:
         self._base = public_url.rstrip("/")
 
-    def product(
-        self, product: models.Product, categories: Iterable[UUID] | None = None
-    ) -> contracts.Product:
-        """Copy a product with its images and categories, which must be loaded.
-
-        Or the ids of its categories are given.
-        """
-        if categories is None:
-            categories = (category.id for category in product.categories)
+    def product(self, product: models.Product) -> contracts.Product:
+        """Copy a product with its images and categories, which must be loaded."""
         return contracts.Product(
             id=product.id,
             url=self.product_url(product.id),
@@ -31,11 +25,28 @@ class Snapshots:
             description=product.description,
             price=product.price,
             currency=product.currency,
-            categories=tuple(categories),
+            categories=tuple(category.id for category in product.categories),
             images=tuple(contracts.Picture(**self._fields(image)) for image in product.images),
             version=product.version,
             created_at=product.created_at,
             updated_at=product.updated_at,
+        )
+
+    def product_of(
+        self,
+        row: Mapping[str, Any],
+        images: Iterable[Mapping[str, Any]],
+        categories: Iterable[UUID],
+    ) -> contracts.Product:
+        """Make the snapshot of a product from columns by name: its own, and those of its images."""
+        return contracts.Product(
+            **row,
+            url=self.product_url(row["id"]),
+            price=from_minor(row["price_minor"], row["currency"]),
+            categories=tuple(categories),
+            images=tuple(
+                contracts.Picture(**image, url=self.image_url(image["key"])) for image in images
+            ),
         )
 
     def image(self, image: models.Image) -> contracts.Image:

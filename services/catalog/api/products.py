@@ -101,7 +101,7 @@ async def read_product(
     caller: OptionalCaller,
     if_none_match: IfNoneMatch = None,
 ) -> contracts.Product | Response:
-    product, snapshot = await session.collaborators[ProductReader].read(id)
+    product = await session.collaborators[ProductReader].read(id)
     if request.method == "GET":
         viewer = caller.subject if caller else None
         await _announce_view(product, viewer, session, request.state.traceparent)
@@ -109,11 +109,11 @@ async def read_product(
     if is_known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return snapshot
+    return product
 
 
 async def _announce_view(
-    product: models.Product, viewer: str | None, session: Session, traceparent: str
+    product: contracts.Product, viewer: str | None, session: Session, traceparent: str
 ) -> None:
     view = contracts.View(product_id=product.id, viewer=viewer, viewed_at=datetime.now(UTC))
     event = Event(

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import update
 
 import contracts
+from heliograph import Event
 from heliograph.database import database_now
-from services.catalog import models
+from services.catalog import models, signals
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import Catalog
 from tests.databases import sqlite_suffices
@@ -19,6 +20,7 @@ from tests.integration.services.catalog.conftest import (
     buffered,
     create,
     is_problem,
+    listening,
 )
 from tests.polling import until
 
@@ -65,6 +67,19 @@ async def test_a_read_and_a_revalidation_are_views_and_nothing_else_is(
     assert first.body.keys() == {
         "sender", "signal", "actor", "product_id", "viewer", "viewed_at",
     }  # fmt: skip
+
+
+async def test_a_receiver_in_the_process_is_shown_what_the_reader_is(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    product = await create(client)
+    seen: list[Event[Any]] = []
+    with listening(signals.viewed, seen.append, models.Product):
+        answer = await client.get(f"/v1/products/{product['id']}")
+    [event] = seen
+    assert event.sender is models.Product
+    assert event.instance == contracts.Product.model_validate(answer.json())
+    assert isinstance(event.snapshot, contracts.View)
 
 
 async def test_viewers_are_counted_and_listed_page_by_page(
