@@ -41,10 +41,12 @@ async def catalog(database_url: str, image_store_url: str) -> AsyncIterator[Cata
         public_url="https://catalog.example",
     )
     service = Catalog(settings, MemoryBus())
-    await service.migrate()
-    await service.check()
-    yield service
-    await service.close()
+    try:
+        await service.migrate()
+        await service.check()
+        yield service
+    finally:
+        await service.close()
 
 
 @pytest.fixture

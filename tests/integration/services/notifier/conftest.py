@@ -35,10 +35,12 @@ async def notifier(database_url: str, tmp_path: Path) -> AsyncIterator[Notifier]
         public_url="https://notifier.example",
     )
     service = Notifier(settings, MemoryBus())
-    await service.migrate()
-    await service.check()
-    yield service
-    await service.close()
+    try:
+        await service.migrate()
+        await service.check()
+        yield service
+    finally:
+        await service.close()
 
 
 @pytest.fixture
