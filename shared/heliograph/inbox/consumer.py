@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from heliograph.bus import Bus, Delivery, Subscription
+from heliograph.bus import Bus
 from heliograph.crash import crash_point
 from heliograph.errors import DatabaseUnavailable
 from heliograph.inbox.inbox import Inbox
@@ -15,10 +15,7 @@ from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
 BATCH = 100
 """Most deliveries that are accepted at once: half of what the bus sends ahead. The other half
-is read meanwhile."""
-
-TURN = 20
-"""So many are read between two looks at what else there is to do."""
+arrives meanwhile."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,34 +62,23 @@ class Consumer:
         stopping: asyncio.Event,
     ) -> None:
         try:
-            async with (
-                self._bus.subscribe(queue, prefetch=2 * BATCH) as subscription,
-                asyncio.TaskGroup() as tasks,
-            ):
+            async with self._bus.subscribe(queue, prefetch=2 * BATCH) as subscription:
                 self._subscribed[queue] = subscription
                 arrivals = aiter(subscription)
-                accepting: asyncio.Task[bool] | None = None
                 while arrived := await unless_stopped(stopping, anext(arrivals)):
                     crash_point("consumer.after_receipt")
                     for start in range(0, len(arrived), BATCH):
                         batch = arrived[start : start + BATCH]
-                        entries = await _read(receiver, batch, gave_up)
-                        # Never two at once: each queue is accepted in its order.
-                        if accepting is not None and not await accepting:
+                        entries = [entry(receiver, each, gave_up) for each in batch]
+                        if not await self._accept(receiver, entries, stopping):
                             return
-                        accepting = tasks.create_task(
-                            self._accept(receiver, entries, subscription, batch, stopping)
-                        )
+                        crash_point("consumer.after_commit")
+                        await subscription.ack(batch)
         finally:
             self._subscribed.pop(queue, None)
 
     async def _accept(
-        self,
-        receiver: QueuedReceiver,
-        entries: Sequence[Entry],
-        subscription: Subscription,
-        batch: Sequence[Delivery],
-        stopping: asyncio.Event,
+        self, receiver: QueuedReceiver, entries: Sequence[Entry], stopping: asyncio.Event
     ) -> bool:
         """Hold the batch until the database takes it; False if we were stopped before."""
         failures = 0
@@ -106,17 +92,4 @@ class Consumer:
                     return False
                 failures += 1
             else:
-                crash_point("consumer.after_commit")
-                await subscription.ack(batch)
                 return True
-
-
-async def _read(
-    receiver: QueuedReceiver, batch: Sequence[Delivery], gave_up: str | None
-) -> list[Entry]:
-    """Read the deliveries of a batch, while the one before it is on its way to the database."""
-    entries = []
-    for start in range(0, len(batch), TURN):
-        entries += [entry(receiver, each, gave_up) for each in batch[start : start + TURN]]
-        await asyncio.sleep(0)
-    return entries
