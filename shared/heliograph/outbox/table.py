@@ -38,6 +38,13 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("created_at", UtcDateTime, nullable=False, server_default=func.now()),
         Index("outbox_partition", "partition", "id"),
         sqlite_autoincrement=True,
+        # Until it is vacuumed the index leads over every row that was deleted: PostgreSQL is to do
+        # that whenever it looks, once a minute, at its full speed, however large the backlog.
+        postgresql_with={
+            "autovacuum_vacuum_scale_factor": "0",
+            "autovacuum_vacuum_threshold": "10000",
+            "autovacuum_vacuum_cost_delay": "0",
+        },
     )
 
 

@@ -7,12 +7,9 @@ to `idle_in_transaction_session_timeout`.
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from heliograph.database import Database, driver
-from heliograph.outbox.claims.low_water import LowWaterMarks
 from heliograph.outbox.claims.protocol import Claim, OutboxRow, row_of
 from heliograph.outbox.table import BACKGROUND, PARTITIONS
 
@@ -26,33 +23,30 @@ _LOCK_SPACE = 0x48454C49
 # `partition = p` would let the planner walk the whole table in the order of its ids and drop
 # what is in other partitions. A range of both in their order only the partition's own index can
 # give, and its size the planner guesses about right.
-_PARTITION = "(partition, id) >= (p, mark) AND (partition, id) < (p + 1, 0) ORDER BY partition, id"
+_PARTITION = "(partition, id) >= (p, 0) AND (partition, id) < (p + 1, 0) ORDER BY partition, id"
 
 _FIRST = f"(SELECT id FROM outbox WHERE {_PARTITION} LIMIT 1)"  # noqa: S608 - constants of ours
-
-_ENDED = "(SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
-_OURS = "(SELECT pg_current_xact_id()::text::bigint)"
 
 # Besides the partitions that it locks it names the one of the background if that has rows:
 # that one is locked only if there is no other.
 _LOCK = f"""
 WITH ordered AS MATERIALIZED (
-    SELECT p FROM unnest($1::int[], $2::bigint[]) AS lane (p, mark)
+    SELECT p FROM unnest($1::int[]) AS lane (p)
     WHERE CASE WHEN {_FIRST} IS NOT NULL
                THEN pg_try_advisory_xact_lock({_LOCK_SPACE}, p) ELSE false END
     LIMIT {SHARE}
 )
-SELECT p, {_ENDED} FROM ordered UNION ALL
-SELECT p, {_ENDED} FROM (VALUES ({BACKGROUND}, 0)) AS background (p, mark)
+SELECT p FROM ordered UNION ALL
+SELECT p FROM (VALUES ({BACKGROUND})) AS background (p)
 WHERE CASE WHEN {_FIRST} IS NULL THEN false WHEN EXISTS (SELECT FROM ordered) THEN true
            ELSE pg_try_advisory_xact_lock({_LOCK_SPACE}, p) END
 """  # noqa: S608 - constants of ours
 
 _HEAD = f"""
-SELECT p, {_OURS}, head.* FROM unnest($1::int[], $2::bigint[]) AS lane (p, mark)
+SELECT head.* FROM unnest($1::int[]) AS lane (p)
 CROSS JOIN LATERAL (
     SELECT id, subject, attempts, event_id, exchange, routing_key, headers, body
-    FROM outbox WHERE {_PARTITION} LIMIT $3
+    FROM outbox WHERE {_PARTITION} LIMIT $2
 ) AS head
 """  # noqa: S608 - constants of ours
 
@@ -83,7 +77,6 @@ class PostgresClaims:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.low_water = LowWaterMarks()
 
     async def release(self) -> None:
         return
@@ -92,22 +85,10 @@ class PostgresClaims:
     async def claim(self, limit: int) -> AsyncIterator[Claim]:
         async with driver(self._database.engine) as connection, connection.transaction():
             lanes = random.sample(range(PARTITIONS), PARTITIONS)
-            found = await connection.fetch(_LOCK, lanes, self.low_water.of(lanes))
-            locked = [p for p, _ in found if p != BACKGROUND] or [p for p, _ in found]
+            found = [partition for (partition,) in await connection.fetch(_LOCK, lanes)]
+            locked = [each for each in found if each != BACKGROUND] or found
             # As many rows of each, so that all empty evenly.
             share = max(limit // (len(locked) or 1), 1)
-            rows = await self._head(connection, locked, share, found[0][1]) if locked else []
+            rows = await connection.fetch(_HEAD, locked, share) if locked else []
             more = len(found) >= SHARE or len(found) > len(locked) or len(rows) >= share
-            yield PostgresClaim(connection, rows, more=more)
-
-    async def _head(
-        self, connection: Any, partitions: Sequence[int], share: int, ended: int
-    ) -> list[OutboxRow]:
-        """Read up to `share` rows of each partition, the oldest first."""
-        marks = self.low_water.of(partitions)
-        found = await connection.fetch(_HEAD, partitions, marks, share)
-        for partition, rows in groupby(found, itemgetter(0)):
-            _, ours, lowest, *_ = next(rows)
-            if partition != BACKGROUND:
-                self.low_water.see(partition, lowest, transaction=ours, ended=ended)
-        return [row_of(*values) for _, _, *values in found]
+            yield PostgresClaim(connection, [row_of(*row) for row in rows], more=more)

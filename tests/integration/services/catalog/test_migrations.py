@@ -4,6 +4,7 @@ from alembic.runtime.migration import MigrationContext
 from services.catalog.models import Base
 from services.catalog.repositories.search import is_modelled
 from services.catalog.service import Catalog
+from tests.databases import modelled_parameters, postgresql_alone, storage_parameters
 
 
 async def test_models_and_migrations_agree(catalog: Catalog) -> None:
@@ -22,3 +23,8 @@ async def test_models_and_migrations_agree(catalog: Catalog) -> None:
 async def test_migrating_again_changes_nothing(catalog: Catalog) -> None:
     await catalog.migrate()
     await catalog.check()
+
+
+@postgresql_alone
+async def test_tables_are_stored_as_the_models_say(catalog: Catalog) -> None:
+    assert await storage_parameters(catalog.database) == modelled_parameters(Base.metadata)
