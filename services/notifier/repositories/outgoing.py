@@ -68,10 +68,13 @@ class Outcome:
 _table = cast("Table", Notification.__table__)
 _columns = _table.c
 
+# Spelled with a literal, so that the partial index matches whatever the plan.
+_pending = _columns.state == literal_column("'pending'")
+
 # A subquery in its place could be run again for each row (and lock ever more of them).
 _chosen = (
     select(_columns.id)
-    .where(_columns.state == "pending", _columns.due_at <= database_now())
+    .where(_pending, _columns.due_at <= database_now())
     .order_by(_columns.due_at, _columns.id)
     .limit(bindparam("at_most", type_=Integer()))
     .with_for_update(skip_locked=True)
@@ -140,7 +143,7 @@ class Outgoing:
         self.backlog = TableBacklog(
             database,
             _table,
-            unfinished=_columns.state == "pending",
+            unfinished=_pending,
             what="an email about " + _columns.topic + " to " + _columns.email,
             state=_columns.state,
             reason=_columns.reason,

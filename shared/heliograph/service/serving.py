@@ -71,13 +71,15 @@ async def serve(
     memory bus, `CannotListen`, `SchemaNotCurrent`, `DatabaseUnavailable`, `PartFailed`.
     """
     refuse_memory_bus(settings)
-    listener = bind(host, port)
-    async with opened(make, settings) as service:
-        arm(os.environ, {**POINTS, **service.crash_points})
-        await patiently(service.check)
-        server = HttpServer(service.app(roles), listener)
-        log.info("starting", service=service.name, roles=sorted(roles), host=host, port=server.port)
-        await run_parts(in_shutdown_order([server], service.parts(roles)))
+    with bind(host, port) as listener:
+        async with opened(make, settings) as service:
+            arm(os.environ, {**POINTS, **service.crash_points})
+            await patiently(service.check)
+            server = HttpServer(service.app(roles), listener)
+            log.info(
+                "starting", service=service.name, roles=sorted(roles), host=host, port=server.port
+            )
+            await run_parts(in_shutdown_order([server], service.parts(roles)))
 
 
 async def migrate(make: Callable[[G, Bus], Service], settings: G) -> None:
