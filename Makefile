@@ -53,7 +53,7 @@ chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10 RATE=30 SEED
 	@$(PY) -m chaos $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
 
-bench: $(VENV)/.bench-ready ## measure Heliograph beside its peers, 25 minutes (QUICK=1: 4; ARGS="--only publish")
+bench: $(VENV)/.bench-ready ## measure Heliograph beside its peers, 15 minutes (QUICK=1: 4; ARGS="--only publish")
 	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
 check: $(VENV)/.dev-ready ## check format, lint, types, import rules, locks and generated docs

@@ -23,7 +23,7 @@ class Snapshots:
             sku=product.sku,
             name=product.name,
             description=product.description,
-            price=product.price,
+            price=from_minor(product.price_minor, product.currency),
             currency=product.currency,
             categories=tuple(category.id for category in product.categories),
             images=tuple(contracts.Picture(**self._fields(image)) for image in product.images),
