@@ -5,7 +5,6 @@ all three, so on PostgreSQL they are read off the wire (its documentation, "Mess
 SQLite there is no other way than SQLAlchemy.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chaos.faults.proxy import proxy
 from heliograph.database import Database
 
 _VERSION_3 = b"\0\3"
@@ -69,16 +69,6 @@ async def _noting_of_the_wire(
     engines: Sequence[AsyncEngine], found: list[str]
 ) -> AsyncIterator[None]:
     url = engines[0].url
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward_reader, onward = await asyncio.open_connection(url.host, url.port)
-        await asyncio.gather(
-            _pass_on(reader, onward, _Session(found)), _pass_on(onward_reader, writer)
-        )
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    options = {"host": host, "port": port, "ssl": False}
     connect = asyncpg.connect
 
     async def dispose() -> None:
@@ -86,24 +76,16 @@ async def _noting_of_the_wire(
             await engine.dispose()
 
     await dispose()
-    async with server:
+    async with proxy(
+        url.port or 5432, url.host or "localhost", watch=lambda: _Session(found).read
+    ) as link:
+        options = {"host": "127.0.0.1", "port": link.port, "ssl": False}
         try:
             with pytest.MonkeyPatch.context() as patching:
                 patching.setattr(asyncpg, "connect", lambda *a, **b: connect(*a, **b | options))
                 yield
         finally:
             await dispose()
-
-
-async def _pass_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: "_Session | None" = None
-) -> None:
-    while data := await reader.read(65_536):
-        if session is not None:
-            session.read(data)
-        writer.write(data)
-        await writer.drain()
-    writer.close()
 
 
 class _Session:

@@ -3,19 +3,30 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 CHUNK = 65536
 DRIP_BYTES = 64
 DRIP_S = 0.005
 
+Watch = Callable[[bytes], None]
+"""Is told what the client of one connection says, before that is passed on."""
+
+
+def _unwatched() -> Watch:
+    return lambda _data: None
+
 
 class Proxy:
     """Stands before a server on a free port of the loopback interface."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(
+        self, target: int, host: str = "127.0.0.1", *, watch: Callable[[], Watch] = _unwatched
+    ) -> None:
         self._target = target
+        self._host = host
+        self._watch = watch
         self._server: asyncio.Server | None = None
         self._pairs: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -86,7 +97,7 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            onward_reader, onward = await asyncio.open_connection("127.0.0.1", self._target)
+            onward_reader, onward = await asyncio.open_connection(self._host, self._target)
         except OSError:
             writer.transport.abort()
             return
@@ -94,8 +105,8 @@ class Proxy:
         self._writers |= ends
         try:
             flows = [
-                asyncio.create_task(self._flow(reader, onward)),
-                asyncio.create_task(self._flow(onward_reader, writer)),
+                asyncio.create_task(self._flow(reader, onward, self._watch())),
+                asyncio.create_task(self._flow(onward_reader, writer, _unwatched())),
             ]
             await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
             for flow in flows:
@@ -106,10 +117,13 @@ class Proxy:
             for end in ends:
                 end.transport.abort()
 
-    async def _flow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _flow(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watch: Watch
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(DRIP_BYTES if self._dripping else CHUNK):
                 await self._flowing.wait()
+                watch(data)
                 if self._left is not None and len(data) >= self._left:
                     data, self._left = data[: self._left], None
                     self.severed += 1
@@ -124,9 +138,11 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy(target: int) -> AsyncIterator[Proxy]:
-    """Run a proxy before a port of the loopback interface."""
-    made = Proxy(target)
+async def proxy(
+    target: int, host: str = "127.0.0.1", *, watch: Callable[[], Watch] = _unwatched
+) -> AsyncIterator[Proxy]:
+    """Run a proxy before a port; `watch` is asked for each connection who is told."""
+    made = Proxy(target, host, watch=watch)
     await made.listen()
     try:
         yield made

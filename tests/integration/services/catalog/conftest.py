@@ -18,6 +18,7 @@ from services.catalog import models
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from tests.integration.heliograph.conftest import running
+from tests.services import migrated
 
 KEY = "a key of the tests, long enough for HS256"
 PRODUCT = {"sku": "A-1", "name": "Lamp", "price": "19.99", "currency": "EUR"}
@@ -40,13 +41,8 @@ async def catalog(database_url: str, image_store_url: str) -> AsyncIterator[Cata
         image_store_url=image_store_url,
         public_url="https://catalog.example",
     )
-    service = Catalog(settings, MemoryBus())
-    try:
-        await service.migrate()
-        await service.check()
+    async with migrated(Catalog(settings, MemoryBus())) as service:
         yield service
-    finally:
-        await service.close()
 
 
 @pytest.fixture

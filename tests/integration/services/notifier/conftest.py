@@ -20,6 +20,7 @@ from services.notifier.settings import NotifierSettings
 from tests.integration.heliograph.conftest import running
 from tests.polling import until
 from tests.samples import event
+from tests.services import migrated
 
 KEY = "a key of the tests, long enough for HS256"
 
@@ -34,13 +35,8 @@ async def notifier(database_url: str, tmp_path: Path) -> AsyncIterator[Notifier]
         mail_from="Shop <news@shop.example>",
         public_url="https://notifier.example",
     )
-    service = Notifier(settings, MemoryBus())
-    try:
-        await service.migrate()
-        await service.check()
+    async with migrated(Notifier(settings, MemoryBus())) as service:
         yield service
-    finally:
-        await service.close()
 
 
 @pytest.fixture
