@@ -56,10 +56,10 @@ def shift(seconds: float) -> None:
 
     class Shifted(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # a datetime, not Shifted
             return datetime.fromtimestamp(wall(), tz)
 
     time.time = wall
     for name, module in [*sys.modules.items()]:
         if name.startswith(OURS) and getattr(module, "datetime", None) is datetime:
-            module.datetime = Shifted  # type: ignore[attr-defined]
+            module.datetime = Shifted  # type: ignore[attr-defined]  # it was looked up

@@ -7,27 +7,22 @@ PostgreSQL, a table of FTS5 on SQLite.
 
 import re
 import unicodedata
-from typing import Any, Self
+from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Text, bindparam, false
+from sqlalchemy import ColumnElement, Text, bindparam, false
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+
+from heliograph.database import Condition
 
 _WORD = re.compile(r"[^\W_]+")
 _ACCENT = re.compile(r"[\u0300-\u036f]")
 
 
-class _ProductHasWords(FunctionElement[bool]):
+class _ProductHasWords(Condition):
     """The condition on `product`, with a question in the language of either database."""
 
-    type = Boolean()
     inherit_cache = True
     name = "product_has_words"
-
-    def self_group(self, against: Any = None) -> Self:
-        # As it is, in parentheses of its own: SQLite would be asked for `(…) = 1`, and for
-        # that it scans the table.
-        return self
 
 
 @compiles(_ProductHasWords, "postgresql")

@@ -121,7 +121,7 @@ _RECORD = (
     .where(
         _columns.id == bindparam("mine"),
         _columns.token == bindparam("my_token"),
-        _columns.state == "pending",
+        _pending,
     )
     .values(
         state=case((_too_old, "failed"), else_=_new_state),
@@ -187,7 +187,7 @@ class Outgoing:
         async with self._database.statement() as connection:
             ours = await connection.execute(
                 update(_table)
-                .where(tuple_(_columns.id, _columns.token).in_(mine), _columns.state == "pending")
+                .where(tuple_(_columns.id, _columns.token).in_(mine), _pending)
                 .values(due_at=database_now(seconds))
                 .returning(_columns.id)
             )

@@ -10,7 +10,15 @@ from heliograph.database.guard import Signalling
 from heliograph.database.schema import Schema
 from heliograph.database.session import Session
 from heliograph.database.statements import Query, Statement, driver, query_for, statement_for
-from heliograph.database.types import BigId, UtcDateTime, among, database_now, one_of, upsert
+from heliograph.database.types import (
+    BigId,
+    Condition,
+    UtcDateTime,
+    among,
+    database_now,
+    one_of,
+    upsert,
+)
 from heliograph.database.unavailable import unavailable
 from heliograph.database.wakeup import Bell, NotifyBridge
 
@@ -19,6 +27,7 @@ __all__ = [
     "Bell",
     "BigId",
     "BulkInsert",
+    "Condition",
     "Database",
     "NotifyBridge",
     "Query",

@@ -80,16 +80,21 @@ def database_now(seconds: float | ColumnElement[float] = 0.0) -> ColumnElement[d
     return _Clock(seconds)
 
 
-class _OneOf(FunctionElement[bool]):
-    """Whether a text is one of many, which are one parameter."""
+class Condition(FunctionElement[bool]):
+    """A condition that each database writes in its own way, in parentheses."""
 
     type = Boolean()
-    inherit_cache = True
-    name = "one_of"
 
     def self_group(self, against: Any = None) -> Self:
         # As it is: SQLite would be asked for `(…) = 1`, and for that it scans the table.
         return self
+
+
+class _OneOf(Condition):
+    """Whether a text is one of many, which are one parameter."""
+
+    inherit_cache = True
+    name = "one_of"
 
 
 @compiles(_OneOf, "postgresql")
@@ -110,15 +115,11 @@ def one_of(text: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bo
     return _OneOf(text, bindparam(None, list(texts), type_=array))
 
 
-class _Among(FunctionElement[bool]):
+class _Among(Condition):
     """Whether a value is one that a query gives."""
 
-    type = Boolean()
     inherit_cache = True
     name = "among"
-
-    def self_group(self, against: Any = None) -> Self:
-        return self
 
 
 @compiles(_Among, "postgresql")

@@ -12,11 +12,11 @@ import structlog
 
 from heliograph.database.database import Database
 from heliograph.database.postgresql import (
-    CLIENT_ERRORS,
     CONNECT_TIMEOUT_S,
     SERVER_ERRORS,
     connect,
 )
+from heliograph.database.unavailable import LOST
 from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ DEBOUNCE_S = 0.005
 STEADY_S = 10.0
 """A connection that lasted this long was a good one: the next failure is a first one."""
 
-_LOST: tuple[type[Exception], ...] = (OSError, *SERVER_ERRORS, *CLIENT_ERRORS)
+_LOST: tuple[type[Exception], ...] = (*LOST, *SERVER_ERRORS)
 
 
 class Bell:

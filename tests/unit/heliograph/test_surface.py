@@ -45,9 +45,9 @@ SURFACE = {
     "heliograph.outbox.claims": "Claim Claims OutboxRow claims_for",
     "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
     "heliograph.database": (
-        "Backlog Bell BigId BulkInsert Database NotifyBridge Query Schema Session Signalling "
-        "Statement TableBacklog Unfinished UtcDateTime among database_now driver one_of query_for "
-        "statement_for unavailable upsert"
+        "Backlog Bell BigId BulkInsert Condition Database NotifyBridge Query Schema Session "
+        "Signalling Statement TableBacklog Unfinished UtcDateTime among database_now driver "
+        "one_of query_for statement_for unavailable upsert"
     ),
     "heliograph.storage": (
         "CONTENT_TYPES ImageStore InvalidKey InvalidStoreURL KeyTaken MemoryImageStore "
