@@ -5,20 +5,26 @@ from typing import TYPE_CHECKING
 from heliograph.cli import Program, command_line, outbox_commands
 from services.catalog.cli.images import images_commands
 from services.catalog.cli.transfer import add_transfer
-from services.catalog.settings import CatalogSettings
 
 if TYPE_CHECKING:
     from heliograph.bus import Bus
     from services.catalog.service import Catalog
+    from services.catalog.settings import CatalogSettings
 
 
-def _catalog(settings: CatalogSettings, bus: "Bus") -> "Catalog":
+def _settings() -> "type[CatalogSettings]":
+    from services.catalog.settings import CatalogSettings
+
+    return CatalogSettings
+
+
+def _catalog(settings: "CatalogSettings", bus: "Bus") -> "Catalog":
     from services.catalog.service import Catalog
 
     return Catalog(settings, bus)
 
 
-program = Program("catalog", CatalogSettings, _catalog)
+program = Program("catalog", _settings, _catalog)
 app = command_line(
     program,
     {"api": 8000, "relay": 8010, "work": 8020},

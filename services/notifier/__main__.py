@@ -3,21 +3,27 @@
 from typing import TYPE_CHECKING
 
 from heliograph.cli import Program, command_line
-from services.notifier.settings import NotifierSettings
 
 if TYPE_CHECKING:
     from heliograph.bus import Bus
     from services.notifier.service import Notifier
+    from services.notifier.settings import NotifierSettings
 
 
-def _notifier(settings: NotifierSettings, bus: "Bus") -> "Notifier":
+def _settings() -> "type[NotifierSettings]":
+    from services.notifier.settings import NotifierSettings
+
+    return NotifierSettings
+
+
+def _notifier(settings: "NotifierSettings", bus: "Bus") -> "Notifier":
     from services.notifier.service import Notifier
 
     return Notifier(settings, bus)
 
 
 app = command_line(
-    Program("notifier", NotifierSettings, _notifier),
+    Program("notifier", _settings, _notifier),
     {"api": 8001, "work": 8021},
     {"work": "Hear the catalog: send emails, and purge deleted files."},
 )

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from heliograph.cli import Program, typer_app, with_service
-from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
+    from heliograph.settings import ServiceSettings
     from services.catalog.images.audit import Findings
     from services.catalog.service import Catalog
 
-G = TypeVar("G", bound=ServiceSettings)
+G = TypeVar("G", bound="ServiceSettings")
 
 
 def images_commands(program: "Program[G, Catalog]") -> typer.Typer:

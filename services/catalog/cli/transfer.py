@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from heliograph.cli import Program, with_service
-from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from heliograph.settings import ServiceSettings
     from services.catalog.service import Catalog
     from services.catalog.transfer.importer import Tally
 
-G = TypeVar("G", bound=ServiceSettings)
+G = TypeVar("G", bound="ServiceSettings")
 
 Source = Annotated[
     Path,

@@ -12,12 +12,12 @@ import typer
 from heliograph.cli.inbox import inbox_commands
 from heliograph.cli.program import Program, typer_app, with_service
 from heliograph.errors import HeliographError
-from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from heliograph.service import Role, Service
+    from heliograph.settings import ServiceSettings
 
-G = TypeVar("G", bound=ServiceSettings)
+G = TypeVar("G", bound="ServiceSettings")
 
 LONGEST_LIFETIME_H = 24 * 366
 

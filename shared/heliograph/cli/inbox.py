@@ -8,13 +8,13 @@ import typer
 
 from heliograph.cli.output import AsJson, print_json, print_table, visible
 from heliograph.cli.program import Program, typer_app, with_service
-from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from heliograph.inbox import Parked, ParkedRows
     from heliograph.service import Service
+    from heliograph.settings import ServiceSettings
 
-G = TypeVar("G", bound=ServiceSettings)
+G = TypeVar("G", bound="ServiceSettings")
 S = TypeVar("S", bound="Service")
 
 LARGEST_ID = 2**63 - 1

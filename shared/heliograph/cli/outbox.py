@@ -7,13 +7,13 @@ import typer
 
 from heliograph.cli.output import AsJson, print_json, print_table
 from heliograph.cli.program import Program, typer_app, with_service
-from heliograph.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from heliograph.outbox import Outbox
     from heliograph.service import Service
+    from heliograph.settings import ServiceSettings
 
-G = TypeVar("G", bound=ServiceSettings)
+G = TypeVar("G", bound="ServiceSettings")
 S = TypeVar("S", bound="Service")
 
 

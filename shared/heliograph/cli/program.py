@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import typer
 
-from heliograph.settings import ServiceSettings, load
-
 if TYPE_CHECKING:
     from heliograph.bus import Bus
     from heliograph.service import Service
+    from heliograph.settings import ServiceSettings
 
-G = TypeVar("G", bound=ServiceSettings)
+G = TypeVar("G", bound="ServiceSettings")
 S = TypeVar("S", bound="Service")
 S_co = TypeVar("S_co", bound="Service", covariant=True)
 
@@ -23,12 +22,15 @@ class Program(Generic[G, S_co]):
     """A service as its programs know it: how its settings are read and how it is made."""
 
     name: str
-    settings: type[G]
+    settings: "Callable[[], type[G]]"
+    """Gives their class; called by what reads them, so that `--help` need not load pydantic."""
     make: "Callable[[G, Bus], S_co]"
 
     def load(self) -> G:
         """Read the settings from the environment; raise `InvalidSetting`."""
-        return load(self.settings, os.environ)
+        from heliograph.settings import load
+
+        return load(self.settings(), os.environ)
 
 
 def typer_app(help: str) -> typer.Typer:
