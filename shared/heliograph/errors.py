@@ -12,6 +12,7 @@ HeliographError
  ├─ DatabaseUnavailable the database is away or does not answer in time
  │   └─ Deadlock       two transactions waited for each other; the database undid this one
  ├─ SchemaNotCurrent   the database lacks a migration
+ ├─ MigrationBlocked   others keep locks that a migration needs
  ├─ InvalidSetting     a setting that is unknown, missing or malformed
  └─ MissingExtra       a library that one of our extras brings is not installed
 """
@@ -66,6 +67,10 @@ class Deadlock(DatabaseUnavailable):
 
 class SchemaNotCurrent(HeliographError):
     """The database lacks a migration that this program needs; `migrate` applies it."""
+
+
+class MigrationBlocked(HeliographError):
+    """Others keep locks that a migration needs; the message names them, in one line."""
 
 
 class InvalidSetting(HeliographError):

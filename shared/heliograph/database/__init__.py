@@ -1,6 +1,6 @@
 """The database: sessions, the guard, the one place that commits, and statements past SQLAlchemy.
 
-`heliograph.database.migrations` is by itself: it needs Alembic, from the extra `service`.
+`heliograph.database.migrations` is a room by itself: it needs Alembic, from the extra `service`.
 """
 
 from heliograph.database.backlog import Backlog, TableBacklog, Unfinished

@@ -1,7 +1,9 @@
 """Connections: how they are made, how long they wait, and how a lost one is told apart."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import URL, NullPool
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -20,25 +22,54 @@ IDLE_IN_TRANSACTION_MS = 15_000
 STATEMENT_TIMEOUT_S = 15.0
 """After this a connection counts as half open: nobody is at its other end."""
 
+LOCK_TIMEOUT_MS = 1_000
+"""How long a migration waits for a lock at a time: all traffic of the table waits behind it."""
+
 POOL_TIMEOUT_S = 20.0
 
 
 def postgresql_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
     """A pool to PostgreSQL, half of whose connections come only when the others are busy."""
+    return _postgresql_engine(
+        url,
+        command_timeout=STATEMENT_TIMEOUT_S,
+        settings={"default_transaction_read_only": "off" if writes else "on"},
+        **({} if writes else {"isolation_level": "AUTOCOMMIT"}),
+        pool_size=pool_size,
+        max_overflow=pool_size if writes else 0,
+        pool_timeout=POOL_TIMEOUT_S,
+    )
+
+
+def migrating_engine(url: URL) -> AsyncEngine:
+    """Connections to migrate through: a statement may take any time, but not wait for locks long.
+
+    Whoever uses one sees to it that its server is still there.
+    """
+    settings = {
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        # A server that lost us must not keep our locks for the two hours of TCP.
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+    }
+    return _postgresql_engine(url, command_timeout=None, settings=settings, poolclass=NullPool)
+
+
+def _postgresql_engine(
+    url: str | URL, *, command_timeout: float | None, settings: Mapping[str, str], **options: Any
+) -> AsyncEngine:
     with extra("postgresql"):
         engine = create_async_engine(
             url,
-            **({} if writes else {"isolation_level": "AUTOCOMMIT"}),
-            pool_size=pool_size,
-            max_overflow=pool_size if writes else 0,
-            pool_timeout=POOL_TIMEOUT_S,
+            **options,
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
-                "command_timeout": STATEMENT_TIMEOUT_S,
+                "command_timeout": command_timeout,
                 "server_settings": {
                     "application_name": "heliograph",
-                    "default_transaction_read_only": "off" if writes else "on",
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                    **settings,
                 },
             },
         )

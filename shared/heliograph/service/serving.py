@@ -91,13 +91,18 @@ async def migrate(make: Callable[[G, Bus], Service], settings: G) -> None:
 async def patiently(
     step: Callable[[], Awaitable[T]], *, patience: float = PATIENCE_S, pause: float = LOOK_AGAIN_S
 ) -> T:
-    """Repeat the step while its server is away, for at most `patience` seconds."""
-    deadline = time.monotonic() + patience
+    """Repeat the step while its server is away, for at most `patience` seconds.
+
+    They begin when it is first found away: a step that works for longer is not late.
+    """
+    deadline: float | None = None
     while True:
         try:
             return await step()
         except (DatabaseUnavailable, BusUnavailable) as error:
-            if time.monotonic() + pause > deadline:
+            now = time.monotonic()
+            deadline = deadline or now + patience
+            if now + pause > deadline:
                 raise
             log.warning("waiting", reason=str(error))
             await asyncio.sleep(pause)

@@ -11,6 +11,7 @@ from heliograph import SchemaNotCurrent
 from heliograph.database import Database, Schema
 
 ROOT = Path(__file__).parents[4]
+ALEMBIC = "shared/heliograph/database/migrations/alembic"
 
 
 def write(versions: Path, revision: str, down: str | None) -> None:
@@ -24,7 +25,7 @@ def write(versions: Path, revision: str, down: str | None) -> None:
 def test_it_finds_the_revision_that_alembic_finds(service: str) -> None:
     versions = ROOT / "services" / service / "migrations/versions"
     config = Config()
-    config.set_main_option("script_location", str(ROOT / "shared/heliograph/database/alembic"))
+    config.set_main_option("script_location", str(ROOT / ALEMBIC))
     config.set_main_option("version_locations", str(versions))
     config.set_main_option("path_separator", "newline")
     heads = ScriptDirectory.from_config(config).get_heads()

@@ -1,4 +1,4 @@
-"""Schema migrations: one Alembic tree a service, applied and drafted by its programs."""
+"""A service's migrations: one Alembic tree, applied and drafted by its programs."""
 
 import tempfile
 from importlib.util import find_spec
@@ -8,10 +8,13 @@ from typing import Any, Literal
 from alembic import command, context
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.database.database import Database
+from heliograph.database.engines import migrating_engine
 from heliograph.database.guard import ALLOWED
+from heliograph.database.migrations.locks import LockWait, until_alone
 from heliograph.database.schema import Schema
 from heliograph.database.types import UtcDateTime
 from heliograph.database.unavailable import unavailable
@@ -34,6 +37,8 @@ def run_migrations() -> None:
         connection=attributes["connection"],
         target_metadata=attributes["metadata"],
         render_as_batch=True,
+        # What one revision has locked is not kept while the next one works.
+        transaction_per_migration=True,
         render_item=_render_item,
         **attributes["options"],
     )
@@ -62,18 +67,35 @@ class Migrations:
         self._config.set_main_option("path_separator", "newline")
 
     async def apply(self, database: Database) -> None:
-        """Bring the database to the newest revision, all in one transaction.
+        """Bring the database to the newest revision; who is second waits, and finds it done.
 
-        Two that migrate at once do so one after the other.
+        On PostgreSQL each revision is a transaction, and may take any time. On SQLite all are one.
+        Raises `MigrationBlocked` if others keep locks that it needs.
         """
-        async with unavailable(), database.engine.begin() as connection:
-            if not database.is_sqlite:
-                await connection.exec_driver_sql(
-                    f"SELECT pg_advisory_xact_lock(hashtext('heliograph migrate {self._service}'))"
-                )
-            # Rows are put right there as they must be; nobody is told.
-            await connection.execution_options(**ALLOWED)
-            await connection.run_sync(self._upgrade)
+        wait = LockWait(self._service, database)
+        run = self._on_sqlite if database.is_sqlite else self._on_postgresql
+        async with unavailable():
+            await wait.insist(lambda: run(database, wait))
+
+    async def _on_sqlite(self, database: Database, _wait: LockWait) -> None:
+        async with database.engine.begin() as connection:
+            await self._upgrade_through(connection)
+
+    async def _on_postgresql(self, database: Database, wait: LockWait) -> None:
+        engine = migrating_engine(database.url)
+        try:
+            async with engine.connect() as connection:
+                await until_alone(connection, f"heliograph migrate {self._service}")
+                pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+                await connection.rollback()
+                await wait.watch(pid, self._upgrade_through(connection))
+        finally:
+            await engine.dispose()
+
+    async def _upgrade_through(self, connection: AsyncConnection) -> None:
+        # Rows are put right there as they must be; nobody is told.
+        await connection.execution_options(**ALLOWED)
+        await connection.run_sync(self._upgrade)
 
     def _upgrade(self, connection: Connection) -> None:
         self._config.attributes["connection"] = connection
