@@ -7,6 +7,8 @@ rows have numbers of their own, for VACUUM may give a table without an integer k
 
 from alembic import op
 
+from heliograph.database.migrations import create_index_concurrently
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -15,15 +17,14 @@ depends_on = None
 # Accents go. So do the signs with which the parser would make one URL, path, tag or number
 # with a sign out of what a reader takes for several words.
 POSTGRESQL = r"""
-ALTER TABLE product ADD COLUMN words tsvector GENERATED ALWAYS AS (
+ALTER TABLE product ADD COLUMN IF NOT EXISTS words tsvector GENERATED ALWAYS AS (
     to_tsvector('simple', translate(
         regexp_replace(
             normalize(name || ' ' || sku || ' ' || description, NFD), '[\u0300-\u036f]', '', 'g'
         ),
         '-/.@_:<>&+~%?=#', '               '
     ))
-) STORED;
-CREATE INDEX ix_product_words ON product USING gin (words)
+) STORED
 """
 
 SQLITE = """
@@ -65,9 +66,12 @@ TRIGGERS = {
 
 def upgrade() -> None:
     for column in ("created_at", "name"):
-        op.create_index(f"ix_product_{column}", "product", [column, "id"])
+        create_index_concurrently(f"ix_product_{column}", "product", [column, "id"])
     if op.get_bind().dialect.name == "postgresql":
+        # Committed with the index below, so it may run twice. It writes the table anew, behind a
+        # lock: at a million products for half a minute.
         _run(POSTGRESQL)
+        create_index_concurrently("ix_product_words", "product", ["words"], postgresql_using="gin")
         return
     _run(SQLITE)
     for name, (change, statements) in TRIGGERS.items():

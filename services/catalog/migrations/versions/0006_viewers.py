@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from heliograph.database.migrations import create_index_concurrently
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -10,6 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # First: what stands before them is committed with them, and may run twice.
+    create_index_concurrently("ix_viewer_viewer", "viewer", ["viewer", "product_id"])
+    create_index_concurrently("ix_viewer_last_viewed_at", "viewer", ["last_viewed_at"])
     op.add_column(
         "view_count",
         sa.Column("viewers", sa.BigInteger, nullable=False, server_default=sa.text("0")),
@@ -18,8 +23,6 @@ def upgrade() -> None:
         "UPDATE view_count SET viewers = "
         "(SELECT count(*) FROM viewer WHERE viewer.product_id = view_count.product_id)"
     )
-    op.create_index("ix_viewer_viewer", "viewer", ["viewer", "product_id"])
-    op.create_index("ix_viewer_last_viewed_at", "viewer", ["last_viewed_at"])
 
 
 def downgrade() -> None:

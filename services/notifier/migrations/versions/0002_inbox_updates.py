@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from heliograph.database.migrations import replace_index_concurrently
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -11,8 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     finished = sa.text("finished_at IS NOT NULL")
-    op.drop_index("inbox_finished", "inbox")
-    op.create_index(
+    replace_index_concurrently(
         "inbox_finished",
         "inbox",
         ["finished_at"],
