@@ -27,7 +27,7 @@ class Sweeper:
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                while await self.sweep_one():
+                while not stopping.is_set() and await self.sweep_one():
                     pass
             except (DatabaseUnavailable, StorageError) as error:
                 log.warning("cannot sweep now", reason=str(error))

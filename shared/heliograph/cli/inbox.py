@@ -32,7 +32,10 @@ def inbox_commands(program: Program[G, S]) -> typer.Typer:
 
     @app.command()
     def status(*, as_json: AsJson = False) -> None:
-        """Count the events of each receiver by state."""
+        """Count the events of each receiver by state.
+
+        In a large inbox on PostgreSQL those that are done or discarded are estimated.
+        """
 
         async def main(service: S) -> None:
             counts = sorted((await service.inbox.status()).items())

@@ -1,6 +1,7 @@
 """Metrics: what a service counts and measures, for Prometheus to read."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -16,6 +17,11 @@ Refresh = Callable[[], Awaitable[None]]
 
 REFRESH_TIMEOUT = 2.0
 """Seconds that a scrape waits for values from the database."""
+
+QUICK_S = 0.1
+RESTS = 20
+"""A refresh that is not quick rests so many times as long as it took, however often others ask:
+it never takes more than a twentieth of a connection."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,31 +47,47 @@ class Metrics:
             ("route", "method", "status"),
             registry=self.registry,
         )
-        self._refreshes: list[Refresh] = []
+        self._refreshes: list[_Refreshed] = []
 
     def add_refresh(self, refresh: Refresh) -> None:
         """Await `refresh` before each scrape, to set gauges from what is stored."""
-        self._refreshes.append(refresh)
+        self._refreshes.append(_Refreshed(refresh))
 
     async def refresh(self) -> None:
-        """Bring the gauges up to date; one that cannot be keeps its last value."""
-        async with asyncio.TaskGroup() as group:
-            for each in self._refreshes:
-                group.create_task(self._attempt(each))
-
-    async def _attempt(self, refresh: Refresh) -> None:
-        try:
-            async with asyncio.timeout(REFRESH_TIMEOUT):
-                await refresh()
-        # The other metrics are wanted most when something is broken.
-        except Exception as error:  # noqa: BLE001
-            log.warning("a metric could not be refreshed", error=repr(error))
+        """Bring the gauges up to date; one that cannot be, or not in time, keeps its last value."""
+        if under_way := [each.begin() for each in self._refreshes]:
+            await asyncio.wait(under_way, timeout=REFRESH_TIMEOUT)
 
     async def answer(self, request: Request) -> Response:
         """Answer a scrape."""
         await self.refresh()
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(self.registry), media_type=content_type)
+
+
+class _Refreshed:
+    """A refresh, not twice at once: who is not answered in time leaves it to the next who asks."""
+
+    def __init__(self, refresh: Refresh) -> None:
+        self._refresh = refresh
+        self._task: asyncio.Task[None] | None = None
+        self._rests_until = 0.0
+
+    def begin(self) -> asyncio.Task[None]:
+        """Begin, unless it is under way or rests."""
+        if self._task is None or (self._task.done() and time.monotonic() >= self._rests_until):
+            self._task = asyncio.create_task(self._run())
+        return self._task
+
+    async def _run(self) -> None:
+        began = time.monotonic()
+        try:
+            await self._refresh()
+        # The other metrics are wanted most when something is broken.
+        except Exception as error:  # noqa: BLE001
+            log.warning("a metric could not be refreshed", error=repr(error))
+        took = time.monotonic() - began
+        self._rests_until = time.monotonic() + (RESTS * took if took > QUICK_S else 0.0)
 
 
 class OutboxMetrics:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Row, Table, and_, func, select, update
 
 from heliograph.database import Bell, Database, database_now
+
+STEP = 1000
+"""Events that one transaction redrives or discards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,13 @@ class ParkedRows:
 
     async def show(self, id: int) -> Parked | None:
         """One parked event, or None if there is none under that id."""
-        found = await self.page(limit=1, after=id - 1)
-        return found[0] if found and found[0].id == id else None
+        table = self._table
+        async with self._database.reading() as session:
+            rows = await session.execute(
+                select(table).where(table.c.id == id, table.c.state == "parked")
+            )
+            row = rows.first()
+        return None if row is None else _parked(row)
 
     async def redrive(self, ids: Collection[int] | None) -> int:
         """Let them run again from the first attempt, all of them if `ids` is None.
@@ -69,14 +77,32 @@ class ParkedRows:
         return await self._release(ids, state="discarded", finished_at=database_now())
 
     async def _release(self, ids: Collection[int] | None, **values: object) -> int:
+        """By steps, each committed by itself: however many there are, no statement is long."""
         table = self._table
-        statement = update(table).where(table.c.state == "parked").values(**values)
+        parked = table.c.state == "parked"
         if ids is not None:
-            statement = statement.where(table.c.id.in_(tuple(ids)))
-        async with self._database.transaction() as session:
-            released: int = (await session.execute(statement)).rowcount  # type: ignore[attr-defined]
-        self._bell.ring()
-        return released
+            parked = and_(parked, table.c.id.in_(tuple(ids)))
+        released, last = 0, 0
+        async with self._database.reading() as session:
+            # Those that are parked again meanwhile are not meant.
+            newest = await session.scalar(select(func.max(table.c.id)).where(parked)) or 0
+        while True:
+            step = (
+                select(table.c.id)
+                .where(parked, table.c.id > last, table.c.id <= newest)
+                .order_by(table.c.id)
+                .limit(STEP)
+            )
+            async with self._database.transaction() as session:
+                chosen = (await session.scalars(step.with_for_update())).all()
+                if chosen:
+                    await session.execute(
+                        update(table).where(table.c.id.in_(chosen), parked).values(**values)
+                    )
+            if not chosen:
+                return released
+            released, last = released + len(chosen), chosen[-1]
+            self._bell.ring()
 
 
 def _parked(row: Row[Any]) -> Parked:

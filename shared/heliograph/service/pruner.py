@@ -31,10 +31,11 @@ class Pruner:
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
-            try:
-                for memory in self._memories:
-                    while await memory.prune():
+            for memory in self._memories:
+                try:
+                    while not stopping.is_set() and await memory.prune():
                         pass
-            except DatabaseUnavailable as error:
-                log.warning("cannot prune now", reason=str(error))
+                # The others are forgotten all the same.
+                except DatabaseUnavailable as error:
+                    log.warning("cannot prune now", reason=str(error))
             await stopped_within(stopping, PRUNE_EVERY.total_seconds())

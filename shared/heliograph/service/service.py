@@ -182,9 +182,10 @@ class Service(ABC):
                 raise BusUnavailable(part.trouble)
 
     async def _count_inbox(self) -> None:
+        counts = await self.inbox.status()
         gauge = self.metrics.inbox_rows
         gauge.clear()
-        for (receiver, state), rows in (await self.inbox.status()).items():
+        for (receiver, state), rows in counts.items():
             gauge.labels(receiver, state).set(rows)
 
     async def close(self) -> None:

@@ -1,7 +1,11 @@
+import asyncio
+
 import httpx2
+import pytest
 from prometheus_client import Counter, Gauge
 
 from heliograph.http import Health, Metrics, plain_app
+from heliograph.http import metrics as room
 
 
 async def scrape(metrics: Metrics) -> str:
@@ -52,3 +56,28 @@ async def test_a_refresh_that_fails_leaves_the_other_metrics_readable() -> None:
     metrics.add_refresh(works)
     series = 'inbox_rows{receiver="notifier.email_price_drop",state="held"} 2.0'
     assert series in await scrape(metrics)
+
+
+async def test_a_refresh_that_takes_long_is_not_begun_twice_and_rests_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "REFRESH_TIMEOUT", 0.01)
+    monkeypatch.setattr(room, "QUICK_S", 0.0)
+    metrics = Metrics()
+    waiting = Gauge("waiting", "Rows.", registry=metrics.registry)
+    counted = asyncio.Event()
+    begun = 0
+
+    async def refresh() -> None:
+        nonlocal begun
+        begun += 1
+        await counted.wait()
+        waiting.set(7)
+
+    metrics.add_refresh(refresh)
+    for _ in range(3):
+        assert "waiting 0.0" in await scrape(metrics)
+    counted.set()
+    assert "waiting 7.0" in await scrape(metrics)
+    assert "waiting 7.0" in await scrape(metrics)
+    assert begun == 1

@@ -35,6 +35,16 @@ async def test_patience_ends() -> None:
     assert server.calls == 1
 
 
+async def test_a_step_that_works_for_longer_than_patience_is_not_late() -> None:
+    server = Server(DatabaseUnavailable("away"))
+
+    async def work() -> str:
+        await asyncio.sleep(0.05)
+        return await server.answer()
+
+    assert await patiently(work, patience=0.04, pause=0.01) == "here"
+
+
 async def test_what_waiting_cannot_mend_is_not_waited_for() -> None:
     server = Server(InvalidSetting("CATALOG_BUS_URL: is wrong"))
     with pytest.raises(InvalidSetting):
