@@ -68,8 +68,8 @@ def upgrade() -> None:
     for column in ("created_at", "name"):
         create_index_concurrently(f"ix_product_{column}", "product", [column, "id"])
     if op.get_bind().dialect.name == "postgresql":
-        # Committed with the index below, so it may run twice. It writes the table anew, behind a
-        # lock: at a million products for half a minute.
+        # Committed before the index is built, so it may run twice. It writes the table anew, while
+        # all its traffic waits: at a million products for minutes.
         _run(POSTGRESQL)
         create_index_concurrently("ix_product_words", "product", ["words"], postgresql_using="gin")
         return
