@@ -5,6 +5,9 @@ from datetime import timedelta
 from heliograph.database import Database
 from services.catalog.repositories.views import ViewRepository
 
+STEP = 1000
+"""Rows of one viewer that one transaction forgets."""
+
 
 class Viewers:
     """Those who are known to have viewed products, each for `kept` after the last view.
@@ -21,10 +24,12 @@ class Viewers:
         """Forget what somebody viewed.
 
         Views that are still on their way are recorded when they arrive: within seconds, or
-        once a parked event is redriven.
+        once a parked event is redriven. By steps, each committed by itself.
         """
-        async with self._database.transaction() as session:
-            await ViewRepository(session).forget(viewer)
+        forgotten = STEP
+        while forgotten == STEP:
+            async with self._database.transaction() as session:
+                forgotten = await ViewRepository(session).forget(viewer, STEP)
 
     async def prune(self, limit: int = 1000) -> int:
         """Forget up to `limit` viewers who were kept long enough; return how many."""

@@ -7,6 +7,8 @@ import typer
 from heliograph.cli import Program, typer_app, with_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from heliograph.settings import ServiceSettings
     from services.catalog.images.audit import Findings
     from services.catalog.service import Catalog
@@ -41,11 +43,11 @@ def images_commands(program: "Program[G, Catalog]") -> typer.Typer:
         async def main(service: "Catalog") -> None:
             nonlocal bad
             audit = ImageAudit(service.database, service.images)
-            findings = await audit.check()
+            findings = await audit.check(_tell("looked at", each=100_000))
             _print(findings)
             bad = bool(findings)
             if purge:
-                await audit.purge(findings.orphans)
+                await audit.purge(findings.orphans, _tell("deleted", each=1_000))
                 count = len(findings.orphans)
                 typer.echo(f"{count} {'file' if count == 1 else 'files'} deleted")
                 bad = bool(findings.missing)
@@ -55,6 +57,14 @@ def images_commands(program: "Program[G, Catalog]") -> typer.Typer:
             raise typer.Exit(1)
 
     return app
+
+
+def _tell(what: str, each: int) -> "Callable[[int], None]":
+    def tell(done: int) -> None:
+        if done % each == 0:
+            typer.echo(f"{done} files {what}", err=True)
+
+    return tell
 
 
 def _print(findings: "Findings") -> None:

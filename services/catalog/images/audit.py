@@ -1,6 +1,6 @@
 """The audit of images: what the store and the database do not both know of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -34,26 +34,37 @@ class ImageAudit:
         self._database = database
         self._images = images
 
-    async def check(self) -> Findings:
-        """Look at every file and every image; keeps the keys of all in memory."""
-        listed = self._images.keys()
-        files = {each.key: each async for each in listed}
-        # Every file listed above had its intent then, or its row. Intents are read first: one
-        # that is fulfilled meanwhile has left its row behind.
+    async def check(self, on_progress: Callable[[int], None] = lambda _seen: None) -> Findings:
+        """Look at every file and every image; keeps in memory the keys of all images' files.
+
+        `on_progress` is told how many files of the store were looked at.
+        """
+        # A file that came after the rows were read is younger than this.
+        latest = datetime.now(UTC) - GRACE
         async with self._database.reading() as session:
             images = ImageRepository(session)
+            # First: one that is fulfilled meanwhile has left its row behind.
             intended = await images.intended_keys()
-            named = [each async for each in images.files()]
-        known = intended.union(each.key for each in named)
-        latest = datetime.now(UTC) - GRACE
-        return Findings(
-            orphans=[
-                each
-                for key, each in files.items()
-                if key not in known and each.last_modified < latest
-            ],
-            missing=[each for each in named if each.key not in files and await self._lacks(each)],
-        )
+            unseen = {each.key async for each in images.files()}
+        orphans: dict[str, StoredKey] = {}
+        seen, listed = 0, self._images.keys()
+        async for file in listed:
+            seen += 1
+            on_progress(seen)
+            if file.key in unseen:
+                unseen.remove(file.key)
+            elif file.key not in intended and file.last_modified < latest:
+                orphans[file.key] = file
+        suspects = []
+        if orphans or unseen:
+            async with self._database.reading() as session:
+                async for each in ImageRepository(session).files():
+                    # One that the store lists twice is no orphan.
+                    orphans.pop(each.key, None)
+                    if each.key in unseen:
+                        suspects.append(each)
+        missing = [each for each in suspects if await self._lacks(each)]
+        return Findings(orphans=list(orphans.values()), missing=missing)
 
     async def _lacks(self, file: NamedFile) -> bool:
         """Whether the image is still there, and its file still is not."""
@@ -62,7 +73,15 @@ class ImageAudit:
         async with self._database.reading() as session:
             return await ImageRepository(session).exists(file.image_id)
 
-    async def purge(self, orphans: Sequence[StoredKey]) -> None:
-        """Delete files that were found to be orphans: no key is ever used again."""
-        for file in orphans:
+    async def purge(
+        self,
+        orphans: Sequence[StoredKey],
+        on_progress: Callable[[int], None] = lambda _deleted: None,
+    ) -> None:
+        """Delete files that were found to be orphans: no key is ever used again.
+
+        `on_progress` is told how many are deleted.
+        """
+        for deleted, file in enumerate(orphans, 1):
             await self._images.delete(file.key)
+            on_progress(deleted)

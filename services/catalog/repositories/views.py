@@ -109,13 +109,21 @@ class ViewRepository:
             )
         )
 
-    async def forget(self, viewer: str) -> None:
-        """Forget what somebody viewed; nobody's counts change."""
+    async def forget(self, viewer: str, limit: int) -> int:
+        """Forget up to `limit` products that somebody viewed; nobody's counts change.
+
+        Returns how many were forgotten.
+        """
         if not viewer.isprintable():  # unlike the subject of a token
-            return
+            return 0
         theirs = select(Viewer.product_id).where(Viewer.viewer == viewer)
-        await self.session.execute(theirs.order_by(Viewer.product_id).with_for_update())
-        await self.session.execute(delete(Viewer).where(Viewer.viewer == viewer))
+        step = theirs.order_by(Viewer.product_id).limit(limit).with_for_update()
+        products = (await self.session.scalars(step)).all()
+        if products:
+            await self.session.execute(
+                delete(Viewer).where(Viewer.viewer == viewer, Viewer.product_id.in_(products))
+            )
+        return len(products)
 
     async def prune(self, kept: timedelta, limit: int) -> int:
         """Forget up to `limit` viewers whose last view is longer ago than `kept`."""

@@ -8,7 +8,7 @@ from sqlalchemy import update
 import contracts
 from heliograph import Event
 from heliograph.database import database_now
-from services.catalog import models, signals
+from services.catalog import models, signals, viewers
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import Catalog
 from tests.databases import sqlite_suffices
@@ -23,6 +23,7 @@ from tests.integration.services.catalog.conftest import (
     listening,
 )
 from tests.polling import until
+from tests.statements import statements_of
 
 NONE = {"count": 0, "unique": 0, "viewers": [], "next": None}
 
@@ -171,6 +172,21 @@ async def test_a_forgotten_viewer_is_gone_everywhere_and_the_counts_stay(
     assert await seen(client, lamp) == (2, 2, ["bob"])
     assert await seen(client, torch) == (1, 1, [])
     is_problem(await client.delete("/v1/viewers/bob"), 403)
+
+
+async def test_who_viewed_very_much_is_forgotten_in_short_steps(
+    client: httpx2.AsyncClient, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewers, "STEP", 2)
+    products = [await create(client, sku=f"A-{n}") for n in range(5)]
+    for product in products:
+        await viewed(catalog, product, "ann")
+
+    async with statements_of(catalog.database) as statements:
+        await catalog.viewers.forget("ann")
+
+    assert sum(each.startswith("DELETE") for each in statements) == 3
+    assert [await seen(client, each) for each in products] == [(1, 1, [])] * 5
 
 
 async def test_viewers_are_forgotten_after_the_days_that_are_set(
