@@ -4,10 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from uuid import uuid4
 
 import httpx2
 
 from chaos.crash_points import POINTS, PROGRAMS, points_of
+from chaos.faults.refused import discard_all, operate, write_too_large
 from chaos.reckoning.verdict import Verdict, verdict
 from chaos.traffic import Client
 from chaos.world import World
@@ -18,6 +20,7 @@ DRAINS_WITHIN_S = 60.0
 BACKLOG_S = 5.0
 """More for each round: the one worker that dies all the time leaves its work behind."""
 REDRIVES_EVERY_S = 5.0
+REFUSALS_EVERY_S = 2.0
 CLIENTS = 2
 PAUSE_S = 0.2
 
@@ -36,6 +39,7 @@ async def kill_at_each(
     hits: Counter[str] = Counter()
     clients = [await world.crowd.client(number, []) for number in range(CLIENTS)]
     stories = [asyncio.create_task(_stories(client)) for client in clients]
+    stories.append(asyncio.create_task(_refusals(world)))
     try:
         async with asyncio.TaskGroup() as tasks:
             for role in sorted({*PROGRAMS.values()}):
@@ -45,12 +49,13 @@ async def kill_at_each(
             story.cancel()
         await asyncio.wait(stories)
     within = DRAINS_WITHIN_S + BACKLOG_S * times
-    redriving = asyncio.create_task(_redrive(world))
+    deciding = [asyncio.create_task(_redrive(world)), asyncio.create_task(operate(world))]
     try:
         return await verdict(world, {each: hits[each] for each in POINTS}, within=within)
     finally:
-        redriving.cancel()
-        await asyncio.wait({redriving})
+        for task in deciding:
+            task.cancel()
+        await asyncio.wait(deciding)
 
 
 async def _redrive(world: World) -> None:
@@ -101,3 +106,11 @@ async def _stories(client: Client) -> None:
             await client.view(product)
             await client.delete(product)
         await asyncio.sleep(PAUSE_S)
+
+
+async def _refusals(world: World) -> None:
+    """Let the relay meet events that the broker will not have, each of a subject of its own."""
+    while True:
+        await write_too_large(world, str(uuid4()))
+        await asyncio.sleep(REFUSALS_EVERY_S)
+        await discard_all(world)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from chaos.faults.faults import FAULTS
+from chaos.faults.refused import operate
 from chaos.faults.targets import Missed, Targets
 from chaos.reckoning.verdict import Verdict, verdict
 from services.notifier.sending.worker import BATCH, SIDE_BY_SIDE
@@ -80,12 +81,17 @@ async def weather(targets: Targets, plan: Plan, *, told: Callable[[str], None]) 
             task.cancel()
         await asyncio.wait({traffic, reporting})
     told("the storm is over")
-    return await verdict(
-        world,
-        {name: storm.hits[name] for name in FAULTS},
-        within=DRAINS_WITHIN_S,
-        uncertain_emails=_uncertain(targets, storm.hits),
-    )
+    operating = asyncio.create_task(operate(world))
+    try:
+        return await verdict(
+            world,
+            {name: storm.hits[name] for name in FAULTS},
+            within=DRAINS_WITHIN_S,
+            uncertain_emails=_uncertain(targets, storm.hits),
+        )
+    finally:
+        operating.cancel()
+        await asyncio.wait({operating})
 
 
 def _uncertain(targets: Targets, hits: Counter[str]) -> int:

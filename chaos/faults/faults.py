@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chaos.crash_points import PROGRAMS, points_of
-from chaos.faults import clocks, mail
+from chaos.faults import clocks, mail, refused
 from chaos.faults.proxy import Proxy
 from chaos.faults.targets import Fault, Missed, Targets, for_a_while, restart, whole
 from chaos.fleet import Member
@@ -199,6 +199,8 @@ FAULTS: dict[str, tuple[Fault, float, str]] = {
     "SMTP hangs": (mail.hang_over_an_email, 0.7, "hung"),
     "image store locked": (lock_the_image_store, 0.7, "images"),
     "disk full": (fill_the_disk, 0.7, "images"),
+    "an event too large for the broker": (refused.refuse_an_event, 1, "outbox"),
+    "a stranger's full queue": (refused.turn_events_down, 1, "stranger"),
     "copies out of order": (repeat_and_reorder, 1, "copies"),
     **{
         f"{server}: {name}": (_through(server, breaking), 0.6, server)

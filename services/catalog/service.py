@@ -68,6 +68,8 @@ class Catalog(Service):
             bus,
             self.outbox.bell,
             on_published=outbox_metrics.published.inc,
+            on_refused=outbox_metrics.refused.inc,
+            on_failure=outbox_metrics.failed,
         )
         dropped = Counter(
             "viewed_dropped",
@@ -96,9 +98,11 @@ class Catalog(Service):
         return routers
 
     def api(self, health: Health) -> "FastAPI":
+        from heliograph.web import outbox_router
         from services.catalog.api import handle_errors
 
         app = super().api(health)
+        app.include_router(outbox_router(self.name, self.outbox))
         handle_errors(app)
         return app
 
@@ -116,6 +120,8 @@ class Catalog(Service):
         health = super().health(roles)
         if "relay" in roles:
             health.add("relay", self._check_relay, required="api" not in roles)
+            # All others go on: whoever looks is told, and nobody is to restart the program.
+            health.add("outbox", self.outbox.check, required=False)
         return health
 
     async def _check_relay(self) -> None:

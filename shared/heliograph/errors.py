@@ -4,11 +4,13 @@ HeliographError
  ├─ Refused            a receiver in the process said no: nothing is written
  ├─ Park               a receiver behind the bus gave up: no further attempt
  ├─ Malformed          a message that cannot be read as an event
+ ├─ EventTooLarge      an event whose body is larger than events may be: its change is refused
  ├─ Unannounced        a write to a signalling model that no repository announced
  ├─ MissingCollaborator a receiver asks for a type that nobody hands in
  ├─ Misregistered      a receiver that cannot be registered as it is written
  ├─ BusError
- │   └─ BusUnavailable the broker is away, blocked or does not answer in time
+ │   ├─ BusUnavailable the broker is away, blocked or does not answer in time
+ │   └─ MessageRefused the broker will not have a message, whenever it is sent
  ├─ DatabaseUnavailable the database is away or does not answer in time
  │   └─ Deadlock       two transactions waited for each other; the database undid this one
  ├─ SchemaNotCurrent   the database lacks a migration
@@ -16,6 +18,8 @@ HeliographError
  ├─ InvalidSetting     a setting that is unknown, missing or malformed
  └─ MissingExtra       a library that one of our extras brings is not installed
 """
+
+from collections.abc import Collection
 
 
 class HeliographError(Exception):
@@ -37,6 +41,21 @@ class Malformed(HeliographError):
     """A message that is not one of our events; the message says what is wrong with it."""
 
 
+class EventTooLarge(HeliographError):
+    """An event whose body is larger than events may be; the change that it announces is undone.
+
+    `subject` is what the event is about, as `ce-subject` says it; sizes are in bytes.
+    """
+
+    def __init__(self, subject: str, size: int, most: int) -> None:
+        super().__init__(
+            f"the event about {subject} would have {size:,} bytes, and {most:,} are the most"
+        )
+        self.subject = subject
+        self.size = size
+        self.most = most
+
+
 class Unannounced(HeliographError):
     """A write to a signalling model that would have gone out without its signals."""
 
@@ -54,7 +73,27 @@ class BusError(HeliographError):
 
 
 class BusUnavailable(BusError):
-    """The broker is away, blocked, or did not answer within its deadline."""
+    """The broker is away, blocked, or did not answer within its deadline.
+
+    `taken` are the ids of those of the messages sent together that it had taken over by then;
+    what became of the others is not known.
+    """
+
+    def __init__(self, reason: str, taken: Collection[str] = ()) -> None:
+        super().__init__(reason)
+        self.taken = frozenset(taken)
+
+
+class MessageRefused(BusError):
+    """The broker will not have one of the messages sent together, for what that message is.
+
+    It does not say which: one that is not among `taken`, the ids of those that it had taken over
+    by then. Of the others some may arrive yet.
+    """
+
+    def __init__(self, reason: str, taken: Collection[str] = ()) -> None:
+        super().__init__(reason)
+        self.taken = frozenset(taken)
 
 
 class DatabaseUnavailable(HeliographError):

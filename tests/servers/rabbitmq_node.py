@@ -29,6 +29,7 @@ management.tcp.port = {management_port}
 default_user = {user}
 default_pass = {user}
 disk_free_limit.absolute = 50MB
+max_message_size = 16777216
 raft.wal_max_size_bytes = 33554432
 log.console = true
 log.console.level = warning

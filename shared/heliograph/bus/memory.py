@@ -1,9 +1,9 @@
 """The bus inside one process: encoded bytes from the relay to every subscriber.
 
 Nothing here outlives the process, so nothing is confirmed before it is safe elsewhere:
-a publish returns an id once every bound queue's subscriber has acked that message. A
-queue holds a message only while its publisher waits; what was not acked in time is
-withdrawn, and whoever published keeps it and publishes it again.
+a publish returns once every bound queue's subscriber has acked its messages. A queue holds
+a message only while its publisher waits; what was not acked in time is withdrawn, and
+whoever published keeps it and publishes it again.
 
 Unlike the broker it never moves a message to a `.dead` queue; that queue exists and
 stays empty.
@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from heliograph.bus.protocol import Delivery, Message, Topology
-from heliograph.errors import BusUnavailable
+from heliograph.errors import BusUnavailable, MessageRefused
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Of a body; what RabbitMQ 4 takes unless it is told otherwise."""
 
 
 class MemoryBus:
@@ -55,19 +58,30 @@ class MemoryBus:
         await self.check()
         if missing := {each.exchange for each in messages} - self._exchanges.keys():
             raise BusUnavailable(f"nobody has declared the exchange {min(missing)}")
-        letters = [self._route(message) for message in messages]
+        refused = next((each for each in messages if len(each.body) > MAX_MESSAGE_BYTES), None)
+        # As on the broker: what stands before it has arrived.
+        sent = messages if refused is None else messages[: messages.index(refused)]
+        letters = [self._route(message) for message in sent]
         self._waiting.update(letters)
         try:
             async with asyncio.timeout(self._deadline):
                 for letter in letters:
                     await letter.settled.wait()
         except TimeoutError:
-            pass  # the returned ids say which were not accepted
+            pass  # those that were not accepted still name queues
         finally:
             self._waiting.difference_update(letters)
             for letter in letters:
                 letter.settled.set()
-        return frozenset(letter.message.id for letter in letters if not letter.queues)
+        taken = frozenset(letter.message.id for letter in letters if not letter.queues)
+        if len(taken) < len(sent):
+            waiting = min(queue for letter in letters for queue in letter.queues)
+            raise BusUnavailable(f"the queue {waiting} did not accept everything in time", taken)
+        if refused is not None:
+            raise MessageRefused(
+                f"message size {len(refused.body)} is larger than {MAX_MESSAGE_BYTES}", taken
+            )
+        return taken
 
     @asynccontextmanager
     async def subscribe(

@@ -84,8 +84,10 @@ class Publisher(Protocol):
     async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
         """Send in order, many in flight; return the ids that the bus has taken over.
 
-        The others were refused or their fate is unknown: they may yet arrive. Raises
-        `BusUnavailable` if nothing could be sent. Ids within one call are distinct.
+        Each of the others was turned down by some queue: it may have reached others, and may be
+        taken another time. Raises `BusUnavailable` if not every message was answered, and
+        `MessageRefused` if the bus will not have one of them; both know what was taken before.
+        Ids within one call are distinct.
         """
 
 

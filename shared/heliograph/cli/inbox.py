@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
@@ -10,7 +10,7 @@ from heliograph.cli.output import AsJson, print_json, print_table, visible
 from heliograph.cli.program import Program, typer_app, with_service
 
 if TYPE_CHECKING:
-    from heliograph.inbox import Parked, ParkedRows
+    from heliograph.inbox import Parked
     from heliograph.service import Service
     from heliograph.settings import ServiceSettings
 
@@ -18,6 +18,14 @@ G = TypeVar("G", bound="ServiceSettings")
 S = TypeVar("S", bound="Service")
 
 LARGEST_ID = 2**63 - 1
+
+
+class Shows(Protocol):
+    """Parked rows, as far as it matters whether there is one."""
+
+    async def show(self, id: int) -> object | None:
+        """One parked event, or None if there is none under that id."""
+
 
 Ids = Annotated[
     list[int] | None, typer.Argument(metavar="ID", min=1, max=LARGEST_ID, show_default=False)
@@ -82,7 +90,7 @@ def _add_looking(app: typer.Typer, program: Program[G, S]) -> None:
         async def main(service: S) -> None:
             found = await service.inbox.parked.show(id)
             if found is None:
-                raise _nothing_parked([id])
+                raise nothing_parked([id])
             if as_json:
                 print_json(asdict(found))
             else:
@@ -99,11 +107,11 @@ def _add_deciding(app: typer.Typer, program: Program[G, S]) -> None:
         all: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     ) -> None:
         """Let parked events run again, before the later ones of their subject."""
-        chosen = _chosen(ids, all=all)
+        chosen = chosen_of(ids, all=all)
 
         async def main(service: S) -> None:
-            count = await _release(service.inbox.parked, chosen, service.inbox.parked.redrive)
-            typer.echo(f"{_events(count)} redriven")
+            count = await release(service.inbox.parked, chosen, service.inbox.parked.redrive)
+            typer.echo(f"{counted(count)} redriven")
 
         with_service(program, main)
 
@@ -112,20 +120,21 @@ def _add_deciding(app: typer.Typer, program: Program[G, S]) -> None:
         """Give parked events up, so that the later ones of their subject run."""
 
         async def main(service: S) -> None:
-            count = await _release(service.inbox.parked, ids, service.inbox.parked.discard)
-            typer.echo(f"{_events(count)} discarded")
+            count = await release(service.inbox.parked, ids, service.inbox.parked.discard)
+            typer.echo(f"{counted(count)} discarded")
 
         with_service(program, main)
 
 
-def _chosen(ids: Sequence[int] | None, *, all: bool) -> Sequence[int] | None:
+def chosen_of(ids: Sequence[int] | None, *, all: bool) -> Sequence[int] | None:
+    """The ids that were given; None for all. One of the two must be given."""
     if bool(ids) == all:
         raise typer.BadParameter("give the ids of parked events, or --all")
     return ids or None
 
 
-async def _release(
-    parked: "ParkedRows",
+async def release(
+    parked: Shows,
     ids: Sequence[int] | None,
     release: Callable[[Sequence[int] | None], Awaitable[int]],
 ) -> int:
@@ -135,19 +144,21 @@ async def _release(
     asked = dict.fromkeys(ids)
     known = [each for each in asked if await parked.show(each) is not None]
     if unknown := [each for each in asked if each not in known]:
-        nothing = _nothing_parked(unknown)
+        nothing = nothing_parked(unknown)
         if not known:
             raise nothing
     return await release(known)
 
 
-def _nothing_parked(ids: Sequence[int]) -> typer.Exit:
+def nothing_parked(ids: Sequence[int]) -> typer.Exit:
+    """Name ids under which nothing is parked; returns what ends the command."""
     named = ", ".join(map(str, ids))
     typer.echo(f"no event is parked under {named}", err=True)
     return typer.Exit(1)
 
 
-def _events(count: int) -> str:
+def counted(count: int) -> str:
+    """Say how many events."""
     return f"{count} event" if count == 1 else f"{count} events"
 
 

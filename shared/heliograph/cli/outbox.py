@@ -1,15 +1,29 @@
-"""The commands for events that wait for the relay. They need no bus."""
+"""The commands for events on their way out: what waits, and what the broker refused.
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+They need no bus.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from heliograph.cli.output import AsJson, print_json, print_table
+from heliograph.cli.inbox import (
+    LARGEST_ID,
+    Ids,
+    OneId,
+    SomeIds,
+    chosen_of,
+    counted,
+    nothing_parked,
+    release,
+)
+from heliograph.cli.output import AsJson, print_json, print_table, visible
 from heliograph.cli.program import Program, typer_app, with_service
 
 if TYPE_CHECKING:
-    from heliograph.outbox import Outbox
+    from heliograph.outbox import Outbox, Parked
     from heliograph.service import Service
     from heliograph.settings import ServiceSettings
 
@@ -18,12 +32,8 @@ S = TypeVar("S", bound="Service")
 
 
 def outbox_commands(program: Program[G, S], outbox: "Callable[[S], Outbox]") -> typer.Typer:
-    """Build `outbox status` for a service that announces."""
-    app = typer_app("Look at the events that wait for the relay.")
-
-    @app.callback()
-    def group() -> None:
-        """Without it a single command would take the group's place."""
+    """Build `outbox status`, `parked`, `show`, `redrive` and `discard`."""
+    app = typer_app("Look at events on their way out; redrive or discard parked ones.")
 
     @app.command()
     def status(*, as_json: AsJson = False) -> None:
@@ -31,11 +41,104 @@ def outbox_commands(program: Program[G, S], outbox: "Callable[[S], Outbox]") -> 
 
         async def main(service: S) -> None:
             rows, oldest = await outbox(service).status()
+            parked, refused = await outbox(service).refusals()
             if as_json:
-                print_json({"rows": rows, "oldest_seconds": round(oldest, 3)})
+                counts = {"rows": rows, "oldest_seconds": round(oldest, 3)}
+                print_json(counts | {"refused": refused, "parked": parked})
             else:
-                print_table(["waiting", "oldest"], [[rows, f"{oldest:.1f} s" if rows else "-"]])
+                age = f"{oldest:.1f} s" if rows else "-"
+                columns = ["waiting", "oldest", "turned down so far", "parked"]
+                print_table(columns, [[rows, age, refused, parked]])
 
         with_service(program, main)
 
+    _add_looking(app, program, outbox)
+    _add_deciding(app, program, outbox)
     return app
+
+
+def _add_looking(app: typer.Typer, program: Program[G, S], outbox: "Callable[[S], Outbox]") -> None:
+    @app.command()
+    def parked(
+        limit: Annotated[int, typer.Option(help="Most events to list.", min=1, max=1000)] = 50,
+        after: Annotated[
+            int, typer.Option(help="List those behind this id.", min=0, max=LARGEST_ID)
+        ] = 0,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """List parked events, the oldest first."""
+
+        async def main(service: S) -> None:
+            found = await outbox(service).parked.page(limit=limit, after=after)
+            if as_json:
+                print_json([asdict(each) for each in found])
+            else:
+                _print_list(found)
+
+        with_service(program, main)
+
+    @app.command()
+    def show(id: OneId, *, as_json: AsJson = False) -> None:
+        """Show one parked event in full, but for a body that is huge."""
+
+        async def main(service: S) -> None:
+            found = await outbox(service).parked.show(id)
+            if found is None:
+                raise nothing_parked([id])
+            fields = asdict(found)
+            if as_json:
+                print_json(fields)
+                return
+            headers, body = fields.pop("headers"), fields.pop("body")
+            for name, value in {**fields, **headers}.items():
+                typer.echo(f"{visible(name):<22} {visible(value)}")
+            typer.echo(f"\n{visible(body)}")
+
+        with_service(program, main)
+
+
+def _add_deciding(
+    app: typer.Typer, program: Program[G, S], outbox: "Callable[[S], Outbox]"
+) -> None:
+    @app.command()
+    def redrive(
+        ids: Ids = None,
+        *,
+        all: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    ) -> None:
+        """Publish parked events again, before the later ones of their subject."""
+        chosen = chosen_of(ids, all=all)
+
+        async def main(service: S) -> None:
+            rows = outbox(service).parked
+            typer.echo(f"{counted(await release(rows, chosen, rows.redrive))} redriven")
+
+        with_service(program, main)
+
+    @app.command()
+    def discard(ids: SomeIds) -> None:
+        """Never publish parked events, so that the later ones of their subject go."""
+
+        async def main(service: S) -> None:
+            rows = outbox(service).parked
+            typer.echo(f"{counted(await release(rows, ids, rows.discard))} discarded")
+
+        with_service(program, main)
+
+
+def _print_list(found: "Sequence[Parked]") -> None:
+    columns = ["id", "event", "subject", "bytes", "attempts", "parked", "reason"]
+    rows = [
+        [
+            each.id,
+            each.routing_key,
+            each.subject,
+            each.bytes,
+            each.attempts,
+            f"{each.parked_at:%Y-%m-%d %H:%M:%S}",
+            each.reason,
+        ]
+        for each in found
+    ]
+    print_table(columns, rows)

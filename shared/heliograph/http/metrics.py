@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from heliograph.bus import Bus
-from heliograph.outbox import Outbox
+from heliograph.outbox import Failure, Outbox
 
 Refresh = Callable[[], Awaitable[None]]
 
@@ -107,12 +108,30 @@ class OutboxMetrics:
         self.published = Counter(
             "relay_published", "Events that the bus has taken over.", registry=metrics.registry
         )
+        self.refused = Counter(
+            "relay_refused",
+            "Events that the broker, or a queue, would not have, counted at each attempt.",
+            registry=metrics.registry,
+        )
+        self._failures = Counter(
+            "relay_failures",
+            "Batches that were not relayed as the bus or the database was away.",
+            ("reason",),
+            registry=metrics.registry,
+        )
+        self._parked = Gauge(
+            "outbox_parked_rows",
+            "Events that the broker will not have and that wait for an operator.",
+            registry=metrics.registry,
+        )
         self._unrouted = Counter(
             "relay_unrouted",
             "Published events that no queue was bound to.",
             registry=metrics.registry,
         )
         self._unrouted_before = 0
+        for reason in get_args(Failure):
+            self._failures.labels(reason)
         metrics.add_refresh(self._count_rows)
         metrics.add_refresh(self._count_unrouted)
 
@@ -120,6 +139,12 @@ class OutboxMetrics:
         rows, oldest = await self._outbox.status()
         self._rows.set(rows)
         self._oldest_seconds.set(oldest)
+        parked, _ = await self._outbox.refusals()
+        self._parked.set(parked)
+
+    def failed(self, reason: Failure) -> None:
+        """Count a batch that was not relayed."""
+        self._failures.labels(reason).inc()
 
     async def _count_unrouted(self) -> None:
         unrouted = self._bus.unrouted

@@ -3,7 +3,8 @@
 from heliograph.outbox.buffer import EventBuffer
 from heliograph.outbox.claims import Claims, claims_for
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
-from heliograph.outbox.relay import Progress, Relay
+from heliograph.outbox.parked import Parked, ParkedRows
+from heliograph.outbox.relay import Failure, Progress, Relay
 from heliograph.outbox.table import PARTITIONS, outbox_table, relay_lease_table
 
 __all__ = [
@@ -11,7 +12,10 @@ __all__ = [
     "Claims",
     "EncodedEvent",
     "EventBuffer",
+    "Failure",
     "Outbox",
+    "Parked",
+    "ParkedRows",
     "Progress",
     "Relay",
     "claims_for",

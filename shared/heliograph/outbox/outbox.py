@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Table, func, literal, select, true
+from sqlalchemy import Table, and_, case, func, literal, select, true
 
 from heliograph.crash import crash_point
 from heliograph.database import (
@@ -23,7 +23,9 @@ from heliograph.database import (
     TableBacklog,
     database_now,
 )
+from heliograph.errors import HeliographError
 from heliograph.events import Event, encode, sequence
+from heliograph.outbox.parked import ParkedRows
 from heliograph.outbox.table import BACKGROUND, PARTITIONS
 from heliograph.signals import Signal
 
@@ -31,6 +33,10 @@ EncodedEvent = tuple[int, str, str, str, str, bytes, bytes]
 """An event as it stands in the outbox, in the order of the columns."""
 
 _COLUMNS = ("partition", "event_id", "subject", "exchange", "routing_key", "headers", "body")
+
+
+class EventsRefused(HeliographError):
+    """Some events cannot be published, and all others are."""
 
 
 class Outbox:
@@ -46,12 +52,20 @@ class Outbox:
         self.bell = bell
         self.watchers: list[Callable[[Sequence[EncodedEvent]], None]] = []
         """Called with the events of each transaction of this process that has committed."""
+        self.parked = ParkedRows(database, table, bell)
+        self._refused = and_(table.c.due_at.is_not(None), table.c.attempts > 0)
         self.backlog = TableBacklog(
             database,
             table,
             unfinished=true(),
             what="the outbox has " + table.c.routing_key,
-            state=literal("not relayed"),
+            state=case(
+                (table.c.parked_at.is_not(None), "parked"),
+                (self._refused, "refused"),
+                else_=literal("not relayed"),
+            ),
+            reason=table.c.reason,
+            retried=self._refused,
         )
         database.before_commit(self.write_held)
 
@@ -76,7 +90,7 @@ class Outbox:
     async def write_held(self, session: Session) -> None:
         """Write the events of the session's transaction, in the order in which they were sent.
 
-        Those of a save that changed nothing are not announced.
+        Those of a save that changed nothing are not announced. Raises `EventTooLarge`.
         """
         held = session.sync_session.events
         events = [each for each in held if each.changes is None or each.changes]
@@ -97,20 +111,45 @@ class Outbox:
             watch(rows)
 
     async def status(self) -> tuple[int, float]:
-        """Count the rows that wait, and the age of the oldest in seconds."""
-        oldest = select(func.min(self.table.c.id)).scalar_subquery()
+        """Count the rows that wait to be published, and the age of the oldest in seconds.
+
+        Those that are parked wait for an operator, and are not among them.
+        """
+        c = self.table.c
+        rows, parked = select(func.count()).select_from(self.table), c.parked_at.is_not(None)
+        oldest = select(func.min(c.id)).where(~parked).scalar_subquery()
         async with self._database.reading() as session:
-            rows = await session.scalar(select(func.count()).select_from(self.table))
+            count = await session.scalar(rows) or 0
+            set_aside = await session.scalar(rows.where(parked)) or 0
             row = (
-                await session.execute(
-                    select(self.table.c.created_at, database_now()).where(self.table.c.id == oldest)
-                )
+                await session.execute(select(c.created_at, database_now()).where(c.id == oldest))
             ).first()
-        return rows or 0, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
+        waiting = max(count - set_aside, 0)
+        return waiting, 0.0 if row is None else max((row[1] - row[0]).total_seconds(), 0.0)
+
+    async def check(self) -> None:
+        """Raise `EventsRefused` while some events are parked or turned down."""
+        parked, refused = await self.refusals()
+        if parked or refused:
+            raise EventsRefused(
+                f"{parked} events are parked in the outbox, {refused} are turned down by a queue"
+                " and tried again"
+            )
+
+    async def refusals(self) -> tuple[int, int]:
+        """Count the rows that are parked, and those that some queue turned down until now."""
+        rows = select(func.count()).select_from(self.table)
+        async with self._database.reading() as session:
+            parked = await session.scalar(rows.where(self.table.c.parked_at.is_not(None)))
+            refused = await session.scalar(rows.where(self._refused))
+        return parked or 0, refused or 0
 
 
 def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> list[EncodedEvent]:
-    """Number a transaction's events within their changes, and encode them as outbox rows."""
+    """Number a transaction's events within their changes, and encode them as outbox rows.
+
+    Raises `EventTooLarge`.
+    """
     rows = []
     places: defaultdict[tuple[UUID, int], int] = defaultdict(int)
     for event in events:

@@ -1,15 +1,17 @@
 """The relay: takes events from the outbox and gives them to the bus.
 
 It publishes a batch with many confirms in flight, deletes what the bus confirmed and
-keeps the rest. Of a subject whose event failed it sends one event at a time, the oldest
-first, until that one is confirmed: so first copies leave in the order of their commits.
+keeps the rest. What the bus refuses is put aside, and with it the later events of its
+subject, until it is confirmed or given up: so first copies leave in the order of their commits.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from enum import Enum
+from typing import Literal
 
 import structlog
 
@@ -17,7 +19,8 @@ from heliograph.bus import Publisher
 from heliograph.crash import crash_point
 from heliograph.database import Bell
 from heliograph.errors import BusUnavailable, DatabaseUnavailable
-from heliograph.outbox.claims import Claims, OutboxRow
+from heliograph.outbox.claims import Claims
+from heliograph.outbox.sifting import Sifted, sift
 from heliograph.waiting import pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
@@ -33,21 +36,12 @@ class Progress(Enum):
     """What became of an attempt to relay a batch."""
 
     DONE = "nothing was there, or all that was there has gone out"
-    MORE = "the bus took events, and there may be others"
-    STUCK = "the bus took none of them"
+    MORE = "there may be others"
+    STUCK = "the bus or the database is away"
 
 
-def sendable(rows: Iterable[OutboxRow]) -> Iterator[OutboxRow]:
-    """Leave out the rows that must wait for an earlier one of their subject which failed."""
-    rows = tuple(rows)
-    failed = {row.subject for row in rows if row.attempts}
-    begun: set[str] = set()
-    for row in rows:
-        if row.subject in failed:
-            if row.subject in begun:
-                continue
-            begun.add(row.subject)
-        yield row
+Failure = Literal["bus", "database"]
+"""What was away."""
 
 
 class Relay:
@@ -62,6 +56,8 @@ class Relay:
         bell: Bell,
         *,
         on_published: Callable[[int], None] = lambda _count: None,
+        on_refused: Callable[[int], None] = lambda _count: None,
+        on_failure: Callable[[Failure], None] = lambda _reason: None,
     ) -> None:
         self._claims = claims
         self._bus = bus
@@ -72,6 +68,8 @@ class Relay:
         """How many were answered."""
         self._listen_at = 0.0
         self._on_published = on_published
+        self._on_refused = on_refused
+        self._on_failure = on_failure
         self.trouble: str | None = None
         """Why nothing can be relayed right now."""
 
@@ -106,6 +104,7 @@ class Relay:
             if self.trouble is None:
                 log.warning("relay interrupted, will try again", reason=str(error))
             self.trouble = str(error)
+            self._on_failure("bus" if isinstance(error, BusUnavailable) else "database")
             return Progress.STUCK
         self.trouble = None
         return progress
@@ -123,20 +122,41 @@ class Relay:
     async def relay_once(self, limit: int = BATCH) -> Progress:
         """Relay one batch; raise `BusUnavailable` or `DatabaseUnavailable`."""
         async with self._claims.claim(limit) as claim:
-            rows = tuple(sendable(claim.rows))
-            if not rows:
-                return Progress.DONE
+            if not claim.rows:
+                return Progress.MORE if claim.more else Progress.DONE
             crash_point("relay.after_claim")
-            confirmed = await self._bus.publish([row.message for row in rows])
+            sifted = await sift(self._bus, [row for row in claim.rows if not row.discarded])
             crash_point("relay.after_confirm")
-            published = [row.id for row in rows if row.message.id in confirmed]
-            failed = [row.id for row in rows if row.message.id not in confirmed]
-            await claim.settle(published, failed)
+            published = len(sifted.gone)
+            sifted.gone += [row for row in claim.rows if row.discarded]
+            await claim.settle(sifted)
             crash_point("relay.after_delete")
-        self._on_published(len(published))
-        if failed:
-            log.warning("the bus did not confirm", events=len(failed), confirmed=len(published))
-        if not published:
-            return Progress.STUCK
-        all_gone = len(published) == len(claim.rows) and not claim.more
-        return Progress.DONE if all_gone else Progress.MORE
+            if sifted.parked:
+                crash_point("relay.after_park")
+        self._on_published(published)
+        if sifted.refused or sifted.parked:
+            self._tell(sifted)
+        if sifted.trouble is not None:
+            raise sifted.trouble
+        all_gone = len(sifted.gone) == len(claim.rows) and not claim.more
+        freed = any(row.frees for row in sifted.gone)
+        return Progress.DONE if all_gone and not freed else Progress.MORE
+
+    def _tell(self, sifted: Sifted) -> None:
+        self._on_refused(len(sifted.refused) + len(sifted.parked))
+        for row, reason in sifted.parked:
+            log.error(
+                "the broker will not have an event: it is parked, later ones of its subject wait;"
+                " look with `outbox show`, then redrive or discard it",
+                id=row.id, routing_key=row.message.routing_key, subject=row.subject,
+                bytes=len(row.message.body), reason=reason,
+            )  # fmt: skip
+        for key, count in Counter(row.message.routing_key for row in sifted.refused).items():
+            log.warning(
+                "a queue turned events down, they are tried again later: look for a full queue"
+                " with x-overflow=reject-publish that is bound to this routing key",
+                routing_key=key, events=count,
+                attempt=1 + max(
+                    row.attempts for row in sifted.refused if row.message.routing_key == key
+                ),
+            )  # fmt: skip

@@ -6,11 +6,13 @@ with extra("service"):
     from heliograph.web.app import create_app, service_of
     from heliograph.web.auth import OptionalCaller, requires
     from heliograph.web.inbox import inbox_router
+    from heliograph.web.outbox import outbox_router
 
 __all__ = [
     "OptionalCaller",
     "create_app",
     "inbox_router",
+    "outbox_router",
     "requires",
     "service_of",
 ]

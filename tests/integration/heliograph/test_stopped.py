@@ -5,6 +5,7 @@ import pytest
 from heliograph import DatabaseUnavailable
 from heliograph.database import engines
 from heliograph.outbox import Progress, Relay
+from heliograph.outbox.claims import Outcome
 from tests.integration.heliograph.conftest import open_house
 from tests.integration.heliograph.outbox.test_relay import Broker
 from tests.polling import until
@@ -35,7 +36,7 @@ async def test_a_stopped_relay_loses_its_claim_to_another(
                 await until(taken_over)
                 woke = True
                 # It wakes, and has published what it had claimed: repeats, known by their ids.
-                await claim.settle([row.id for row in claim.rows], [])
+                await claim.settle(Outcome(gone=[*claim.rows]))
 
         with pytest.raises(DatabaseUnavailable):
             await stand_still()

@@ -20,7 +20,8 @@ MOST_MODULES = 14
 SURFACE = {
     "heliograph": (
         "BusError BusUnavailable Changes Contract DatabaseUnavailable Deadlock Event "
-        "HeliographError Instant InvalidSetting Malformed MigrationBlocked Misregistered "
+        "EventTooLarge HeliographError Instant InvalidSetting Malformed MessageRefused "
+        "MigrationBlocked Misregistered"
         "MissingCollaborator MissingExtra Park Refused SchemaNotCurrent Signal "
         "Unannounced __version__ m2m_changed post_delete post_save pre_delete pre_save "
         "receiver request_finished request_started"
@@ -39,10 +40,10 @@ SURFACE = {
     ),
     "heliograph.bus.rabbitmq": "RabbitBus queue_arguments",
     "heliograph.outbox": (
-        "Claims EncodedEvent EventBuffer Outbox PARTITIONS Progress Relay claims_for encode_all "
-        "outbox_table relay_lease_table"
+        "Claims EncodedEvent EventBuffer Failure Outbox PARTITIONS Parked ParkedRows Progress "
+        "Relay claims_for encode_all outbox_table relay_lease_table"
     ),
-    "heliograph.outbox.claims": "Claim Claims OutboxRow claims_for",
+    "heliograph.outbox.claims": "Claim Claims OutboxRow Outcome claims_for",
     "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
     "heliograph.database": (
         "Backlog Bell BigId BulkInsert Condition Database NotifyBridge Query Schema Session "
@@ -61,7 +62,7 @@ SURFACE = {
         "ProblemError Readiness Watched answer_http_error answer_unexpected plain_app "
         "pointer problem_response problem_type problems"
     ),
-    "heliograph.web": "OptionalCaller create_app inbox_router requires service_of",
+    "heliograph.web": "OptionalCaller create_app inbox_router outbox_router requires service_of",
     "heliograph.service": (
         "CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service bind "
         "in_shutdown_order migrate opened patiently run run_parts serve"
@@ -79,9 +80,9 @@ GROUND = {
     "contract": "Changes Contract Instant rfc3339",
     "crash": "Fuse POINTS VARIABLE arm crash_point fuse",
     "errors": (
-        "BusError BusUnavailable DatabaseUnavailable Deadlock HeliographError InvalidSetting "
-        "Malformed MigrationBlocked Misregistered MissingCollaborator MissingExtra Park Refused "
-        "SchemaNotCurrent Unannounced"
+        "BusError BusUnavailable DatabaseUnavailable Deadlock EventTooLarge HeliographError "
+        "InvalidSetting Malformed MessageRefused MigrationBlocked Misregistered "
+        "MissingCollaborator MissingExtra Park Refused SchemaNotCurrent Unannounced"
     ),
     "extras": "extra",
     "group_commit": "GroupCommit",

@@ -7,38 +7,72 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from heliograph.database import Database, database_now
 from heliograph.events import new_id
-from heliograph.outbox.claims.protocol import Claim, OutboxRow, row_of
-from heliograph.outbox.table import BACKGROUND
+from heliograph.outbox.claims.protocol import PAUSES, TURNED_DOWN, Claim, OutboxRow, Outcome, row_of
+from heliograph.outbox.table import BACKGROUND, aside
 from heliograph.waiting import LEASE_S
+
+RENEWED_EVERY_S = LEASE_S / 4
+"""So a claim begins with more of its lease left than it takes."""
 
 
 class SqliteClaim:
     """A claim by lease; what a relay settles after its lease ran out may have gone out twice."""
 
-    more = True
-    """A look costs little there."""
-
     def __init__(self, database: Database, outbox: Table, rows: Sequence[OutboxRow]) -> None:
         self._database = database
         self._outbox = outbox
         self.rows = rows
+        self.more = bool(rows)
+        """A look costs little there."""
 
-    async def settle(self, published: Sequence[int], failed: Sequence[int]) -> None:
+    async def settle(self, outcome: Outcome) -> None:
         table = self._outbox
+        moved = {
+            "partition": case(
+                (table.c.partition < 0, table.c.partition), else_=-1 - table.c.partition
+            ),
+            "attempts": table.c.attempts + 1,
+        }
+        row = table.c.id == bindparam("row")
+        refuse = (
+            update(table)
+            .where(row)
+            .values(**moved, due_at=database_now(bindparam("pause")), reason=TURNED_DOWN)
+        )
+        park = (
+            update(table)
+            .where(row)
+            .values(**moved, due_at=null(), parked_at=database_now(), reason=bindparam("said"))
+        )
+        refused = [
+            {"row": each.id, "pause": PAUSES.delay(each.attempts + 1)} for each in outcome.refused
+        ]
+        parked = [{"row": each.id, "said": reason} for each, reason in outcome.parked]
         async with self._database.transaction() as session:
-            if published:
-                await session.execute(delete(table).where(table.c.id.in_(published)))
-            if failed:
-                await session.execute(
-                    update(table)
-                    .where(table.c.id.in_(failed))
-                    .values(attempts=table.c.attempts + 1)
-                )
+            connection = await session.connection()
+            if outcome.gone:
+                gone = [each.id for each in outcome.gone]
+                await connection.execute(delete(table).where(table.c.id.in_(gone)))
+            for statement, rows in ((refuse, refused), (park, parked)):
+                if rows:
+                    await connection.execute(statement, rows)
 
 
 class SqliteClaims:
@@ -63,20 +97,23 @@ class SqliteClaims:
 
     async def _head(self, limit: int) -> list[OutboxRow]:
         c = self._outbox.c
-        ordered = c.partition != BACKGROUND
+        columns = select(
+            c.id, c.partition, c.subject, c.attempts, c.discarded_at.is_not(None),
+            c.event_id, c.exchange, c.routing_key, c.headers, c.body,
+        ).limit(limit)  # fmt: skip
+        background = c.partition == BACKGROUND
+        ordered = and_(c.partition >= 0, ~background, ~_waits(self._outbox))
+        due = and_(c.partition < 0, c.due_at <= database_now())
+        beside = c.partition == aside(BACKGROUND)
         async with self._database.reading() as session:
-            for lane in (ordered, ~ordered):
-                found = await session.execute(
-                    select(
-                        c.id, c.subject, c.attempts, c.event_id, c.exchange, c.routing_key,
-                        c.headers, c.body,
-                    )
-                    .where(lane)
-                    .order_by(c.id)
-                    .limit(limit)
-                )  # fmt: skip
-                if rows := [row_of(*each) for each in found]:
-                    return rows
+            # As many of each: neither keeps the other from going.
+            for refused, fresh in ((and_(due, ~beside), ordered), (and_(due, beside), background)):
+                found = [
+                    *await session.execute(columns.where(refused).order_by(c.due_at)),
+                    *await session.execute(columns.where(fresh).order_by(c.id)),
+                ]
+                if found:
+                    return [row_of(each) for each in found]
         return []
 
     async def _take(self) -> bool:
@@ -95,7 +132,7 @@ class SqliteClaims:
             )
             held = taken.first() is not None
         if held:
-            self._renew_at = time.monotonic() + LEASE_S / 2
+            self._renew_at = time.monotonic() + RENEWED_EVERY_S
         return held
 
     async def release(self) -> None:
@@ -103,3 +140,14 @@ class SqliteClaims:
         lease = self._lease
         async with self._database.transaction() as session:
             await session.execute(delete(lease).where(lease.c.owner == self._owner))
+
+
+def _waits(outbox: Table) -> ColumnElement[bool]:
+    """Whether an earlier event of the subject was refused."""
+    first = outbox.alias("first").c
+    return exists().where(
+        first.subject == outbox.c.subject,
+        # As the partial index has it.
+        first.partition < literal_column("0"),
+        first.partition != aside(BACKGROUND),
+    )

@@ -8,9 +8,12 @@ import asyncio
 
 import pytest
 
-from heliograph import BusUnavailable
+from heliograph import BusUnavailable, MessageRefused
 from heliograph.bus import Binding, Bus, Queue, Topology
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology, until
+
+TOO_LARGE = 16 * 1024 * 1024
+"""Bytes of a body: RabbitMQ 4 takes no more by default, and the brokers of tests neither."""
 
 
 async def test_a_message_arrives_as_it_was_sent(bus: Bus) -> None:
@@ -279,3 +282,37 @@ async def test_the_queue_of_what_the_broker_gave_up_is_there_to_consume(bus: Bus
     await bus.declare(topology(EMAILS))
     async with bus.subscribe(EMAILS.dead) as subscription:
         await until(lambda: subscription.ready)
+
+
+async def test_a_message_that_is_too_large_is_refused_and_all_others_go(bus: Bus) -> None:
+    await bus.declare(topology(EMAILS))
+    before, after = message(1), message(3)
+    huge = message(2)._replace(body=b"x" * (TOO_LARGE + 1))
+    async with bus.subscribe(EMAILS.name) as subscription:
+        publishing = asyncio.create_task(bus.publish([before, huge, after]))
+        assert ids(await receive(subscription, 1)) == ["e1"]
+        with pytest.raises(MessageRefused, match=str(len(huge.body))) as refused:
+            await publishing
+        assert refused.value.taken <= {"e1"}
+        with pytest.raises(MessageRefused):
+            await bus.publish([huge])
+        taken, found = await asyncio.gather(bus.publish([after]), receive(subscription, 1))
+    assert taken == {"e3"}
+    assert ids(found) == ["e3"]
+
+
+async def test_who_publishes_beside_a_refused_message_hears_nothing_of_it(bus: Bus) -> None:
+    await bus.declare(topology(EMAILS))
+    huge = message(0)._replace(body=b"x" * (TOO_LARGE + 1))
+
+    async def refused() -> None:
+        with pytest.raises(MessageRefused):
+            await bus.publish([huge])
+
+    async with bus.subscribe(EMAILS.name) as subscription:
+        receiving = asyncio.create_task(receive(subscription, 40))
+        refusals = [asyncio.create_task(refused()) for _ in range(2)]
+        for number in range(1, 41):
+            assert await bus.publish([message(number)]) == {f"e{number}"}
+        await asyncio.gather(*refusals)
+        assert len(await receiving) == 40

@@ -12,10 +12,14 @@ from typer.testing import CliRunner, Result
 
 from heliograph.bus import Delivery
 from heliograph.inbox.reading import entry
+from heliograph.outbox import Progress, Relay, claims_for
 from heliograph.service import opened
 from heliograph.tokens import Tokens
 from services.catalog.__main__ import app, program
+from services.catalog.models import outbox, relay_lease
 from services.catalog.service import Catalog
+from tests.integration.heliograph.outbox.test_refusals import Broker
+from tests.samples import event
 
 Run = Callable[..., Result]
 
@@ -129,6 +133,8 @@ def test_an_empty_outbox_is_told(command: Run) -> None:
     assert json.loads(command("outbox", "status", "--json").stdout) == {
         "rows": 0,
         "oldest_seconds": 0.0,
+        "refused": 0,
+        "parked": 0,
     }
 
 
@@ -181,3 +187,64 @@ def test_all_parked_events_are_redriven_at_once(command: Run, parked: list[int])
 @pytest.mark.parametrize("words", [[], ["--all", "1"], ["0"], [str(2**63)], ["x"]])
 def test_redrive_wants_ids_or_all(command: Run, words: list[str]) -> None:
     assert command("inbox", "redrive", *words).exit_code == 2
+
+
+@pytest.fixture
+def unpublished(command: Run) -> list[int]:
+    """The ids of two events that the broker refused."""
+    assert command("migrate").exit_code == 0
+    ids: list[int] = []
+
+    async def park(catalog: Catalog) -> None:
+        sent = [event(), event()]
+        broker = Broker()
+        broker.never = {str(each.id) for each in sent}
+        async with catalog.database.transaction() as session:
+            for each in sent:
+                catalog.outbox.hold(each, session)
+        claims = claims_for(catalog.database, outbox, relay_lease)
+        while await Relay(claims, broker, catalog.outbox.bell).relay_once() is Progress.MORE:
+            pass
+        ids.extend(each.id for each in await catalog.outbox.parked.page())
+
+    on_catalog(park)
+    return ids
+
+
+def test_what_the_broker_refused_is_counted_listed_and_shown(
+    command: Run, unpublished: list[int]
+) -> None:
+    assert json.loads(command("outbox", "status", "--json").stdout) == {
+        "rows": 0,
+        "oldest_seconds": 0.0,
+        "refused": 0,
+        "parked": 2,
+    }
+    listed = json.loads(command("outbox", "parked", "--json", "--after", unpublished[0]).stdout)
+    assert [each["id"] for each in listed] == unpublished[1:]
+    assert "body" not in listed[0]
+    assert "PRECONDITION_FAILED" in command("outbox", "parked", "--limit", 1).stdout
+    shown = command("outbox", "show", unpublished[0])
+    assert "catalog.product.post_save" in shown.stdout
+    assert "ce-subjectsequence" in shown.stdout
+    assert json.loads(command("outbox", "show", unpublished[0], "--json").stdout)["body"]
+    refused = command("outbox", "show", 99)
+    assert (refused.exit_code, "99" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("verb", "done"), [("redrive", "redriven"), ("discard", "discarded")])
+def test_chosen_unpublished_events_are_released_and_unknown_ids_named(
+    command: Run, unpublished: list[int], verb: str, done: str
+) -> None:
+    released = command("outbox", verb, unpublished[0], 99)
+    assert (released.exit_code, released.stdout) == (0, f"1 event {done}\n")
+    assert "99" in released.stderr
+    assert command("outbox", verb, unpublished[0]).exit_code == 1
+    assert command("outbox", verb).exit_code == 2
+    left = json.loads(command("outbox", "parked", "--json").stdout)
+    assert [each["id"] for each in left] == unpublished[1:]
+
+
+def test_all_unpublished_events_are_redriven_at_once(command: Run, unpublished: list[int]) -> None:
+    assert command("outbox", "redrive", "--all").stdout == "2 events redriven\n"
+    assert command("outbox", "redrive", "--all").stdout == "0 events redriven\n"

@@ -2,16 +2,9 @@ import json
 from collections import Counter
 from uuid import UUID
 
-from heliograph.bus import Message
 from heliograph.outbox import PARTITIONS, encode_all
-from heliograph.outbox.claims.protocol import OutboxRow
-from heliograph.outbox.relay import sendable
 from heliograph.outbox.table import BACKGROUND
 from tests.samples import event, product
-
-
-def row(number: int, subject: str, attempts: int = 0) -> OutboxRow:
-    return OutboxRow(number, subject, attempts, Message(str(number), "x", "k", {}, b""))
 
 
 def test_events_of_one_change_are_numbered_in_their_order() -> None:
@@ -44,13 +37,3 @@ def test_a_subject_keeps_its_partition_and_subjects_spread() -> None:
 def test_events_without_an_order_wait_behind_the_others() -> None:
     [row] = encode_all([event(version=None)])
     assert row[0] == BACKGROUND
-
-
-def test_a_failed_event_goes_alone_before_the_later_ones_of_its_subject() -> None:
-    rows = [row(1, "a", attempts=1), row(2, "b"), row(3, "a"), row(4, "b"), row(5, "a")]
-    assert [each.id for each in sendable(rows)] == [1, 2, 4]
-
-
-def test_everything_goes_when_nothing_failed() -> None:
-    rows = [row(1, "a"), row(2, "b"), row(3, "a")]
-    assert list(sendable(rows)) == rows

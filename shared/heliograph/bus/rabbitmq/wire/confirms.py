@@ -27,11 +27,6 @@ class Batch:
         """Places of those behind them that were answered one by one."""
 
     @property
-    def answered(self) -> bool:
-        """True once the broker took or refused at least one message."""
-        return self._before > 0 or bool(self._beyond)
-
-    @property
     def complete(self) -> bool:
         """True once the broker took or refused every message."""
         return self._before + len(self._beyond) == len(self._ids)
@@ -74,6 +69,11 @@ class Confirms:
         self._batches: deque[Batch] = deque()
         """Those of which not all is answered, and at times others between them."""
         self._next = 1
+
+    @property
+    def settled(self) -> bool:
+        """True while no message waits for an answer."""
+        return not self._batches
 
     def expect(self, ids: Sequence[str], settled: "asyncio.Future[None]") -> Batch:
         """Count messages that are sent next, in this order."""

@@ -91,4 +91,4 @@ async def test_a_lost_channel_fails_the_batch(channel: aiormq.Channel, confirms:
     batch = await send(channel, confirms, [wrong])
     with pytest.raises(aiormq.ChannelNotFoundEntity):
         await asyncio.wait_for(batch.settled, 10)
-    assert not batch.answered
+    assert not batch.complete

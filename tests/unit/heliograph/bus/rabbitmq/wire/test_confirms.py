@@ -20,11 +20,12 @@ async def test_a_batch_is_settled_when_each_of_its_messages_is_answered(
     confirms: Confirms,
 ) -> None:
     batch = expect(confirms, "a", "b", "c")
-    progress = [(batch.answered, batch.settled.done())]
+    progress = [(batch.complete, batch.settled.done())]
     for tag, taken in ((2, True), (1, False), (3, True)):
         confirms.answer(tag, multiple=False, taken=taken)
-        progress.append((batch.answered, batch.settled.done()))
-    assert progress == [(False, False), (True, False), (True, False), (True, True)]
+        progress.append((batch.complete, batch.settled.done()))
+    assert progress == [(False, False), (False, False), (False, False), (True, True)]
+    assert confirms.settled
     assert batch.taken == {"b", "c"}
 
 
@@ -88,5 +89,4 @@ async def test_answers_in_any_order_are_as_if_each_message_were_noted_by_itself(
                 expected[each] = taken
         for batch, mine in batches:
             assert batch.taken == {str(each) for each in mine if expected[each]}
-            assert batch.answered == any(expected[each] is not None for each in mine)
             assert batch.settled.done() == all(expected[each] is not None for each in mine)
