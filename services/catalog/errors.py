@@ -4,7 +4,8 @@ CatalogError
  ├─ NotFound            there is no such thing
  ├─ Conflict            it clashes with what is there
  │   ├─ SkuTaken        another product has that SKU
- │   └─ KeyInUse        the request is under way, under the same idempotency key
+ │   ├─ KeyInUse        the request is under way, under the same idempotency key
+ │   └─ TooManyImages   the product has as many images as it may
  ├─ KeyReused           the idempotency key stands for another payload
  ├─ UnknownCategory     a product shall stand in a category that is not there
  ├─ InvalidPrice        the price is no amount of its currency
@@ -48,6 +49,13 @@ class KeyInUse(Conflict):
 
     def __init__(self) -> None:
         super().__init__("a request with this Idempotency-Key is under way: send it again later")
+
+
+class TooManyImages(Conflict):
+    """The product has as many images as a product may have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"a product has at most {most} images: delete one first")
 
 
 class KeyReused(CatalogError):

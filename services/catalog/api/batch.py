@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from heliograph import EventTooLarge
 from heliograph.database import Session
 from heliograph.events import new_id
 from heliograph.http import FieldProblem, ProblemError, pointer, problem_type, problems
@@ -82,7 +83,11 @@ class BatchResults(BaseModel):
 )
 async def change_products(batch: Batch, session: Creating) -> BatchResults:
     session.origin = "batch"
-    return BatchResults.model_construct(results=await _Work(session).do(batch))
+    work = _Work(session)
+    try:
+        return BatchResults.model_construct(results=await work.do(batch))
+    except EventTooLarge as error:
+        raise work.too_large(error) from error
 
 
 class _Work:
@@ -127,6 +132,12 @@ class _Work:
             Result.model_construct(op=op, index=index, id=id_, version=versions[id_])
             for id_, (op, index) in self._places.items()
         ]
+
+    def too_large(self, error: EventTooLarge) -> ProblemError:
+        """The problem of a change that no event can announce, and where it stands."""
+        place = pointer(*self._places[UUID(error.subject)])
+        problem = FieldProblem(detail=str(error), pointer=place)
+        return ProblemError("event-too-large", "Nothing was changed.", errors=[problem])
 
     def _raise(self) -> None:
         if self._invalid:

@@ -10,13 +10,16 @@ from sqlalchemy import select
 import contracts
 from heliograph.database import Session, database_now
 from heliograph.events import new_id
-from services.catalog.errors import Conflict, NotFound
+from services.catalog.errors import Conflict, NotFound, TooManyImages
 from services.catalog.models import Image, ImageIntent, Product
 from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.snapshots import Snapshots
 
 STEP = 1_000
 """Rows that are held in memory at once where all are read."""
+
+MOST_IMAGES = 100
+"""Of a product: every event about it carries them all, twice where there is a before."""
 
 INTENT_LIFETIME = timedelta(minutes=10)
 """An upload is over by then, one way or the other."""
@@ -61,7 +64,9 @@ class ImageRepository:
         return image
 
     async def add(self, product: Product, image: Image) -> contracts.Image:
-        """Add an image to a product from `ProductRepository.edit`."""
+        """Add an image to a product from `ProductRepository.edit`; raise `TooManyImages`."""
+        if len(product.images) >= MOST_IMAGES:
+            raise TooManyImages(MOST_IMAGES)
         image.product_id = product.id
         image.position = 1 + max((each.position for each in product.images), default=-1)
         image.created_at = now()

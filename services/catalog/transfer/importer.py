@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from heliograph import Refused
+from heliograph import EventTooLarge, Refused
 from heliograph.database import Database, Session
 from heliograph.events import new_id
 from services.catalog.drafts import NewProduct
@@ -28,6 +28,9 @@ from services.catalog.transfer.formats import Record, format_of, read
 
 CHUNK = 500
 """Records in one transaction."""
+
+NOT_ACCEPTED = (Refused, CatalogError, EventTooLarge)
+"""What one record can be rejected for, and all others imported."""
 
 
 @dataclass(slots=True)
@@ -110,7 +113,7 @@ class Importer:
         try:
             async with self._database.transaction() as session:
                 await self._write(session, digest, chunk, rejects, one_by_one=False)
-        except (Refused, CatalogError):
+        except NOT_ACCEPTED:
             # Some record is not accepted: begin again, each in a savepoint, to find it.
             self.tally = before
             rejects.truncate(size)
@@ -141,7 +144,7 @@ class Importer:
                 try:
                     async with session.begin_nested():
                         await self._save(session, [each])
-                except (Refused, CatalogError) as error:
+                except NOT_ACCEPTED as error:
                     session.expunge_all()
                     self._reject(rejects, each.record, str(error))
         rejects.flush()

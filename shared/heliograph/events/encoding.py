@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from heliograph.bus import Message
 from heliograph.contract import rfc3339
+from heliograph.errors import EventTooLarge
 from heliograph.events.event import Event, new_id
 
 T = TypeVar("T")
@@ -20,6 +21,9 @@ T = TypeVar("T")
 CONTENT_TYPE = "application/json"
 
 TYPE_VERSION = "v1"
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Of an event. A change that would announce a larger one is refused."""
 
 
 def sequence(version: int, place: int) -> str:
@@ -68,7 +72,7 @@ def _address(sender_name: str, signal: str) -> _Address:
 def encode(event: Event[Any]) -> Message:
     """Write an event as the message that leaves on the bus.
 
-    Raises `TypeError` without a snapshot.
+    Raises `TypeError` without a snapshot, and `EventTooLarge`.
     """
     snapshot = event.snapshot
     if snapshot is None:
@@ -90,7 +94,7 @@ def encode(event: Event[Any]) -> Message:
         exchange=address.exchange,
         routing_key=address.routing_key,
         headers=headers,
-        body=address.start + _content(event),
+        body=_sized(address.start + _content(event), event),
     )
 
 
@@ -98,9 +102,17 @@ def follow_up(event: Event[T]) -> Event[T]:
     """Copy an event for the next signal of its change, under an id of its own.
 
     What both say is written now, once for the two: from here on neither says anything else.
+    Raises `EventTooLarge`, so that whoever makes many changes hears it of the one.
     """
-    _content(event)
+    _sized(_content(event), event)
     return replace(event, id=new_id())
+
+
+def _sized(written: bytes, event: Event[Any]) -> bytes:
+    if len(written) > MAX_BODY_BYTES:
+        subject = "?" if event.snapshot is None else str(event.snapshot.subject)
+        raise EventTooLarge(subject, len(written), MAX_BODY_BYTES)
+    return written
 
 
 def _content(event: Event[Any]) -> bytes:

@@ -45,6 +45,9 @@ PROBLEMS: Mapping[str, Kind] = {
         415, "Unsupported media type", "The body or the file is not of a type that is taken here."
     ),
     "invalid": Kind(422, "Invalid request", "`errors` says what is wrong and where."),
+    "event-too-large": Kind(
+        422, "Event too large", "The event that announces the change would be larger than 2 MiB."
+    ),
     "internal": Kind(500, "Internal error", "Something failed here; the cause is in our log."),
     "unavailable": Kind(
         503, "Unavailable", "The database is away; try again after `Retry-After` seconds."

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from heliograph.database import Database, Unfinished
-from heliograph.errors import DatabaseUnavailable
+from heliograph.errors import DatabaseUnavailable, EventTooLarge
 from heliograph.events import Event
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
 from heliograph.waiting import stopped_within, unless_stopped
@@ -54,11 +54,17 @@ class EventBuffer:
         return [Unfinished(f"{count} buffered events", "not written", 0, None)] if count else []
 
     def hold(self, event: Event[Any]) -> None:
-        """Keep the event for the next write, or drop it if the buffer is full."""
+        """Keep the event for the next write; drop it if the buffer is full, or it is too large."""
         if len(self._rows) >= self._capacity:
             self._on_dropped(1)
             return
-        self._rows += encode_all([event])
+        try:
+            self._rows += encode_all([event])
+        except EventTooLarge as error:
+            # Whoever announces to a buffer is not to fail for it: a view is somebody's read.
+            log.warning("dropped an event", reason=str(error))
+            self._on_dropped(1)
+            return
         self._filled.set()
 
     async def run(self, stopping: asyncio.Event) -> None:

@@ -86,7 +86,7 @@ def create_app(
         lifespan=lifespan,
         max_body_size=MAX_BODY_BYTES,
         redoc_url=None,
-        responses=problems("invalid", "unavailable"),
+        responses=problems("invalid", "event-too-large", "unavailable"),
     )
     handle_problems(app)
     app.include_router(health_router(health))

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from heliograph.errors import DatabaseUnavailable, Deadlock, Refused
+from heliograph.errors import DatabaseUnavailable, Deadlock, EventTooLarge, Refused
 from heliograph.http import (
     FieldProblem,
     ProblemError,
@@ -34,6 +34,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(EventTooLarge, _too_large)
     app.add_exception_handler(Deadlock, _deadlocked)
     app.add_exception_handler(DatabaseUnavailable, _unavailable)
     app.add_exception_handler(Exception, answer_unexpected)
@@ -47,6 +48,10 @@ async def _raised(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     return problem_response("refused", str(error))
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return problem_response("event-too-large", f"Nothing was changed: {error}.")
 
 
 async def _deadlocked(request: Request, error: Exception) -> Response:

@@ -1,12 +1,16 @@
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from heliograph import Event, Refused, pre_save
 from heliograph.database import database_now
+from heliograph.database.guard import ALLOWED
+from heliograph.events import new_id
 from heliograph.storage import StoreUnavailable
 from services.catalog import models
 from services.catalog.images.pictures import MAX_BYTES
@@ -460,3 +464,29 @@ async def test_images_uploaded_at_once_all_have_their_place(
     async with catalog.database.reading() as session:
         positions = await session.scalars(select(models.Image.position))
         assert sorted(positions) == [0, 1, 2, 3]
+
+
+async def test_a_product_has_at_most_100_images_also_when_two_come_at_once(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    product_id = UUID(url.split("/")[3])
+    async with catalog.database.engine.begin() as connection:
+        await connection.execute(
+            insert(models.Image).execution_options(**ALLOWED),
+            [
+                {
+                    "id": new_id(), "product_id": product_id, "key": f"{number}.png",
+                    "content_type": "image/png", "width": 1, "height": 1, "bytes": 1,
+                    "variants": [], "position": number, "created_at": datetime.now(UTC),
+                }
+                for number in range(99)
+            ],
+        )  # fmt: skip
+    answers = await asyncio.gather(*(upload(client, url, pictures.png(8, 8)) for _ in range(3)))
+
+    assert sorted(each.status_code for each in answers) == [201, 409, 409]
+    refused = next(each for each in answers if each.status_code == 409)
+    assert "at most 100 images" in is_problem(refused, 409)["detail"]
+    assert len((await client.get(url)).json()["items"]) == 100
+    assert len(await stored(catalog)) == len(keys((await client.get(url)).json()["items"][-1]))
+    assert await intents(catalog) == 0
