@@ -25,11 +25,11 @@ async def build(compiler: str, folder: Path) -> Path:
     return program
 
 
-def write_frames(messages: Sequence[Message], path: Path) -> None:
-    """Write messages as the client reads them: encoding is not what it measures."""
+def write_frames(messages: Sequence[Message], user: str, path: Path) -> None:
+    """Write a user's messages as the client reads them: encoding is not what it measures."""
     with path.open("wb") as file:
         for message in messages:
-            frames = b"".join(publish_frames(message, 1, MAX_BODY))
+            frames = b"".join(publish_frames(message, 1, MAX_BODY, user))
             file.write(struct.pack(">L", len(frames)) + frames)
 
 

@@ -28,9 +28,9 @@ async def sides(world: World) -> Sides:
     count = world.count(20_000)
     made = messages(count)
     frames = world.folder / "frames"
-    ceiling.write_frames(made, frames)
     with world.vhost() as url:
         async with world.database() as database_url, house(database_url, url) as place:
+            ceiling.write_frames(made, place.bus.user or "", frames)
 
             async def on_empty_queue(work: Awaitable[Reading]) -> Reading:
                 await purge(url)

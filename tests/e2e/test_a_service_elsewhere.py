@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from heliograph import post_save
+from heliograph.bus import Topology
 from heliograph.bus.rabbitmq import RabbitBus
 from heliograph.testing import announce
 from tests import samples
@@ -140,18 +141,21 @@ async def test_it_hears_the_catalog_over_rabbitmq_and_keeps_what_it_heard_in_pos
         for stand_in, ours in own.items():
             line = line.replace(stand_in, ours)  # noqa: PLW2901 - what a reader does
         census.export(line.removeprefix("export "))
-    census.run(migrate)
-    with census.program(serve) as port:
-        ready = ready.replace("8010", str(port))
-        assert '"status":"ok"' in await census.until_it_prints(ready, "ok")
-        bus = RabbitBus(amqp_url)
-        lamp = samples.product()
-        try:
+    lamp = samples.product()
+    bus = RabbitBus(amqp_url)
+    try:
+        # As the catalog's `migrate` does.
+        await bus.declare(Topology(exchanges=("catalog.events",)))
+        census.run(migrate)
+        with census.program(serve) as port:
+            ready = ready.replace("8010", str(port))
+            assert '"status":"ok"' in await census.until_it_prints(ready, "ok")
             await announce(bus, post_save, lamp, created=True)
             await announce(bus, post_save, lamp, created=False, version=2)
-        finally:
-            await bus.close()
-        assert "count_product" in await census.until_it_prints(status, r"count_product +done +2")
+            said = await census.until_it_prints(status, r"count_product +done +2")
+        assert "count_product" in said
+    finally:
+        await bus.close()
     connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
     try:
         days = [tuple(row) for row in await connection.fetch("SELECT day, products FROM day")]

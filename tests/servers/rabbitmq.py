@@ -1,8 +1,9 @@
 """RabbitMQ: a virtual host of its own for every test."""
 
+import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -15,6 +16,8 @@ from tests.servers.rabbitmq_node import Node, find_scripts
 
 SETTING = "TEST_AMQP_URL"
 MANAGEMENT_SETTING = "TEST_AMQP_MANAGEMENT_URL"
+DEFINITIONS = Path(__file__).parents[2] / "deploy/rabbitmq/definitions.json"
+"""The users of the stack and what each may do."""
 MISSING = (
     f"Set {SETTING}, install rabbitmq-server, start Docker, or run `make test` as root on"
     " Debian or Ubuntu."
@@ -46,14 +49,59 @@ class RabbitMQ:
         finally:
             self._call("DELETE", f"vhosts/{name}")
 
+    def renew(self, url: str) -> None:
+        """Delete the virtual host of ``url`` with all it holds, and make it anew."""
+        vhost = _vhost(url)
+        self._call("DELETE", f"vhosts/{vhost}")
+        self._call("PUT", f"vhosts/{vhost}")
+
+    @contextmanager
+    def users(self, url: str) -> Iterator[Mapping[str, str]]:
+        """Create the stack's users, with their rights on the virtual host of ``url``.
+
+        Yields the URL of each by its name in the stack, then deletes them.
+        """
+        suffix = uuid.uuid4().hex
+        definitions = json.loads(DEFINITIONS.read_text())
+        names = {each["name"]: f"{each['name']}-{suffix}" for each in definitions["users"]}
+        tags = {each["name"]: ",".join(each["tags"]) for each in definitions["users"]}
+        try:
+            for name, made in names.items():
+                self._call("PUT", f"users/{made}", {"password": suffix, "tags": tags[name]})
+            for each in definitions["permissions"]:
+                rights = {kind: each[kind] for kind in ("configure", "write", "read")}
+                path = f"permissions/{_vhost(url)}/{names[each['user']]}"
+                self._call("PUT", path, rights)
+            parts = urlsplit(url)
+            yield {
+                name: parts._replace(
+                    netloc=f"{made}:{suffix}@{parts.netloc.rpartition('@')[2]}"
+                ).geturl()
+                for name, made in names.items()
+            }
+        finally:
+            for made in names.values():
+                self._call("DELETE", f"users/{made}")
+
+    def bindings(self, url: str) -> set[tuple[str, str, str]]:
+        """The bindings in the virtual host of ``url``: exchange, queue and routing key.
+
+        Without those to the default exchange, which the broker makes.
+        """
+        found = self._call("GET", f"bindings/{_vhost(url)}").json()
+        return {
+            (each["source"], each["destination"], each["routing_key"])
+            for each in found
+            if each["source"]
+        }
+
     def close_connections(self, url: str) -> int:
         """Close, as an operator would, the connections to the virtual host of ``url``.
 
         The broker lists a connection up to 5 seconds after it opened; the number closed
         is returned, so that a test can try again.
         """
-        vhost = quote(urlsplit(url).path[1:], safe="")
-        connections = self._call("GET", f"vhosts/{vhost}/connections").json()
+        connections = self._call("GET", f"vhosts/{_vhost(url)}/connections").json()
         for connection in connections:
             self._call("DELETE", f"connections/{quote(connection['name'], safe='')}")
         return len(connections)
@@ -61,8 +109,10 @@ class RabbitMQ:
     def close(self) -> None:
         self._management.close()
 
-    def _call(self, method: str, path: str) -> httpx2.Response:
-        response = self._management.request(method, path)
+    def _call(
+        self, method: str, path: str, content: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
+        response = self._management.request(method, path, json=content)
         # A connection may be gone before we close it.
         if not (method == "DELETE" and response.status_code == httpx2.codes.NOT_FOUND):
             response.raise_for_status()
@@ -116,6 +166,10 @@ def describe() -> str:
 def _scripts() -> Path | None:
     """The node's programs on this machine; not looked for when an image is asked for."""
     return None if os.environ.get(IMAGE_SETTING) else find_scripts()
+
+
+def _vhost(url: str) -> str:
+    return quote(urlsplit(url).path[1:], safe="")
 
 
 def _management_url(url: str) -> str:

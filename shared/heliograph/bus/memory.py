@@ -6,7 +6,7 @@ a message only while its publisher waits; what was not acked in time is withdraw
 whoever published keeps it and publishes it again.
 
 Unlike the broker it never moves a message to a `.dead` queue; that queue exists and
-stays empty.
+stays empty. And it lets anybody bind to an exchange that is not there yet.
 """
 
 import asyncio
@@ -38,6 +38,10 @@ class MemoryBus:
         self._closed = False
 
     @property
+    def user(self) -> None:
+        """Nobody: all of one process may publish."""
+
+    @property
     def unrouted(self) -> int:
         return self._unrouted
 
@@ -53,6 +57,9 @@ class MemoryBus:
 
     def expect(self, topology: Topology) -> None:
         """Nothing that was declared here goes missing."""
+
+    async def verify(self) -> None:
+        await self.check()
 
     async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
         await self.check()

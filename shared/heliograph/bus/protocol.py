@@ -32,6 +32,9 @@ class Delivery:
     message_id: str | None = None
     content_type: str | None = None
     redelivered: bool = False
+    user: str | None = None
+    """The broker's user who published it, as far as the publisher said: the broker lets nobody
+    name another."""
     tag: int = 0
     """Identifies the delivery to the bus that made it, for `Subscription.ack`."""
 
@@ -56,10 +59,18 @@ class Queue:
         """Name of the queue to which the broker moves what it gave up delivering."""
         return f"{self.name}.dead"
 
+    @property
+    def dead_exchange(self) -> str:
+        """Name of the exchange by which they go there: one a service, for nobody else."""
+        return f"{self.name.partition('.')[0]}.dead"
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What a service needs on the broker: exchanges it announces on, queues it listens to."""
+    """What a service needs on the broker: exchanges it announces on, queues it listens to.
+
+    An exchange that its queues are bound to and that is not among its own is another service's.
+    """
 
     exchanges: tuple[str, ...] = ()
     queues: tuple[Queue, ...] = field(default=())
@@ -95,14 +106,28 @@ class Bus(Publisher, Protocol):
     """Carries messages at least once, each queue in order."""
 
     @property
+    def user(self) -> str | None:
+        """As whom our messages arrive, as `Delivery.user`; None where there are no users."""
+
+    @property
     def unrouted(self) -> int:
         """How many of the messages taken over so far found no queue bound to them."""
 
     async def declare(self, topology: Topology) -> None:
-        """Create what is missing; raise `BusError` if something exists otherwise."""
+        """Create what is missing, all that can be.
+
+        Raises `BusError` if something exists otherwise or may not be created, `BusUnavailable` if
+        the broker or only an exchange of another service is missing.
+        """
 
     def expect(self, topology: Topology) -> None:
-        """Create again whatever of this turns out to be missing, once we publish or consume."""
+        """From now on until the bus is closed, create again whatever of this goes missing."""
+
+    async def verify(self) -> None:
+        """Raise `BusError` naming what is missing of what we expect, or exists otherwise.
+
+        Bindings cannot be looked at: the broker shows them to operators only.
+        """
 
     def subscribe(
         self, queue: str, *, prefetch: int = 200

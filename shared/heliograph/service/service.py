@@ -6,6 +6,7 @@ A subclass adds its tables, its API and its own parts; the programs (`serve`, `r
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -93,9 +94,7 @@ class Service(ABC):
     def topology(self) -> Topology:
         """What `migrate` declares on the broker."""
         queues = tuple(each.queue(self.name) for each in self.receivers)
-        listened = {binding.exchange for queue in queues for binding in queue.bindings}
-        # Whoever comes first declares an exchange: services start in any order.
-        return Topology(exchanges=tuple(sorted({*self.exchanges, *listened})), queues=queues)
+        return Topology(exchanges=self.exchanges, queues=queues)
 
     @property
     def migrations(self) -> "Migrations":
@@ -135,7 +134,10 @@ class Service(ABC):
 
     def parts(self, roles: Collection[Role]) -> list[Part]:
         """What runs in a process with these roles, besides its HTTP server."""
-        self.bus.expect(self.topology)
+        if "work" in roles:
+            self.bus.expect(self.topology)
+        elif "relay" in roles:
+            self.bus.expect(replace(self.topology, queues=()))
         parts: list[Part] = [NotifyBridge(self.database, tuple(self.bells))]
         if "work" in roles:
             parts += [self.consumer, self.worker, Pruner(*self.pruned)]
@@ -172,6 +174,8 @@ class Service(ABC):
         health = Health()
         health.add("database", self.database.check)
         health.add("bus", self.bus.check, required="api" not in roles)
+        if {"relay", "work"}.intersection(roles):
+            health.add("topology", self.bus.verify, required="api" not in roles)
         if "work" in roles:
             health.add("consumer", self._check_consumer, required="api" not in roles)
         return health

@@ -96,6 +96,7 @@ async def patiently(
     They begin when it is first found away: a step that works for longer is not late.
     """
     deadline: float | None = None
+    told = ""
     while True:
         try:
             return await step()
@@ -104,7 +105,9 @@ async def patiently(
             deadline = deadline or now + patience
             if now + pause > deadline:
                 raise
-            log.warning("waiting", reason=str(error))
+            if str(error) != told:
+                told = str(error)
+                log.warning("waiting", reason=told)
             await asyncio.sleep(pause)
 
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from heliograph.bus.protocol import Message, Topology
-from heliograph.bus.rabbitmq.connection import Link, end_channel
+from heliograph.bus.rabbitmq.connection import Link
+from heliograph.bus.rabbitmq.keeper import DECLARED_EVERY_S, TopologyKeeper
 from heliograph.bus.rabbitmq.publisher import CONFIRM_DEADLINE, RabbitPublisher
 from heliograph.bus.rabbitmq.subscription import RabbitSubscription
 from heliograph.bus.rabbitmq.topology import declare
@@ -22,34 +23,41 @@ class RabbitBus:
 
     Confirmed means that every bound quorum queue has it on disk. `name` is what the
     broker shows beside each connection, `deadline` the seconds that a publish waits for
-    its confirms.
+    its confirms, `declared_every` those after which what is expected is declared again.
     """
 
     def __init__(
-        self, url: str, *, name: str = "heliograph", deadline: float = CONFIRM_DEADLINE
+        self,
+        url: str,
+        *,
+        name: str = "heliograph",
+        deadline: float = CONFIRM_DEADLINE,
+        declared_every: float = DECLARED_EVERY_S,
     ) -> None:
         self._publishing = Link(url, f"{name} publishing")
+        # A blocked connection answers nothing; the one that consumes is never blocked.
         self._consuming = Link(url, f"{name} consuming")
-        self._publisher = RabbitPublisher(self._publishing, self._restore, deadline=deadline)
+        self._keeper = TopologyKeeper(self._consuming, every=declared_every)
+        self._publishing.on_open = self._consuming.on_open = self._keeper.wake
+        self._publisher = RabbitPublisher(self._publishing, self._keeper.wake, deadline=deadline)
         self._subscriptions: set[RabbitSubscription] = set()
-        self._expected: list[Topology] = []
+
+    @property
+    def user(self) -> str:
+        return self._publishing.user
 
     @property
     def unrouted(self) -> int:
         return self._publisher.unrouted
 
     async def declare(self, topology: Topology) -> None:
-        # A blocked connection answers nothing; the one that consumes is never blocked.
-        channel = await self._consuming.channel()
-        try:
-            await declare(channel, topology)
-        finally:
-            await end_channel(channel)
-        self.expect(topology)
+        await declare(self._consuming, topology)
 
     def expect(self, topology: Topology) -> None:
-        if topology not in self._expected:
-            self._expected.append(topology)
+        self._keeper.expect(topology)
+
+    async def verify(self) -> None:
+        await self._keeper.verify()
 
     async def publish(self, messages: Sequence[Message]) -> frozenset[str]:
         return await self._publisher.publish(messages)
@@ -60,7 +68,7 @@ class RabbitBus:
     ) -> AsyncIterator[RabbitSubscription]:
         if self._consuming.closed:
             raise BusUnavailable("the bus is closed")
-        subscription = RabbitSubscription(self._consuming, queue, prefetch, self._restore)
+        subscription = RabbitSubscription(self._consuming, queue, prefetch, self._keeper.wake)
         self._subscriptions.add(subscription)
         try:
             yield subscription
@@ -72,10 +80,6 @@ class RabbitBus:
         await self._publisher.check()
 
     async def close(self) -> None:
+        await self._keeper.end()
         await asyncio.gather(*(each.end() for each in self._subscriptions))
         await asyncio.gather(self._publishing.close(), self._consuming.close())
-
-    async def _restore(self) -> None:
-        """Declare what this process expects, on a broker that has lost it."""
-        for topology in tuple(self._expected):
-            await self.declare(topology)

@@ -77,7 +77,19 @@ class Link:
         self._opening = asyncio.Lock()
         self._connection: Connection | None = None
         self._transport = _Transport(self._url)
+        self.on_open: Callable[[], None] = lambda: None
+        """Called whenever a connection was opened."""
         self.closed = False
+
+    @property
+    def user(self) -> str:
+        """Who the broker takes us for."""
+        # As aiormq has it.
+        return self._url.user or "guest"
+
+    async def connect(self) -> None:
+        """Have a connection; raise `BusUnavailable` if the broker cannot be reached."""
+        await self._open()
 
     async def channel(self) -> Channel:
         """Open a channel; raise `BusUnavailable` if the broker cannot be reached."""
@@ -143,6 +155,7 @@ class Link:
                     transport.abort()
                     raise
                 self._connection, self._transport = connection, transport
+                self.on_open()
             return self._connection
 
 

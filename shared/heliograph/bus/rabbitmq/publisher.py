@@ -5,7 +5,7 @@ be on it, or that one's messages would be blamed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 
@@ -32,7 +32,7 @@ class RabbitPublisher:
     def __init__(
         self,
         link: Link,
-        restore: Callable[[], Awaitable[None]],
+        restore: Callable[[], None],
         *,
         deadline: float = CONFIRM_DEADLINE,
     ) -> None:
@@ -49,7 +49,7 @@ class RabbitPublisher:
         if not messages:
             return frozenset()
         async with self._own_channel() as (channel, confirms):
-            batch = await within(self._deadline, send(channel, confirms, messages))
+            batch = await within(self._deadline, send(channel, confirms, messages, self._link.user))
             crash_point("relay.after_write")
             await asyncio.wait({batch.settled}, timeout=self._deadline)
             if batch.complete:
@@ -57,7 +57,7 @@ class RabbitPublisher:
             if not batch.settled.done():
                 await self._doubt(channel)
             elif isinstance(batch.settled.exception(), ChannelNotFoundEntity):
-                await self._restore()
+                self._restore()
             raise await self._failure(batch)
 
     async def check(self) -> None:
@@ -117,15 +117,19 @@ class RabbitPublisher:
         return BusUnavailable(reason, batch.taken)
 
 
-async def send(channel: Channel, confirms: Confirms, messages: Sequence[Message]) -> Batch:
-    """Write all messages to the channel at once; the batch tells what becomes of them.
+async def send(
+    channel: Channel, confirms: Confirms, messages: Sequence[Message], user: str
+) -> Batch:
+    """Write all messages of a user to the channel at once; the batch tells what becomes of them.
 
     Raises `MessageRefused`, and sends none, if AMQP has no room for a part of one.
     """
     number, max_body = channel.number, channel.max_content_size
     try:
         payload = b"".join(
-            chain.from_iterable(publish_frames(message, number, max_body) for message in messages)
+            chain.from_iterable(
+                publish_frames(message, number, max_body, user) for message in messages
+            )
         )
     except ValueError as error:
         raise MessageRefused(f"it cannot be written as AMQP: {error}") from error

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from aiormq import Channel
 from aiormq.abc import DeliveredMessage
@@ -30,9 +30,7 @@ class RabbitSubscription:
     before, so tags only ascend and those of a lost channel are known.
     """
 
-    def __init__(
-        self, link: Link, queue: str, prefetch: int, restore: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, link: Link, queue: str, prefetch: int, restore: Callable[[], None]) -> None:
         self._link = link
         self._queue = queue
         self._prefetch = prefetch
@@ -98,8 +96,11 @@ class RabbitSubscription:
                 failures = 0
                 await lost.wait()
                 self._complain("the broker ended the consumer or the connection was lost")
+                # The queue may be gone, or another's by now.
+                self._restore()
             except ChannelNotFoundEntity:
-                await self._declare_again()
+                self._complain("the queue is missing; `migrate` declares it")
+                self._restore()
             except (BusError, AMQPError) as error:
                 self._complain(str(error) or repr(error))
             finally:
@@ -139,6 +140,7 @@ class RabbitSubscription:
                 message_id=arrived.message_id,
                 content_type=arrived.content_type,
                 redelivered=arrived.redelivered,
+                user=arrived.user_id,
                 tag=self._last,
             )
         )
@@ -158,13 +160,6 @@ class RabbitSubscription:
             except (BusUnavailable, AMQPError):
                 break
         await end_channel(channel)
-
-    async def _declare_again(self) -> None:
-        self._complain("the queue is missing; `migrate` declares it")
-        try:
-            await self._restore()
-        except BusError as error:
-            self._complain(str(error))
 
     def _complain(self, reason: str) -> None:
         """Log a reason once, however often it comes up before we consume again."""

@@ -9,7 +9,7 @@ import asyncio
 import pytest
 
 from heliograph import BusUnavailable, MessageRefused
-from heliograph.bus import Binding, Bus, Queue, Topology
+from heliograph.bus import Binding, Bus, Queue
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology, until
 
 TOO_LARGE = 16 * 1024 * 1024
@@ -270,12 +270,17 @@ async def test_a_closed_bus_is_unavailable(bus: Bus) -> None:
             pass
 
 
-async def test_a_receiver_may_come_up_before_the_service_that_it_listens_to(bus: Bus) -> None:
-    await bus.declare(Topology(queues=(EMAILS,)))
-    await bus.declare(Topology(exchanges=("catalog.events",)))
+async def test_what_is_expected_and_there_is_verified(bus: Bus) -> None:
+    await bus.declare(topology(EMAILS))
+    bus.expect(topology(EMAILS))
+    await bus.verify()
+
+
+async def test_a_message_arrives_as_its_publishers(bus: Bus) -> None:
+    await bus.declare(topology(EMAILS))
     async with bus.subscribe(EMAILS.name) as subscription:
-        _, found = await asyncio.gather(bus.publish(messages(1)), receive(subscription, 1))
-    assert ids(found) == ["e0"]
+        _, [delivery] = await asyncio.gather(bus.publish([message(1)]), receive(subscription, 1))
+    assert delivery.user == bus.user
 
 
 async def test_the_queue_of_what_the_broker_gave_up_is_there_to_consume(bus: Bus) -> None:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from heliograph import BusUnavailable
-from heliograph.bus import MemoryBus
+from heliograph.bus import MemoryBus, Topology
 from heliograph.bus.memory import topic_matches
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology
 
@@ -69,6 +69,15 @@ async def test_what_is_withdrawn_while_it_is_out_does_not_come_back() -> None:
         publishing = asyncio.create_task(bus.publish([message(2)]))
         assert ids(await receive(subscription, 1)) == ["e2"]
         await publishing
+
+
+async def test_a_receiver_may_come_up_before_the_service_that_it_listens_to() -> None:
+    bus = MemoryBus(deadline=DEADLINE)
+    await bus.declare(Topology(queues=(EMAILS,)))
+    await bus.declare(Topology(exchanges=("catalog.events",)))
+    async with bus.subscribe(EMAILS.name) as subscription:
+        _, found = await asyncio.gather(bus.publish(messages(1)), receive(subscription, 1))
+    assert ids(found) == ["e0"]
 
 
 async def test_closing_frees_a_publish_that_waits() -> None:

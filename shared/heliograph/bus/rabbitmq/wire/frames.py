@@ -34,16 +34,17 @@ _CONTENT_TYPE = b"\x10application/json"
 _PERSISTENT = b"\x02"
 
 
-def publish_frames(message: Message, channel: int, max_body: int) -> Iterator[bytes]:
+def publish_frames(message: Message, channel: int, max_body: int, user: str) -> Iterator[bytes]:
     """Encode `basic.publish` with its content, no body frame longer than `max_body` bytes.
 
+    `user` is whom the connection belongs to: the broker refuses a message that names another.
     What is yielded is to be joined, so that a body is copied only then. Raises `ValueError`
-    for an exchange, routing key, header name or id of more than 255 bytes.
+    for an exchange, routing key, header name, id or user of more than 255 bytes.
     """
     headers, body = message.headers, message.body
     texts = [*map(str.encode, headers.values()), message.id.encode()]
     template = _template(
-        message.exchange, message.routing_key, channel, tuple(headers), *map(len, texts)
+        message.exchange, message.routing_key, channel, user, tuple(headers), *map(len, texts)
     )
     yield template % (_SIZE.pack(len(body)), *texts)
     for start in range(0, len(body), max_body):
@@ -55,7 +56,7 @@ def publish_frames(message: Message, channel: int, max_body: int) -> Iterator[by
 
 @lru_cache(maxsize=1024)
 def _template(
-    exchange: str, routing_key: str, channel: int, names: tuple[str, ...], *sizes: int
+    exchange: str, routing_key: str, channel: int, user: str, names: tuple[str, ...], *sizes: int
 ) -> bytes:
     """Prepare the first two frames of messages that differ in their texts and bodies only.
 
@@ -78,11 +79,12 @@ def _template(
     start = _CONTENT.pack(BASIC, 0)
     properties = _FLAGS.pack(PROPERTIES) + _CONTENT_TYPE + LONG.pack(table_size)
     end = _PERSISTENT + bytes((id_size,))
-    size = len(start) + _SIZE.size + len(properties) + table_size + len(end) + id_size
+    last = _short(user)
+    size = len(start) + _SIZE.size + len(properties) + table_size + len(end) + id_size + len(last)
     frames = FRAME.pack(METHOD_FRAME, channel, len(method)) + method + _END
     frames += FRAME.pack(HEADER_FRAME, channel, size) + start
     before_first, *before_others = *fields, end
-    literals = (frames, properties + before_first, *before_others, _END)
+    literals = (frames, properties + before_first, *before_others, last + _END)
     return b"%b".join(literal.replace(b"%", b"%%") for literal in literals)
 
 

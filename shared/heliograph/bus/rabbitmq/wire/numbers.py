@@ -24,8 +24,8 @@ DELIVER = _METHOD.pack(BASIC, 60)
 ACK = _METHOD.pack(BASIC, 80)
 NACK = _METHOD.pack(BASIC, 120)
 
-PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7
-"""Flags of what our messages have: content-type, headers, delivery-mode, message-id, in that
-order."""
+PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7 | 1 << 4
+"""Flags of what our messages have: content-type, headers, delivery-mode, message-id, user-id, in
+that order."""
 TEXT = b"S"
 """The kind of a header's value: a long string."""

@@ -50,6 +50,7 @@ class Arrived:
     headers: Mapping[str, object]
     content_type: str | None = None
     message_id: str | None = None
+    user_id: str | None = None
     body: bytes = b""
     missing: int = 0
     """Bytes of the body that have not arrived yet."""
@@ -168,7 +169,9 @@ def _read_ours(arrived: Arrived, payload: bytes) -> bool:
             at = value + LONG.unpack_from(payload, kind + 1)[0]
             headers[payload[name:kind].decode()] = payload[value:at].decode()
         # Behind the delivery mode.
-        arrived.message_id = payload[end + 2 : end + 2 + payload[end + 1]].decode()
+        at = end + 2 + payload[end + 1]
+        arrived.message_id = payload[end + 2 : at].decode()
+        arrived.user_id = payload[at + 1 : at + 1 + payload[at]].decode()
         arrived.content_type = content_type.decode()
     except UnicodeDecodeError:
         return False
@@ -188,3 +191,4 @@ def _read_any(arrived: Arrived, payload: bytes) -> None:
     arrived.headers = properties.headers or {}
     arrived.content_type = properties.content_type
     arrived.message_id = properties.message_id
+    arrived.user_id = properties.user_id

@@ -50,19 +50,19 @@ def test_a_frame_for_the_writer_is_bytes_and_whether_to_close_after_it() -> None
 
 
 async def test_the_broker_counts_our_sends_as_we_do(
-    channel: aiormq.Channel, confirms: Confirms
+    link: Link, channel: aiormq.Channel, confirms: Confirms
 ) -> None:
-    batches = [await send(channel, confirms, messages(10)) for _ in range(3)]
+    batches = [await send(channel, confirms, messages(10), link.user) for _ in range(3)]
     for batch in batches:
         await asyncio.wait_for(batch.settled, 10)
         assert batch.taken == {f"e{n}" for n in range(10)}
 
 
 async def test_it_neither_counts_nor_keeps_what_we_send(
-    channel: aiormq.Channel, confirms: Confirms
+    link: Link, channel: aiormq.Channel, confirms: Confirms
 ) -> None:
     unbound = [message(n, key="catalog.image.viewed") for n in range(100, 110)]
-    batch = await send(channel, confirms, [*messages(10), *unbound])
+    batch = await send(channel, confirms, [*messages(10), *unbound], link.user)
     await asyncio.wait_for(batch.settled, 10)
     assert (len(batch.taken), confirms.unrouted) == (20, 10)
     assert channel.delivery_tag == 0
@@ -72,23 +72,25 @@ async def test_it_neither_counts_nor_keeps_what_we_send(
 
 
 async def test_a_send_on_a_full_writer_that_is_cancelled_uses_no_delivery_tag(
-    channel: aiormq.Channel, confirms: Confirms
+    link: Link, channel: aiormq.Channel, confirms: Confirms
 ) -> None:
     while not channel.write_queue.full():
         channel.write_queue.put_nowait(ChannelFrame(b"", should_close=False))
-    sending = asyncio.create_task(send(channel, confirms, messages(5)))
+    sending = asyncio.create_task(send(channel, confirms, messages(5), link.user))
     await asyncio.sleep(0)
     # The writer has had its turn only after this.
     sending.cancel()
     await asyncio.wait({sending})
-    batch = await send(channel, confirms, messages(5))
+    batch = await send(channel, confirms, messages(5), link.user)
     await asyncio.wait_for(batch.settled, 10)
     assert len(batch.taken) == 5
 
 
-async def test_a_lost_channel_fails_the_batch(channel: aiormq.Channel, confirms: Confirms) -> None:
+async def test_a_lost_channel_fails_the_batch(
+    link: Link, channel: aiormq.Channel, confirms: Confirms
+) -> None:
     wrong = message(1)._replace(exchange="nowhere")
-    batch = await send(channel, confirms, [wrong])
+    batch = await send(channel, confirms, [wrong], link.user)
     with pytest.raises(aiormq.ChannelNotFoundEntity):
         await asyncio.wait_for(batch.settled, 10)
     assert not batch.complete

@@ -68,6 +68,7 @@ async def test_connections_closed_by_the_broker_lose_nothing(
 
 async def test_a_deleted_queue_is_declared_and_consumed_again(rabbit: Bus, amqp_url: str) -> None:
     await rabbit.declare(topology(EMAILS))
+    rabbit.expect(topology(EMAILS))
     async with rabbit.subscribe(EMAILS.name) as subscription:
         await until(lambda: subscription.ready)
         async with aiormq.connect(amqp_url) as connection:

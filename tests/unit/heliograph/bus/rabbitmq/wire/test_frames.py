@@ -18,11 +18,15 @@ HEADERS = st.dictionaries(SHORT, st.text(max_size=300), max_size=10).map(
 LARGE = Message("é1", "catalog.events", "a.b.c", {"%": "%b", "ce-id": "é1"}, b"%" * 300_000)
 
 
-def plain_frames(message: Message, channel: int, max_body: int) -> bytes:
+def plain_frames(message: Message, channel: int, max_body: int, user: str) -> bytes:
     """The frames of a message, by the client library's general encoder."""
     publish = commands.Basic.Publish(0, message.exchange, message.routing_key, mandatory=True)
     properties = commands.Basic.Properties(
-        "application/json", headers={**message.headers}, delivery_mode=2, message_id=message.id
+        "application/json",
+        headers={**message.headers},
+        delivery_mode=2,
+        message_id=message.id,
+        user_id=user,
     )
     header = ContentHeader(0, len(message.body), properties)
     starts = range(0, len(message.body), max_body)
@@ -42,15 +46,16 @@ def plain_frames(message: Message, channel: int, max_body: int) -> bytes:
     ),
     channel=st.integers(1, 65_535),
     max_body=st.integers(1, 200),
+    user=st.text(min_size=1, max_size=60),
 )
-@example(LARGE, 1, 131_064)
-@example(LARGE, 1, 300_000)
-@example(LARGE, 1, 300_001)
+@example(LARGE, 1, 131_064, "catalog")
+@example(LARGE, 1, 300_000, "%b")
+@example(LARGE, 1, 300_001, "ü")
 def test_the_frames_are_those_of_the_general_encoder(
-    message: Message, channel: int, max_body: int
+    message: Message, channel: int, max_body: int, user: str
 ) -> None:
-    frames = b"".join(publish_frames(message, channel, max_body))
-    assert frames == plain_frames(message, channel, max_body)
+    frames = b"".join(publish_frames(message, channel, max_body, user))
+    assert frames == plain_frames(message, channel, max_body, user)
 
 
 def decode(data: bytes) -> list[tuple[int, object]]:
@@ -73,11 +78,12 @@ def decode(data: bytes) -> list[tuple[int, object]]:
     ),
     channel=st.integers(1, 65_535),
     max_body=st.integers(1, 200),
+    user=NAMES,
 )
 def test_an_independent_decoder_reads_what_was_encoded(
-    message: Message, channel: int, max_body: int
+    message: Message, channel: int, max_body: int, user: str
 ) -> None:
-    frames = b"".join(publish_frames(message, channel, max_body))
+    frames = b"".join(publish_frames(message, channel, max_body, user))
     channels, values = zip(*decode(frames), strict=True)
     publish, header, *bodies = values
     assert set(channels) == {channel}
@@ -91,6 +97,7 @@ def test_an_independent_decoder_reads_what_was_encoded(
     assert properties.headers == message.headers
     assert properties.delivery_mode == 2
     assert properties.message_id == message.id
+    assert properties.user_id == user
     pieces = [body.value for body in bodies if isinstance(body, ContentBody)]
     assert b"".join(pieces) == message.body
     assert all(0 < len(piece) <= max_body for piece in pieces)
@@ -98,4 +105,4 @@ def test_an_independent_decoder_reads_what_was_encoded(
 
 def test_a_routing_key_that_amqp_cannot_carry_is_refused() -> None:
     with pytest.raises(ValueError, match="256"):
-        list(publish_frames(Message("1", "x", "k" * 256, {}, b""), 1, 100))
+        list(publish_frames(Message("1", "x", "k" * 256, {}, b""), 1, 100, "me"))

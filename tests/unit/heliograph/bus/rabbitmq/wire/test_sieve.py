@@ -38,6 +38,7 @@ def ours(tag: int, body: bytes, headers: dict[str, str] | None = None) -> bytes:
         headers=headers or {"ce-id": f"e{tag}"},
         delivery_mode=2,
         message_id=f"e{tag}",
+        user_id="catalog",
     )
 
 
@@ -45,7 +46,7 @@ def read(arrived: Arrived) -> tuple[Any, ...]:
     """What a delivery says."""
     return (
         *(arrived.tag, arrived.redelivered, arrived.routing_key, arrived.headers),
-        *(arrived.content_type, arrived.message_id, arrived.body),
+        *(arrived.content_type, arrived.message_id, arrived.user_id, arrived.body),
     )
 
 
@@ -63,6 +64,7 @@ def plainly(stream: bytes) -> tuple[list[tuple[Any, ...]], bytes]:
                 deliveries[-1].headers = value.properties.headers or {}
                 deliveries[-1].content_type = value.properties.content_type
                 deliveries[-1].message_id = value.properties.message_id
+                deliveries[-1].user_id = value.properties.user_id
             case ContentBody() if channel == CHANNEL:
                 deliveries[-1].body += value.value
             case _:
@@ -80,11 +82,13 @@ PROPERTIES: dict[str, st.SearchStrategy[Any]] = {
     | st.dictionaries(st.text(max_size=30), VALUES, max_size=5),
     "delivery_mode": st.sampled_from([1, 2]),
     "message_id": NAMES,
+    "user_id": NAMES,
     "priority": st.integers(0, 9),
     "app_id": NAMES,
 }
-OURS = {name: PROPERTIES[name] for name in ("content_type", "headers", "delivery_mode")} | {
-    "message_id": NAMES
+OURS = {
+    name: PROPERTIES[name]
+    for name in ("content_type", "headers", "delivery_mode", "message_id", "user_id")
 }
 STRANGERS = [
     frame.marshal(commands.Basic.Ack(7), OTHER),
@@ -174,6 +178,7 @@ async def test_deliveries_come_out_and_other_frames_pass_however_the_bytes_are_c
         {"timestamp": datetime(2026, 1, 31, tzinfo=UTC), "app_id": "stranger", "priority": 5},
         {"content_type": "text/plain", "headers": {"deep": {"er": [1, None, True]}}},
         {"content_type": "x", "headers": {}, "delivery_mode": 1, "message_id": "m"},
+        {"headers": {}, "user_id": "stranger", "app_id": "x"},
     ],
 )
 async def test_messages_of_strangers_are_read_as_the_general_decoder_reads_them(
@@ -185,6 +190,7 @@ async def test_messages_of_strangers_are_read_as_the_general_decoder_reads_them(
     assert arrived.headers == properties.get("headers", {})
     assert arrived.content_type == properties.get("content_type")
     assert arrived.message_id == properties.get("message_id")
+    assert arrived.user_id == properties.get("user_id")
     assert arrived.body == b"body"
 
 
