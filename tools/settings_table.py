@@ -39,6 +39,8 @@ def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True, validated_data={})
     if default == DEVELOPMENT_KEY:
         return "a fixed one for development"
+    if default == "":
+        return "empty"
     return f"`{str(default).replace(Path.cwd().as_uri(), 'file://$PWD')}`"
 
 

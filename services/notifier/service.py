@@ -60,6 +60,8 @@ class Notifier(Service):
         mailer: Mailer | None = None,
     ) -> None:
         super().__init__(settings, bus, models.inbox)
+        if settings.catalog_user:
+            self.announcers["catalog.events"] = settings.catalog_user
         self.images = images or image_store(settings.image_store_url)
         self.collaborators.add(ImageStore, self.images)
         self.mailer = mailer or connect.mailer(settings.smtp_url)

@@ -4,9 +4,10 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from heliograph.settings import (
+    MEMORY_BUS,
     DatabaseURL,
     ImageStoreSettings,
     PublicURL,
@@ -55,6 +56,11 @@ class NotifierSettings(ImageStoreSettings):
         "http://127.0.0.1:8001",
         description=ServiceSettings.model_fields["public_url"].description,
     )
+    catalog_user: str = Field(
+        "",
+        description="the broker's user who alone may announce `catalog.events`, usually that of "
+        "`CATALOG_BUS_URL`: what others publish is parked; empty: anyone",
+    )
     smtp_url: MailerURL = Field(
         default_factory=lambda: directory_url("var/mail"),
         repr=False,
@@ -71,3 +77,10 @@ class NotifierSettings(ImageStoreSettings):
         le=36_500,
         description="days after which it is forgotten who was told what",
     )
+
+    @field_validator("catalog_user")
+    @classmethod
+    def _is_known(cls, user: str, info: ValidationInfo) -> str:
+        if user and info.data.get("bus_url") == MEMORY_BUS:
+            raise ValueError(f"must be empty while the bus is {MEMORY_BUS}, which knows no users")
+        return user

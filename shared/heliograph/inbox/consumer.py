@@ -1,7 +1,7 @@
 """Consumers: they move deliveries from the bus into the inbox, and do nothing else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -9,7 +9,7 @@ from heliograph.bus import Bus
 from heliograph.crash import crash_point
 from heliograph.errors import DatabaseUnavailable
 from heliograph.inbox.inbox import Inbox
-from heliograph.inbox.reading import Entry, entry
+from heliograph.inbox.reading import ANYBODY, Entry, entry
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
@@ -21,19 +21,29 @@ log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """Accepts what arrives for the service's receivers."""
+    """Accepts what arrives for the service's receivers.
+
+    `announcers` names by exchange the broker's user who alone announces there; what another user
+    published is parked.
+    """
 
     name = "consumer"
     last_to_stop = True
     """On the memory bus a relay waits for it to accept what is published."""
 
     def __init__(
-        self, service: str, receivers: Sequence[QueuedReceiver], inbox: Inbox, bus: Bus
+        self,
+        service: str,
+        receivers: Sequence[QueuedReceiver],
+        inbox: Inbox,
+        bus: Bus,
+        announcers: Mapping[str, str] = ANYBODY,
     ) -> None:
         self._service = service
         self._receivers = receivers
         self._inbox = inbox
         self._bus = bus
+        self._announcers = announcers
         self._subscribed: dict[str, object] = {}
 
     @property
@@ -69,7 +79,9 @@ class Consumer:
                     crash_point("consumer.after_receipt")
                     for start in range(0, len(arrived), BATCH):
                         batch = arrived[start : start + BATCH]
-                        entries = [entry(receiver, each, gave_up) for each in batch]
+                        entries = [
+                            entry(receiver, each, gave_up, self._announcers) for each in batch
+                        ]
                         if not await self._accept(receiver, entries, stopping):
                             return
                         crash_point("consumer.after_commit")

@@ -76,7 +76,10 @@ class Service(ABC):
         self.backlogs: list[Backlog] = [self.inbox.backlog]
         """Where the service's work waits, what begins it first."""
         self.pruned: list[Prunable] = [self.inbox]
-        self.consumer = Consumer(self.name, self.receivers, self.inbox, bus)
+        self.announcers = dict.fromkeys(self.exchanges, bus.user) if bus.user else {}
+        """By exchange, the broker's user who alone announces there; on one that is not named
+        anybody does. On those of the service it is its own."""
+        self.consumer = Consumer(self.name, self.receivers, self.inbox, bus, self.announcers)
         self.worker = Worker(self.receivers, self.inbox)
         directory = Path(next(iter(import_module(self.package).__path__)))
         self.schema = Schema(self.name, self.package, directory / "migrations" / "versions")
