@@ -131,6 +131,8 @@ class Fleet:
         self.own_ends: list[str] = []
         """Members that ended although nobody killed them, with their exit code."""
         self._wishes: dict[Member, Mapping[str, str]] = {}
+        self._held: set[str] = set()
+        """Roles of which none is to run."""
         self._keepers: list[asyncio.Task[None]] = []
         self._closing = False
         self._changed = asyncio.Condition()
@@ -165,6 +167,18 @@ class Fleet:
                 return await asyncio.shield(self._home.end_of(pid)) == KILLED
         return False
 
+    @asynccontextmanager
+    async def without(self, role: str) -> AsyncIterator[None]:
+        """Kill all that do this, and start none of them before the block ends."""
+        self._held.add(role)
+        try:
+            await asyncio.gather(*map(self.kill, self.of(role)))
+            yield
+        finally:
+            self._held.discard(role)
+            async with self._changed:
+                self._changed.notify_all()
+
     def freeze(self, member: Member) -> None:
         member.frozen = True
         self.stops[member.role] += 1
@@ -188,6 +202,8 @@ class Fleet:
         words = (*member.words, "--port", str(member.port))
         member.pid = await self._home.spawn(words, env, log)
         member.frozen = False
+        if member.role in self._held:
+            self._send(member, signal.SIGKILL)
         async with self._changed:
             self._changed.notify_all()
 
@@ -201,6 +217,8 @@ class Fleet:
             else:
                 self.own_ends.append(f"{member.name} with {code}")
             await asyncio.sleep(RESTART_S)
+            async with self._changed:
+                await self._changed.wait_for(lambda: member.role not in self._held)
             await self._start(member)
 
     async def close(self) -> None:

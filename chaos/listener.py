@@ -98,5 +98,7 @@ class Listener(threading.Thread):
                 message_id=copy.id,
                 content_type="application/json",
                 delivery_mode=2,
+                # As they came: a copy of another user's is none.
+                user_id=self._parameters.credentials.username,
             )
             channel.basic_publish(EXCHANGE, copy.routing_key, copy.body, properties)

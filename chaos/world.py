@@ -6,9 +6,10 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx2
@@ -60,6 +61,8 @@ class World:
     smtp: SMTPServer
     crowd: Crowd
     headers: Mapping[str, str]
+    not_back: list[str] = field(default_factory=list)
+    """What was deleted on the broker and did not come back in time."""
 
     async def fetch(self, service: str, query: str) -> list[asyncpg.Record]:
         """Ask a service's database, `catalog` or `notifier`, past all proxies."""
@@ -106,6 +109,7 @@ def settings(addresses: Addresses, images: Path) -> dict[str, str]:
         "CATALOG_DATABASE_URL": addresses.catalog_database,
         "NOTIFIER_DATABASE_URL": addresses.notifier_database,
         "NOTIFIER_SMTP_URL": addresses.smtp,
+        "NOTIFIER_CATALOG_USER": urlsplit(addresses.bus).username or "",
     }
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chaos.crash_points import PROGRAMS, points_of
-from chaos.faults import clocks, mail, refused
+from chaos.faults import clocks, deletions, mail, refused
 from chaos.faults.proxy import Proxy
 from chaos.faults.targets import Fault, Missed, Targets, for_a_while, restart, whole
 from chaos.fleet import Member
@@ -189,6 +189,9 @@ FAULTS: dict[str, tuple[Fault, float, str]] = {
     "freeze the broker": (freeze_the_broker, 0.7, "broker"),
     "close all its connections": (close_all_connections, 1, "broker"),
     "memory alarm": (raise_the_memory_alarm, 0.7, "broker"),
+    "an exchange deleted": (deletions.delete_an_exchange, 0.4, "broker"),
+    "a queue deleted": (deletions.delete_a_queue, 0.4, "broker"),
+    "a binding deleted": (deletions.delete_a_binding, 0.4, "broker"),
     "crash PostgreSQL": (crash_postgresql, 1.2, "postgresql"),
     "clock of a program": (shift_a_programs_clock, 1, "program"),
     "clock of the catalog's database": (shift_the_catalogs_database, 0.4, "postgresql"),

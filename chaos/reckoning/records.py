@@ -26,8 +26,8 @@ WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '5 s
 async def waiting(world: World) -> list[str]:
     """Tell what is still on its way, the oldest of each place."""
     left = [str(each) for each in await unfinished(*world.services)]
-    queued = await asyncio.to_thread(_queued, world)
-    return left + [f"{queued} messages in queues"] * bool(queued)
+    found = await asyncio.to_thread(queued, world)
+    return left + [f"{found} messages in queues"] * bool(found)
 
 
 async def drained(world: World, within: float) -> float | None:
@@ -48,7 +48,8 @@ async def drained(world: World, within: float) -> float | None:
     return None
 
 
-def _queued(world: World) -> int:
+def queued(world: World) -> int:
+    """How many messages wait in the queues of ours and of the listener."""
     with closing(pika.BlockingConnection(pika.URLParameters(world.direct.bus))) as connection:
         channel = connection.channel()
         names = [
@@ -69,13 +70,9 @@ async def read(world: World) -> Records:
     told = await world.fetch(
         "notifier", "SELECT event_id, email, state, subscription_id FROM notification"
     )
-    inbox: dict[str, dict[str, str]] = defaultdict(dict)
-    for service in ("catalog", "notifier"):
-        for row in await world.fetch(service, "SELECT receiver, event_id, state FROM inbox"):
-            inbox[row["receiver"]][row["event_id"]] = row["state"]
     return Records(
         versions={str(row["id"]): row["version"] for row in versions},
-        inbox=inbox,
+        inbox=await inboxes(world),
         view_counts={str(row["product_id"]): row["count"] for row in counts},
         notifications={(str(row["event_id"]), row["email"]): row["state"] for row in told},
         message_ids=message_ids(world),
@@ -84,6 +81,15 @@ async def read(world: World) -> Records:
             for row in told
         },
     )
+
+
+async def inboxes(world: World) -> dict[str, dict[str, str]]:
+    """By receiver, the state of every event that it has accepted."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for service in ("catalog", "notifier"):
+        for row in await world.fetch(service, "SELECT receiver, event_id, state FROM inbox"):
+            found[row["receiver"]][row["event_id"]] = row["state"]
+    return found
 
 
 def message_ids(world: World) -> Counter[str]:

@@ -63,6 +63,7 @@ async def verdict(
     findings.left_over += await records.idle_in_transaction(world)
     findings.unexpected += [f"ended by itself: {each}" for each in world.fleet.own_ends]
     findings.unexpected += world.ledger.server_errors
+    findings.lost += [f"the {each}, which was deleted" for each in world.not_back]
     if uncertain_emails is None:
         uncertain_emails = world.fleet.kills["notifier work"] * SIDE_BY_SIDE
     again = repeated(held.message_ids)
