@@ -24,7 +24,7 @@ from heliograph.bus import MemoryBus
 from heliograph.service import Service
 from heliograph.settings import load
 from heliograph.testing import SMTPServer
-from heliograph.tokens import ALGORITHM, AUDIENCE, ISSUER, LIFETIME
+from heliograph.tokens import ALGORITHM, ISSUER, LIFETIME
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier
@@ -173,7 +173,7 @@ def _token() -> str:
     """A token that does not say since when: a clock an hour behind would refuse it."""
     claims = {
         "iss": ISSUER,
-        "aud": AUDIENCE,
+        "aud": ["catalog", "notifier"],
         "sub": "chaos",
         "scope": " ".join(SCOPES),
         "exp": datetime.now(UTC) + LIFETIME,

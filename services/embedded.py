@@ -8,7 +8,7 @@ from typing import get_args
 from heliograph import InvalidSetting
 from heliograph.bus import Bus, bus_from_url
 from heliograph.service import HttpServer, Part, Role, Service, bind, in_shutdown_order, patiently
-from heliograph.settings import MEMORY_BUS, load
+from heliograph.settings import MEMORY_BUS, load, refuse_development_key
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
 from services.notifier.service import Notifier
@@ -16,7 +16,7 @@ from services.notifier.settings import NotifierSettings
 
 ROLES: tuple[Role, ...] = get_args(Role)
 SCOPES = ("catalog:read", "catalog:write", "catalog:admin", "notifier:admin")
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not listened on
+WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not listened on
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ async def embedded(host: str, port: int, environ: Mapping[str, str]) -> AsyncIte
         urls = [_url(host, listener.getsockname()[1]) for listener in listeners]
         catalog_settings = load(CatalogSettings, {"CATALOG_PUBLIC_URL": urls[0], **environ})
         notifier_settings = load(NotifierSettings, {"NOTIFIER_PUBLIC_URL": urls[1], **environ})
+        for settings, listener in zip(
+            (catalog_settings, notifier_settings), listeners, strict=True
+        ):
+            refuse_development_key(settings, address=listener.getsockname()[0])
         buses = _buses(catalog_settings, notifier_settings)
         for bus in set(buses):
             stack.push_async_callback(bus.close)

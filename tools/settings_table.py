@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+from heliograph.secret_files import SUFFIX
 from heliograph.settings import DEVELOPMENT_KEY, ServiceSettings
 from services.catalog.settings import CatalogSettings
 from services.notifier.settings import NotifierSettings
@@ -29,8 +30,10 @@ def table() -> str:
 
 def _rows(settings: type[ServiceSettings]) -> Iterator[str]:
     for name, field in settings.model_fields.items():
-        variable = settings.prefix + name.upper()
-        yield f"| `{variable}` | {_default(field)} | {field.description} |"
+        variable = f"`{settings.prefix}{name.upper()}`"
+        if name in settings.secrets():
+            variable += f", `{settings.prefix}{name.upper()}{SUFFIX}`"
+        yield f"| {variable} | {_default(field)} | {field.description} |"
 
 
 def _default(field: FieldInfo) -> str:
@@ -41,6 +44,8 @@ def _default(field: FieldInfo) -> str:
         return "a fixed one for development"
     if default == "":
         return "empty"
+    if default is None:
+        return "none"
     return f"`{str(default).replace(Path.cwd().as_uri(), 'file://$PWD')}`"
 
 

@@ -24,7 +24,7 @@ def _catalog(settings: "CatalogSettings", bus: "Bus") -> "Catalog":
     return Catalog(settings, bus)
 
 
-program = Program("catalog", _settings, _catalog)
+program = Program("catalog", _settings, _catalog, peers=("notifier", "console"))
 app = command_line(
     program,
     {"api": 8000, "relay": 8010, "work": 8020},

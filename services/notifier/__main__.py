@@ -23,7 +23,7 @@ def _notifier(settings: "NotifierSettings", bus: "Bus") -> "Notifier":
 
 
 app = command_line(
-    Program("notifier", _settings, _notifier),
+    Program("notifier", _settings, _notifier, peers=("catalog", "console")),
     {"api": 8001, "work": 8021},
     {"work": "Hear the catalog: send emails, and purge deleted files."},
 )

@@ -1,8 +1,9 @@
 """Settings: what a program reads from its environment, checked before anything starts."""
 
 import difflib
+import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -14,11 +15,11 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     field_validator,
 )
 
 from heliograph.errors import InvalidSetting
+from heliograph.secret_files import SUFFIX, secret
 
 MEMORY_BUS = "memory://"
 SHORTEST_KEY = 32
@@ -102,11 +103,14 @@ def directory_url(path: str) -> str:
 class ServiceSettings(BaseModel):
     """What every service is told; a subclass adds its defaults and settings of its own.
 
-    Each field is read from the environment variable `prefix` + its name in capitals. The
-    values are frozen, and those that hold a password stay out of the `repr`.
+    Each field is read from the environment variable `prefix` + its name in capitals. One that
+    may hold a secret has `repr=False`: it stays out of the `repr`, and can be given by a file,
+    whose path stands in the variable with `_FILE` behind its name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
 
     prefix: ClassVar[str]
 
@@ -123,8 +127,14 @@ class ServiceSettings(BaseModel):
     )
     secret_key: SecretStr = Field(
         default=DEVELOPMENT_KEY,
-        description="signs and checks tokens, 32 bytes or more; has a default only while "
-        "database and bus are embedded",
+        repr=False,
+        description="signs and checks tokens, 32 bytes or more; asked for by `serve` and `token` "
+        "alone; has a default only while database and bus are embedded and nobody else can connect",
+    )
+    secret_key_previous: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="the key before, while its tokens are still accepted; it signs nothing",
     )
     public_url: PublicURL = Field(description="where clients reach the service; begins its links")
 
@@ -133,17 +143,27 @@ class ServiceSettings(BaseModel):
         """Whether database and bus both live within this machine's one process."""
         return _embedded(self.database_url, self.bus_url)
 
-    @field_validator("secret_key")
     @classmethod
-    def _is_secret(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
-        database, bus = info.data.get("database_url"), info.data.get("bus_url")
-        if database is None or bus is None:
-            return key  # they are refused themselves
-        if key == DEVELOPMENT_KEY and not _embedded(database, bus):
-            raise ValueError(
-                "must be set to a secret of your own, as database and bus are not both embedded"
-            )
-        if len(key.get_secret_value().encode("utf-8", "surrogateescape")) < SHORTEST_KEY:
+    def secrets(cls) -> frozenset[str]:
+        """The fields that may hold a secret."""
+        return frozenset(name for name, field in cls.model_fields.items() if not field.repr)
+
+    @field_validator("secret_key_previous", mode="before")
+    @classmethod
+    def _may_be_empty(cls, key: object) -> object:
+        # As an engine of containers passes on a variable that is not set.
+        return None if key == "" else key
+
+    @field_validator("secret_key", "secret_key_previous")
+    @classmethod
+    def _is_long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        try:
+            size = len(key.get_secret_value().encode())
+        except UnicodeEncodeError:
+            raise ValueError("must be UTF-8 text") from None
+        if size < SHORTEST_KEY:
             raise ValueError(f"must have at least {SHORTEST_KEY} bytes")
         return key
 
@@ -168,18 +188,31 @@ def load(settings: type[S], environ: Mapping[str, str]) -> S:
     missing or malformed, and repeats no value, as one may hold a password.
     """
     variables = {settings.prefix + name.upper(): name for name in settings.model_fields}
+    secrets = {settings.prefix + name.upper() for name in settings.secrets()}
+    known = {*variables, *(name + SUFFIX for name in secrets)}
     problems = [
-        _unknown(name, variables)
+        _unknown(name, known)
         for name in sorted(environ)
-        if name.startswith(settings.prefix) and name not in variables and not _INJECTED.search(name)
+        if name.startswith(settings.prefix) and name not in known and not _INJECTED.search(name)
     ]
-    given = {field: environ[name] for name, field in variables.items() if name in environ}
+    given: dict[str, str] = {}
+    unread = set()
+    for name, field in variables.items():
+        try:
+            value = secret(name, environ) if name in secrets else environ.get(name)
+        except InvalidSetting as error:
+            problems.append(str(error))
+            unread.add(field)
+        else:
+            if value is not None:
+                given[field] = value
     try:
         loaded = settings.model_validate(given)
     except ValidationError as error:
         problems += [
             settings.prefix + _sentence(str(each["loc"][0]), each["type"], each["msg"])
             for each in error.errors(include_url=False, include_input=False)
+            if each["loc"][0] not in unread
         ]
         raise InvalidSetting("; ".join(problems)) from None
     if problems:
@@ -187,8 +220,8 @@ def load(settings: type[S], environ: Mapping[str, str]) -> S:
     return loaded
 
 
-def _unknown(name: str, variables: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(name, variables, n=1, cutoff=0.8)
+def _unknown(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return f"{name}: is not a setting" + (f" (did you mean {near[0]}?)" if near else "")
 
 
@@ -208,3 +241,32 @@ def refuse_memory_bus(settings: ServiceSettings, *, embedded: bool = False) -> N
             f"{settings.prefix}BUS_URL: is memory://, which joins services of one process "
             "only; set it to amqp://user:password@host/vhost"
         )
+
+
+def refuse_development_key(settings: ServiceSettings, *, address: str | None = None) -> None:
+    """Raise `InvalidSetting` if tokens would be checked or issued with a key that anybody knows.
+
+    The default key stands in the repository. It will do while database and bus are embedded and
+    only this machine can connect: `address`, on which a program listens, is of the loopback
+    interface.
+    """
+    if not settings.embedded:
+        why = "database and bus are not both embedded"
+    elif address is not None and not _is_loopback(address):
+        why = f"others can connect to {address}"
+    else:
+        return
+    for name, key in (
+        ("SECRET_KEY", settings.secret_key),
+        ("SECRET_KEY_PREVIOUS", settings.secret_key_previous),
+    ):
+        if key == DEVELOPMENT_KEY:
+            raise InvalidSetting(
+                f"{settings.prefix}{name}: must be set to a secret of your own, as {why} "
+                "and the default stands in the repository"
+            )
+
+
+def _is_loopback(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback

@@ -54,7 +54,7 @@ class Composed(Stack):
 
     def token(self, service: str, subject: str = "tester", scopes: list[str] = SCOPES) -> str:
         secret = self._settings[f"{service.upper()}_SECRET_KEY"]
-        return Tokens(SecretStr(secret)).issue(subject, scopes)
+        return Tokens(SecretStr(secret), service).issue(subject, scopes)
 
     def files(self) -> int:
         """How many objects the store of images holds."""

@@ -116,7 +116,7 @@ def test_the_whole_story_on_separate_processes(
     def files() -> int:
         return sum(path.is_file() for path in (tmp_path / "images").rglob("*"))
 
-    tokens = Tokens(SecretStr(SECRET))
+    tokens = Tokens(SecretStr(SECRET), "catalog")
     everything = tokens.issue("dev", ["catalog:read", "catalog:write", "notifier:admin"])
     with (
         deployed(tmp_path, settings) as deployment,

@@ -36,7 +36,7 @@ def test_the_whole_story_on_embedded_parts(tmp_path: Path) -> None:
         for url in (running.catalog, running.notifier):
             assert httpx2.get(f"{url}/health/ready").json()["status"] == "ok"
             assert httpx2.get(f"{url}/docs").status_code == 200
-        vera = Tokens(DEVELOPMENT_KEY).issue("vera", ["catalog:read"])
+        vera = Tokens(DEVELOPMENT_KEY, "catalog").issue("vera", ["catalog:read"])
         tell(visit, lambda: emails(tmp_path), lambda: files(tmp_path), vera)
 
         began = time.monotonic()

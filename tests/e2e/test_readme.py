@@ -60,7 +60,7 @@ def test_a_reaction_is_one_function(tmp_path: Path) -> None:
     )
     try:
         catalog = program.wait_for(r"^catalog +(\S+)$")
-        token = Tokens(DEVELOPMENT_KEY).issue("user-7", ["catalog:write"])
+        token = Tokens(DEVELOPMENT_KEY, "catalog").issue("user-7", ["catalog:write"])
         with httpx2.Client(headers={"Authorization": f"Bearer {token}"}) as client:
             lamp = {"sku": "L", "name": "Desk lamp", "price": "1.00", "currency": "EUR"}
             created = client.post(f"{catalog}/v1/products", json=lamp)

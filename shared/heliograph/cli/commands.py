@@ -3,7 +3,7 @@
 A command imports what it needs when it is called, so that `--help` answers at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -77,6 +77,12 @@ def command_line(
 
         with_service(program, main, current=False)
 
+    _add_token(app, program)
+    app.add_typer(inbox_commands(program), name="inbox")
+    return app
+
+
+def _add_token(app: typer.Typer, program: "Program[G, Service]") -> None:
     @app.command()
     def token(
         subject: Annotated[str, typer.Option(help="Whom the token stands for.")],
@@ -92,14 +98,25 @@ def command_line(
         from heliograph.tokens import Tokens
 
         try:
-            tokens = Tokens(program.load().secret_key)
+            tokens = Tokens.of(program.name, program.load())
+            for each in scope:
+                _check_scope(each, sorted({program.name, *program.peers}))
             typer.echo(tokens.issue(subject, scope, timedelta(hours=lifetime)))
         except HeliographError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from error
 
-    app.add_typer(inbox_commands(program), name="inbox")
-    return app
+
+def _check_scope(scope: str, services: Sequence[str]) -> None:
+    """Raise `InvalidToken` unless it is of one of these services."""
+    from heliograph.tokens import SCOPE, InvalidToken
+
+    found = SCOPE.fullmatch(scope)
+    if found is None or found[1] not in services:
+        raise InvalidToken(
+            f"{scope!r} is not a scope: it is SERVICE:read, SERVICE:write or SERVICE:admin, "
+            f"and SERVICE is {' or '.join(services)}"
+        )
 
 
 def _add_role(

@@ -25,6 +25,8 @@ class Program(Generic[G, S_co]):
     settings: "Callable[[], type[G]]"
     """Gives their class; called by what reads them, so that `--help` need not load pydantic."""
     make: "Callable[[G, Bus], S_co]"
+    peers: tuple[str, ...] = ()
+    """Services whose scopes `token` gives too, for who shares one key among them."""
 
     def load(self) -> G:
         """Read the settings from the environment; raise `InvalidSetting`."""

@@ -61,7 +61,7 @@ class Service(ABC):
     def __init__(self, settings: ServiceSettings, bus: Bus, inbox: Table) -> None:
         self.bus = bus
         self.metrics = Metrics()
-        self._secret_key = settings.secret_key
+        self._settings = settings
         self.collaborators = Collaborators()
         self.database = Database(settings.database_url, collaborators=self.collaborators)
         import_module(f"{self.package}.receivers")
@@ -88,10 +88,10 @@ class Service(ABC):
 
     @cached_property
     def tokens(self) -> "Tokens":
-        """The tokens that let callers in."""
+        """The tokens that let callers in. Raises `InvalidSetting` if everybody knows the key."""
         from heliograph.tokens import Tokens
 
-        return Tokens(self._secret_key)
+        return Tokens.of(self.name, self._settings)
 
     @property
     def topology(self) -> Topology:

@@ -27,7 +27,7 @@ from heliograph.service.http_server import CannotListen, HttpServer, bind
 from heliograph.service.parts import PartFailed, run_parts
 from heliograph.service.service import Role, Service
 from heliograph.service.shutdown import in_shutdown_order
-from heliograph.settings import ServiceSettings, refuse_memory_bus
+from heliograph.settings import ServiceSettings, refuse_development_key, refuse_memory_bus
 
 PATIENCE_S = 30.0
 """How long a program waits at its start for servers that start at the same time."""
@@ -68,9 +68,12 @@ async def serve(
     """Do what the roles say until SIGTERM or SIGINT, answering HTTP beside it.
 
     Waits for the database at its start; needs no broker then. Raises `InvalidSetting` on a
-    memory bus, `CannotListen`, `SchemaNotCurrent`, `DatabaseUnavailable`, `PartFailed`.
+    memory bus, or without a key to check tokens with,
+    `CannotListen`, `SchemaNotCurrent`, `DatabaseUnavailable`, `PartFailed`.
     """
     refuse_memory_bus(settings)
+    if "api" in roles:
+        refuse_development_key(settings)
     with bind(host, port) as listener:
         async with opened(make, settings) as service:
             arm(os.environ, {**POINTS, **service.crash_points})

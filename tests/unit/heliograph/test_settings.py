@@ -1,8 +1,16 @@
+from pathlib import Path
+
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from heliograph import InvalidSetting
-from heliograph.settings import DEVELOPMENT_KEY, load, refuse_memory_bus
+from heliograph.settings import (
+    DEVELOPMENT_KEY,
+    load,
+    refuse_development_key,
+    refuse_memory_bus,
+)
+from heliograph.tokens import Tokens
 from services.catalog.settings import CatalogSettings
 from services.notifier.settings import NotifierSettings
 from tools.settings_table import table, with_table
@@ -81,6 +89,8 @@ def test_all_that_is_wrong_is_named_in_one_line() -> None:
         ("CATALOG_PUBLIC_URL", "catalog.example"),
         ("CATALOG_PUBLIC_URL", "https://[::1"),
         ("CATALOG_SECRET_KEY", "hush"),
+        ("CATALOG_SECRET_KEY", "hush" * 10 + "\udcff"),
+        ("CATALOG_SECRET_KEY_PREVIOUS", "hush"),
     ],
 )
 def test_a_malformed_value_is_refused_and_never_repeated(name: str, value: str) -> None:
@@ -98,11 +108,114 @@ def test_only_the_embedded_program_has_a_default_key(
     del environ["CATALOG_SECRET_KEY"]
     if key is not None:
         environ["CATALOG_SECRET_KEY"] = key
-    assert refusal(environ).startswith("CATALOG_SECRET_KEY: must be set")
+    settings = load(CatalogSettings, environ)
+    with pytest.raises(InvalidSetting, match=r"^CATALOG_SECRET_KEY: must be set"):
+        refuse_development_key(settings)
+    with pytest.raises(InvalidSetting, match=r"^CATALOG_SECRET_KEY: must be set"):
+        Tokens.of("catalog", settings)
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("0.0.0.0", False),  # noqa: S104 - the point
+        ("::", False),
+        ("10.0.0.5", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:10.0.0.5", False),
+    ],
+)
+def test_the_default_key_will_do_where_only_this_machine_connects(
+    address: str, *, ours: bool
+) -> None:
+    settings = load(CatalogSettings, {})
+    if ours:
+        refuse_development_key(settings, address=address)
+    else:
+        with pytest.raises(InvalidSetting, match=r"^CATALOG_SECRET_KEY: must be set"):
+            refuse_development_key(settings, address=address)
+    refuse_development_key(load(CatalogSettings, {"CATALOG_SECRET_KEY": KEY}), address=address)
+
+
+def test_what_everybody_knows_is_no_previous_key_either() -> None:
+    known = DEVELOPMENT_KEY.get_secret_value()
+    settings = load(CatalogSettings, {**DEPLOYED, "CATALOG_SECRET_KEY_PREVIOUS": known})
+    with pytest.raises(InvalidSetting, match=r"^CATALOG_SECRET_KEY_PREVIOUS: "):
+        refuse_development_key(settings)
+
+
+def test_a_previous_key_that_is_empty_is_none() -> None:
+    settings = load(CatalogSettings, {**DEPLOYED, "CATALOG_SECRET_KEY_PREVIOUS": ""})
+    assert settings.secret_key_previous is None
+
+
+def test_every_secret_can_be_given_by_a_file(tmp_path: Path) -> None:
+    given = {
+        **{name.replace("CATALOG", "NOTIFIER"): value for name, value in DEPLOYED.items()},
+        "NOTIFIER_SECRET_KEY_PREVIOUS": "p" * 32,
+        "NOTIFIER_SMTP_URL": "smtp://ann:hush@mail.example",
+    }
+    assert {name.removeprefix("NOTIFIER_").lower() for name in given} == NotifierSettings.secrets()
+    for number, end in enumerate(("", "\n", "\r\n")):
+        environ = {}
+        for name, value in given.items():
+            path = tmp_path / f"{name}-{number}"
+            path.write_bytes((value + end).encode())
+            environ[f"{name}_FILE"] = str(path)
+        assert load(NotifierSettings, environ) == load(NotifierSettings, given)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "the file is empty"),
+        (b"\n", "the file is empty"),
+        (b"hush" * 10 + b"\0", "the file holds a NUL character"),
+        (b"hush" * 10 + b"\xff", "the file is not UTF-8 text"),
+        (b"hush" * 10 + b"\nhush", "the file has more than one line"),
+        (b"hush" * 20_000, "the file has more than 65536 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_a_secret_is_named_by_its_setting(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "hush"
+    if content is not None:
+        path.write_bytes(content)
+    for setting in ("CATALOG_SECRET_KEY", "CATALOG_SECRET_KEY_PREVIOUS", "CATALOG_BUS_URL"):
+        assert refusal({f"{setting}_FILE": str(path)}) == f"{setting}_FILE: {reason}"
+
+
+def test_a_path_that_names_no_file_is_refused(tmp_path: Path) -> None:
+    assert refusal({"CATALOG_BUS_URL_FILE": ""}) == "CATALOG_BUS_URL_FILE: must name a file"
+    there = {"CATALOG_BUS_URL_FILE": str(tmp_path)}
+    assert refusal(there) == "CATALOG_BUS_URL_FILE: cannot be read: Is a directory"
+    both = {"CATALOG_BUS_URL_FILE": str(tmp_path), "CATALOG_BUS_URL": "memory://"}
+    assert refusal(both) == "CATALOG_BUS_URL, CATALOG_BUS_URL_FILE: set one of the two"
+
+
+def test_what_holds_no_secret_has_no_file() -> None:
+    message = refusal({"CATALOG_PUBLIC_URL_FILE": "x", "CATALOG_SECRET_KY_FILE": "x"})
+    assert "CATALOG_PUBLIC_URL_FILE: is not a setting" in message
+    assert "did you mean CATALOG_SECRET_KEY_FILE?" in message
+
+
+def test_what_a_file_holds_is_checked_like_any_value(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hush")
+    message = refusal({"CATALOG_SECRET_KEY_FILE": str(tmp_path / "key")})
+    assert message == "CATALOG_SECRET_KEY: must have at least 32 bytes"
 
 
 def test_no_password_shows_in_the_repr() -> None:
     assert "hush" not in repr(load(CatalogSettings, DEPLOYED))
+    with pytest.raises(ValidationError) as caught:
+        CatalogSettings(bus_url="kafka://shop:hush@mq/")
+    assert "hush" not in str(caught.value)
 
 
 def test_the_memory_bus_is_for_the_embedded_program_only() -> None:
@@ -134,4 +247,6 @@ def test_the_table_names_every_setting_and_no_key() -> None:
     for settings in (CatalogSettings, NotifierSettings):
         for name in settings.model_fields:
             assert settings.prefix + name.upper() in table()
+        for name in settings.secrets():
+            assert f"`{settings.prefix}{name.upper()}_FILE`" in table()
     assert DEVELOPMENT_KEY.get_secret_value() not in renewed

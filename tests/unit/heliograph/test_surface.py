@@ -88,14 +88,15 @@ GROUND = {
     "group_commit": "GroupCommit",
     "logging": "configure masked",
     "money": "LARGEST_MINOR currencies exponent from_minor to_minor",
+    "secret_files": "LARGEST_BYTES SUFFIX secret",
     "settings": (
         "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL MEMORY_BUS PublicURL "
-        "SHORTEST_KEY ServiceSettings directory_url load refuse_memory_bus"
+        "SHORTEST_KEY ServiceSettings directory_url load refuse_development_key refuse_memory_bus"
     ),
     "text": "Line Text printable",
     "tokens": (
-        "ALGORITHM AUDIENCE Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
-        "LONGEST_SUBJECT LONGEST_TOKEN Tokens"
+        "ALGORITHM Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
+        "LONGEST_SUBJECT LONGEST_TOKEN SCOPE TYPE Tokens"
     ),
     "waiting": "LEASE_S PAUSES_S Retries pause_after stopped_within unless_stopped",
 }

@@ -19,7 +19,7 @@ from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import House
 from tests.samples import event
 
-TOKENS = Tokens(SecretStr("a key of the tests, long enough for HS256"))
+TOKENS = Tokens(SecretStr("a key of the tests, long enough for HS256"), "shop")
 
 
 async def note(event: Event[contracts.Product]) -> None:

@@ -78,7 +78,7 @@ def test_a_token_is_all_that_is_printed_and_is_accepted(command: Run) -> None:
         "token", "--subject", "ann", "--scope", "catalog:read", "--scope", "catalog:write"
     )
     assert printed.exit_code == 0
-    caller = Tokens(program.load().secret_key).verify(printed.stdout.removesuffix("\n"))
+    caller = Tokens(program.load().secret_key, "catalog").verify(printed.stdout.removesuffix("\n"))
     assert caller.subject == "ann"
     assert caller.scopes == {"catalog:read", "catalog:write"}
 
@@ -87,9 +87,31 @@ def test_a_token_without_a_scope_is_refused(command: Run) -> None:
     assert command("token", "--subject", "ann").exit_code == 2
 
 
+@pytest.mark.parametrize("scope", ["foo", "catalog", "catalog:reed", "catalgo:read", "a b:read"])
+def test_what_is_no_scope_is_refused_in_one_line(command: Run, scope: str) -> None:
+    refused = command("token", "--subject", "ann", "--scope", "catalog:read", "--scope", scope)
+    assert refused.exit_code == 2
+    assert refused.stderr.count("\n") == 1
+    assert f"error: {scope!r} is not a scope" in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_a_token_may_be_for_several_services(command: Run) -> None:
+    words = [f"--scope={each}" for each in ("catalog:write", "notifier:admin", "console:read")]
+    printed = command("token", "--subject", "ann", *words)
+    key = program.load().secret_key
+    for service in ("catalog", "notifier", "console"):
+        assert Tokens(key, service).verify(printed.stdout.strip()).subject == "ann"
+
+
 @pytest.mark.parametrize(
     "words",
-    [["token", "--subject", "a", "--scope", "b"], ["migrate"], ["serve"], ["inbox", "status"]],
+    [
+        ["token", "--subject", "a", "--scope", "catalog:read"],
+        ["migrate"],
+        ["serve"],
+        ["inbox", "status"],
+    ],
 )
 def test_an_unknown_setting_stops_every_command_in_one_line(
     command: Run, monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -118,7 +140,6 @@ def test_a_schema_that_is_not_current_is_refused_with_the_way_out(
 ) -> None:
     # Nobody listens there: the schema is looked at before the broker is needed.
     monkeypatch.setenv("CATALOG_BUS_URL", "amqp://guest:guest@127.0.0.1:1/")
-    monkeypatch.setenv("CATALOG_SECRET_KEY", "k" * 32)
     if words == ["relay"]:
         words = ["relay", "--port", "0"]
     refused = command(*words)

@@ -15,7 +15,7 @@ from heliograph.text import Line
 from heliograph.tokens import Caller, Tokens
 from heliograph.web import OptionalCaller, create_app, requires, service_of
 
-TOKENS = Tokens(SecretStr("k" * 32))
+TOKENS = Tokens(SecretStr("k" * 32), "things")
 
 
 class Thing(BaseModel):

@@ -184,7 +184,7 @@ async def test_a_wrong_parameter_is_named(public: httpx2.AsyncClient) -> None:
 
 
 def _forged(algorithm: str | None, key: str, **claims: object) -> str:
-    whole = {"iss": "heliograph", "aud": "heliograph", "sub": "eve", "exp": 2**33}
+    whole = {"iss": "heliograph", "aud": "catalog", "sub": "eve", "exp": 2**33}
     whole |= {"scope": "catalog:write"}
     return jwt.encode(whole | claims, key, algorithm=algorithm)
 
@@ -199,6 +199,7 @@ def _forged(algorithm: str | None, key: str, **claims: object) -> str:
         f"Bearer {_forged('HS256', 'another key, which is long enough as well')}",
         f"Bearer {_forged('HS512', KEY * 2)}",
         f"Bearer {_forged('HS256', KEY, aud='elsewhere')}",
+        f"Bearer {_forged('HS256', KEY, aud=['notifier'])}",
         f"Bearer {_forged('HS256', KEY, iss='elsewhere')}",
         f"Bearer {_forged('HS256', KEY, exp=1)}",
         f"Bearer {'x' * 5000}",
