@@ -65,7 +65,8 @@ class NotifierSettings(ImageStoreSettings):
         default_factory=lambda: directory_url("var/mail"),
         repr=False,
         description="`smtp[s]://user:password@host:port`, or `file:///directory` to write "
-        "emails as `.eml` files",
+        "emails as `.eml` files; `?starttls=required`, `offered` or `never`: with a user it is "
+        "required, else taken where it is offered",
     )
     mail_from: Mailbox = Field(
         "Heliograph <heliograph@localhost>",

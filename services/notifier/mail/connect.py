@@ -16,9 +16,10 @@ _STARTTLS = {"required": True, "offered": None, "never": False}
 def mailer(url: str) -> Mailer:
     """The mailer for a URL, not yet connected.
 
-    `smtp://[user:password@]host[:port][?starttls=required|offered|never]` upgrades to TLS
-    when the server offers it unless told otherwise, `smtps://` speaks TLS from the start;
-    user and password are percent-encoded. `file:///directory` writes `.eml` files.
+    `smtp://[user:password@]host[:port][?starttls=required|offered|never]` upgrades to TLS when
+    the server offers it, with a user always, unless told otherwise; `smtps://` speaks TLS
+    from the start. User and password are percent-encoded. `file:///directory` writes `.eml`
+    files.
 
     Raises ValueError that says what is wrong and never repeats the URL, which may hold a
     password.
@@ -62,11 +63,13 @@ def _server(parts: SplitResult) -> SmtpServer:
         raise ValueError("smtps:// speaks TLS from the start and takes no starttls")
     if starttls and (len(starttls) > 1 or starttls[0] not in _STARTTLS):
         raise ValueError("starttls is required, offered or never")
+    # Whoever stands in between could leave the offer out, and read the password.
+    default = "required" if parts.username else "offered"
     return SmtpServer(
         host=parts.hostname,
         port=port or _PORTS[parts.scheme],
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         tls=parts.scheme == "smtps",
-        starttls=False if parts.scheme == "smtps" else _STARTTLS[(starttls or ["offered"])[0]],
+        starttls=False if parts.scheme == "smtps" else _STARTTLS[(starttls or [default])[0]],
     )

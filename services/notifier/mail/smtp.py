@@ -20,6 +20,11 @@ COMMAND_SECONDS = 30.0
 # Servers and firewalls forget an idle connection without a word, some after one minute.
 IDLE_SECONDS = 30.0
 
+NO_STARTTLS = (
+    "the mail server offers no STARTTLS, and it is required, so that no password is sent in the "
+    "clear: use smtps://, or ?starttls=never where nobody can listen in"
+)
+
 CONNECTIONS = 4
 """Few enough for what servers allow one sender, enough to make up for a busy loop."""
 
@@ -120,6 +125,12 @@ class SmtpMailer:
             await smtp.connect(timeout=self._connect_seconds)
             if smtp.is_ehlo_or_helo_needed:
                 await smtp.ehlo()
+        except SMTPException as error:
+            smtp.close()
+            # The library has no error of its own for it.
+            if type(error) is SMTPException and "STARTTLS" in str(error):
+                raise MailDeferred(NO_STARTTLS) from error
+            raise
         except BaseException:
             smtp.close()
             raise

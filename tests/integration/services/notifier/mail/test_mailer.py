@@ -47,6 +47,16 @@ def a_message(message_id: str = "<1@shop.example>") -> EmailMessage:
     return message
 
 
+async def make_certificate(certificate: Path, key: Path) -> None:
+    """One that `localhost` signs for itself."""
+    making = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"),
+        *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await making.wait() == 0
+
+
 def read(content: bytes) -> EmailMessage:
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
 
@@ -65,6 +75,7 @@ class MailServer:
 
     pipelining: bool = True
     starttls: ssl.SSLContext | None = None
+    authenticator: Callable[..., aiosmtpd.AuthResult] | None = None
     received: list[tuple[str, bytes]] = field(default_factory=list)
     connections: int = 0
     mail_answer: str | None = None
@@ -83,6 +94,8 @@ class MailServer:
             hostname="mail.test",
             tls_context=self.starttls,
             require_starttls=bool(self.starttls),
+            authenticator=self.authenticator,
+            auth_require_tls=False,
         )
         self._open.append(smtp)
         return smtp
@@ -421,18 +434,51 @@ async def test_smtp_never_speaks_plainly_where_tls_is_required(server: MailServe
     assert server.received == []
 
 
+async def test_smtp_sends_no_password_in_the_clear(server: MailServer) -> None:
+    logins: list[object] = []
+
+    def authenticate(*asked: object) -> aiosmtpd.AuthResult:
+        logins.append(asked[-1])
+        return aiosmtpd.AuthResult(success=True)
+
+    server.authenticator = authenticate
+    url = f"smtp://ada:hush@127.0.0.1:{server.port}"
+    smtp = mailer(url)
+    for attempt in (smtp.check(), smtp.send(Envelope.of(a_message(), "ada@example.org"))):
+        with pytest.raises(MailDeferred, match="offers no STARTTLS, and it is required"):
+            await attempt
+    assert logins == server.received == []
+    plain = mailer(f"{url}?starttls=never")
+    await plain.send(Envelope.of(a_message(), "ada@example.org"))
+    assert len(logins) == len(server.received) == 1
+    await plain.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+async def test_smtp_sends_no_password_to_who_is_not_who_they_say(tmp_path: Path) -> None:
+    """A certificate that nobody vouches for ends the connection."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    await make_certificate(certificate, key)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    server = MailServer(starttls=tls)
+    listener = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    smtp = mailer(f"smtp://ada:hush@localhost:{port}")
+    with pytest.raises(MailDeferred, match="certificate"):
+        await smtp.send(Envelope.of(a_message(), "ada@example.org"))
+    assert server.received == []
+    listener.close()
+    server.forget_connections()
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
 @pytest.mark.parametrize("immediate", [True, False], ids=["smtps", "starttls"])
 async def test_smtp_speaks_tls_on_every_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, immediate: bool
 ) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    making = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"),
-        *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await making.wait() == 0
+    await make_certificate(certificate, key)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)

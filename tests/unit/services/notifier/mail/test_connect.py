@@ -18,6 +18,19 @@ from services.notifier.mail.smtp import SmtpMailer, SmtpServer
         ("smtp://mail.test?starttls=required", SmtpServer("mail.test", 25, starttls=True)),
         ("smtp://mail.test?starttls=never", SmtpServer("mail.test", 25, starttls=False)),
         (
+            "smtp://ada:word@mail.test",
+            SmtpServer("mail.test", 25, "ada", "word", starttls=True),
+        ),
+        ("smtp://ada@mail.test", SmtpServer("mail.test", 25, "ada", starttls=True)),
+        (
+            "smtp://ada:word@mail.test?starttls=offered",
+            SmtpServer("mail.test", 25, "ada", "word", starttls=None),
+        ),
+        (
+            "smtp://ada:word@mail.test?starttls=never",
+            SmtpServer("mail.test", 25, "ada", "word", starttls=False),
+        ),
+        (
             "smtps://ada%40example.org:p%2Fw%3Aord@mail.test",
             SmtpServer("mail.test", 465, "ada@example.org", "p/w:ord", tls=True, starttls=False),
         ),
