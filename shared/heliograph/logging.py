@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 
@@ -26,31 +27,72 @@ def _hidden(name: str) -> Iterator[None]:
 with _hidden("rich"):
     import structlog
 
-_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*):[^\s/]*@")
+_SECRETS: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    # The password of a URL, before its host or in its query.
+    ("://", re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*):[^\s/]*@"), r"\1:***@"),
+    ("password=", re.compile(r"([?&]password=)[^&\s'\"]*"), r"\1***"),
+    # PostgreSQL names the values that broke a constraint, up to where the error's text ends.
+    (
+        "DETAIL:",
+        re.compile(
+            r"DETAIL: .*?(?=\nHINT: |\n\[SQL|\n\nThe above exception|\n\nDuring handling|"
+            r"\n[ |]*\+-|\Z)",
+            re.DOTALL,
+        ),
+        "DETAIL: ***",
+    ),
+    # asyncpg and PostgreSQL quote a value that they cannot read.
+    ("query argument", re.compile(r"(invalid input for query argument \$\d+): [^\n]*"), r"\1: ***"),
+    ("input syntax", re.compile(r"(invalid input syntax for [\w ]+): [^\n]*"), r"\1: ***"),
+    # pydantic and FastAPI repeat what they validated.
+    (
+        "input_value=",
+        re.compile(r"input_value=.*?, input_type=", re.DOTALL),
+        "input_value=***, input_type=",
+    ),
+    ("'input':", re.compile(r"'input': [^\n]*"), "'input': ***"),
+)
+"""What may hold a secret or somebody's data: a word that is quick to find, the whole, the rest."""
 
 # Loggers that repeat at INFO what our own lines say.
 _TALKATIVE = ("uvicorn", "alembic", "aiormq", "aio_pika", "aiosqlite", "botocore")
 
 
 def masked(text: str) -> str:
-    """The text with the password of every URL in it replaced by `***`."""
-    return _PASSWORD.sub(r"\1:***@", text)
+    """The text without passwords of URLs, nor the values that a database or pydantic complains of.
+
+    For whatever others have worded and we log, store or show.
+    """
+    for word, pattern, rest in _SECRETS:
+        if word in text:
+            text = pattern.sub(rest, text)
+    return text
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, BaseException):
+        return masked(repr(value))
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(each) for each in value]
+    return value
 
 
 def _mask(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = masked(value)
-        elif isinstance(value, BaseException):
-            event[key] = masked(repr(value))
+        if not key.startswith("_"):
+            event[key] = _masked(value)
     return event
 
 
 def configure(level: str = "INFO") -> None:
     """Send every log line of the process, ours and the libraries', to standard error.
 
-    JSON, or colours if standard error is a terminal. Passwords in URLs are masked, those
-    in tracebacks too. `level` is one of logging's names.
+    JSON, or colours if standard error is a terminal. What `masked` masks is masked, in tracebacks
+    too. `level` is one of logging's names.
     """
     terminal = sys.stderr.isatty()
     before: list[structlog.typing.Processor] = [
@@ -90,3 +132,11 @@ def configure(level: str = "INFO") -> None:
     root.setLevel(level)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # The interpreter's own traceback would not be masked.
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    logging.getLogger(__name__).critical("failed", exc_info=(kind, error, traceback))

@@ -7,6 +7,7 @@ HeliographError
 """
 
 from heliograph import HeliographError
+from heliograph.logging import masked
 
 _LONGEST_REASON = 300
 
@@ -19,7 +20,7 @@ class MailError(HeliographError):
     """
 
     def __init__(self, reason: str) -> None:
-        printable = "".join(c if c.isprintable() else " " for c in reason)
+        printable = "".join(c if c.isprintable() else " " for c in masked(reason))
         self.reason = " ".join(printable.split())[:_LONGEST_REASON]
         super().__init__(self.reason)
 

@@ -63,6 +63,7 @@ def _postgresql_engine(
         engine = create_async_engine(
             url,
             **options,
+            hide_parameters=True,
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": command_timeout,
@@ -104,6 +105,7 @@ def sqlite_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
     with extra("sqlite"):
         engine = create_async_engine(
             url,
+            hide_parameters=True,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_S,

@@ -21,6 +21,7 @@ from heliograph.inbox.leases import Claimed, Leases, waits_for_retry
 from heliograph.inbox.parked import ParkedRows
 from heliograph.inbox.reading import Entry
 from heliograph.inbox.table import is_open
+from heliograph.logging import masked
 from heliograph.signals import QueuedReceiver
 from heliograph.text import printable
 
@@ -127,7 +128,9 @@ class Inbox:
     async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
         """Let rows run again `delay` seconds from now."""
         async with self.database.transaction() as session:
-            await self._settle(session, rows, reason=printable(reason), due_at=database_now(delay))
+            await self._settle(
+                session, rows, reason=printable(masked(reason)), due_at=database_now(delay)
+            )
 
     async def hand_back(self, rows: Sequence[Claimed]) -> None:
         """Let rows run again at once and forget the attempt: it was we who broke it off."""
@@ -140,7 +143,11 @@ class Inbox:
     async def park(self, rows: Sequence[Claimed], reason: str) -> None:
         async with self.database.transaction() as session:
             await self._settle(
-                session, rows, state="parked", reason=printable(reason), due_at=database_now()
+                session,
+                rows,
+                state="parked",
+                reason=printable(masked(reason)),
+                due_at=database_now(),
             )
 
     async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:

@@ -2,6 +2,9 @@ import json
 import subprocess
 import sys
 
+import pytest
+from pydantic import BaseModel, ValidationError
+
 from heliograph.logging import masked
 
 PROGRAM = """
@@ -15,26 +18,76 @@ try:
     raise OSError("amqp://shop:hush@mq/ refused")
 except OSError:
     structlog.stdlib.get_logger("ours").exception("failed")
+structlog.stdlib.get_logger("ours").info("nested", failed={"bus": ["amqp://shop:hush@mq/"]})
 logging.getLogger("theirs").debug("too fine")
+def receive(password):
+    raise ValueError("amqp://shop:hush@mq/ refused")
+receive("hu" + "sh")
 """
+
+
+class Price(BaseModel):
+    amount: int
+
+
+def _complaint() -> ValidationError:
+    try:
+        Price.model_validate({"amount": "hush"})
+    except ValidationError as error:
+        return error
+    raise AssertionError
 
 
 def test_every_line_is_json_and_holds_no_password() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
     )
+    assert ran.returncode == 1
     lines = [json.loads(line) for line in ran.stderr.splitlines()]
     assert [line["event"] for line in lines] == [
         "connected",
         "lost postgresql://shop:***@db/shop",
         "extra",
         "failed",
+        "nested",
+        "failed",
     ]
     assert lines[0]["url"] == "amqp://shop:***@mq/"
     assert lines[0]["logger"] == "ours"
     assert lines[2]["rows"] == 3
     assert "OSError" in lines[3]["exception"]
+    assert lines[4]["failed"] == {"bus": ["amqp://shop:***@mq/"]}
+    assert "ValueError" in lines[5]["exception"]
     assert "hush" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("postgresql://db/shop?user=ann&password=hush&ssl=1", "password=***&ssl=1"),
+        (
+            'duplicate key violates "x"\nDETAIL:  Key (email)=(hush@b.example) already exists.',
+            'duplicate key violates "x"\nDETAIL: ***',
+        ),
+        (
+            "null value\nDETAIL:  Failing row contains (hush\n\nhush).\n[SQL: INSERT $1]\n[SQL p",
+            "null value\nDETAIL: ***\n[SQL: INSERT $1]\n[SQL p",
+        ),
+        (
+            "x\nDETAIL:  Key (a)=(hush).\n\nThe above exception was the direct cause",
+            "x\nDETAIL: ***\n\nThe above exception was the direct cause",
+        ),
+        ("  | x\n  | DETAIL:  (hush\n  | hush)\n  +------\nlater", "DETAIL: ***\n  +------\nlater"),
+        ("invalid input for query argument $2: 'hush' (an integer is needed)", "argument $2: ***"),
+        ('invalid input syntax for type integer: "hush"', "for type integer: ***"),
+        (str(_complaint()), "input_value=***, input_type=str"),
+        ("{'type': 'int', 'msg': 'No', 'input': 'hush'}", "'msg': 'No', 'input': ***"),
+    ],
+)
+def test_what_a_database_or_pydantic_complains_of_is_masked(said: str, shown: str) -> None:
+    assert shown in masked(said)
+    assert "hush" not in masked(said)
+    assert masked(masked(said)) == masked(said)
 
 
 def test_only_the_password_is_masked() -> None:

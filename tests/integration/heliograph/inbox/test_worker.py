@@ -1,4 +1,5 @@
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text, update
+from structlog.testing import capture_logs
 
 import contracts
 from heliograph import Event, Park
@@ -13,6 +15,7 @@ from heliograph.bus import Delivery
 from heliograph.database import Session, database_now
 from heliograph.events import encode
 from heliograph.inbox import Inbox, LeaseLost, Worker
+from heliograph.logging import masked
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import Retries
 from tests.databases import sqlite_suffices
@@ -77,6 +80,26 @@ async def test_plain_functions_run_too(house: House) -> None:
     await house.accept(receiver, [delivery(event())])
     async with working(house, receiver):
         await until(lambda: seen == ["post_save"])
+
+
+async def test_a_reason_tells_no_values(house: House) -> None:
+    async def fail(event: Event[contracts.Product], session: Session) -> None:
+        await session.execute(text("CREATE TABLE person (email text UNIQUE)"))
+        for _ in range(2):
+            await session.execute(
+                text("INSERT INTO person VALUES (:email)"), {"email": "hush@example.com"}
+            )
+
+    receiver = replace(receives(fail), needs=(Session,))
+    await house.accept(receiver, [delivery(event())])
+    with capture_logs() as logged:
+        async with working(house, receiver):
+            await until(lambda: _states_are(house, parked=1))
+    [parked] = await house.inbox.parked.page()
+    assert "IntegrityError" in parked.reason
+    assert "hush" not in parked.reason
+    for each in logged:
+        assert "hush" not in masked("".join(traceback.format_exception(each["exc_info"])))
 
 
 async def test_a_failing_event_is_retried_then_parked_and_holds_its_subject_only(
