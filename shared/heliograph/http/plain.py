@@ -32,4 +32,6 @@ def plain_app(health: Health, metrics: Metrics) -> ASGIApp:
         Route("/metrics", metrics.answer),
     ]
     handlers = {HTTPException: answer_http_error, Exception: answer_unexpected}
-    return Watched(Starlette(routes=routes, exception_handlers=handlers), metrics)
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return Watched(app, metrics)

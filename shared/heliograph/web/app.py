@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from heliograph.http import Health, Metrics, Problem, Watched, problems
 from heliograph.tokens import Tokens
+from heliograph.web.docs import add_docs
 from heliograph.web.handlers import handle_problems
 from heliograph.web.health import health_router
 
@@ -85,10 +86,14 @@ def create_app(
         description=description,
         lifespan=lifespan,
         max_body_size=MAX_BODY_BYTES,
+        # A path has one form; a redirect would go to the host that the client named.
+        redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         responses=problems("invalid", "event-too-large", "unavailable"),
     )
     handle_problems(app)
     app.include_router(health_router(health))
     app.add_route("/metrics", metrics.answer, include_in_schema=False)
+    add_docs(app, title)
     return app
