@@ -20,10 +20,17 @@ HeliographError
 """
 
 from collections.abc import Collection
+from typing import ClassVar, Literal
+
+State = Literal["away", "missing", "failed"]
+"""What readiness says of a thing that does not work."""
 
 
 class HeliographError(Exception):
     """Any error that Heliograph raises of its own."""
+
+    state: ClassVar[State] = "failed"
+    """All that strangers are told when a health check raises it; the message is for the log."""
 
 
 class Refused(HeliographError):
@@ -79,6 +86,8 @@ class BusUnavailable(BusError):
     what became of the others is not known.
     """
 
+    state = "away"
+
     def __init__(self, reason: str, taken: Collection[str] = ()) -> None:
         super().__init__(reason)
         self.taken = frozenset(taken)
@@ -98,6 +107,8 @@ class MessageRefused(BusError):
 
 class DatabaseUnavailable(HeliographError):
     """The database is away, restarting, or did not answer within its deadline."""
+
+    state = "away"
 
 
 class Deadlock(DatabaseUnavailable):

@@ -36,6 +36,8 @@ class MailDeferred(MailError):
     the answer: the server may have accepted the email, and a second try may send it twice.
     """
 
+    state = "away"
+
     def __init__(self, reason: str, *, uncertain: bool = False) -> None:
         super().__init__(reason)
         self.uncertain = uncertain

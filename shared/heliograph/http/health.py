@@ -1,14 +1,14 @@
 """Health: whether this process lives, and whether it can do its own job."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from heliograph.errors import HeliographError
+from heliograph.errors import HeliographError, State
 from heliograph.logging import masked
 
 Check = Callable[[], Awaitable[None]]
@@ -21,10 +21,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class CheckResult(BaseModel):
-    """What one check found; `detail` says what failed."""
+    """What one check found.
 
-    status: Literal["ok", "failed"]
-    detail: str | None = None
+    Strangers are told the state alone; `detail`, in the words of whoever failed, may name hosts
+    and users, and is for the log.
+    """
+
+    status: Literal["ok"] | State
+    detail: str | None = Field(default=None, exclude=True)
 
 
 class Readiness(BaseModel):
@@ -57,6 +61,7 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: list[_Named] = []
+        self._states: Mapping[str, str] = {}
 
     def add(self, name: str, check: Check, *, required: bool = True) -> None:
         """Ask `check` when readiness is asked; without a required one the job cannot be done."""
@@ -66,10 +71,22 @@ class Health:
         """Run all checks at once; takes no longer than `CHECK_TIMEOUT`."""
         results = await asyncio.gather(*(_result(each) for each in self._checks))
         checks = {each.name: result for each, result in zip(self._checks, results, strict=True)}
-        failed = [each for each in self._checks if checks[each.name].status == "failed"]
+        failed = [each for each in self._checks if checks[each.name].status != "ok"]
+        status: Literal["ok", "degraded", "unavailable"] = "degraded" if failed else "ok"
         if any(each.required for each in failed):
-            return Readiness(status="unavailable", checks=checks)
-        return Readiness(status="degraded" if failed else "ok", checks=checks)
+            status = "unavailable"
+        self._tell(status, checks)
+        return Readiness(status=status, checks=checks)
+
+    def _tell(self, status: str, checks: Mapping[str, CheckResult]) -> None:
+        """Log a line when a state has changed; probes come every few seconds."""
+        states = {name: check.status for name, check in checks.items()}
+        if states == self._states:
+            return
+        self._states = states
+        level = log.info if status == "ok" else log.warning
+        why = {name: check.detail for name, check in checks.items() if check.status != "ok"}
+        level("readiness", status=status, checks=states, why=why)
 
 
 async def _result(named: _Named) -> CheckResult:
@@ -78,13 +95,11 @@ async def _result(named: _Named) -> CheckResult:
     done, _ = await asyncio.wait({task}, timeout=CHECK_TIMEOUT)
     if not done:
         task.cancel()
-        detail = f"no answer within {CHECK_TIMEOUT:g} s"
-    elif task.cancelled():
-        detail = "cancelled"
-    elif (error := task.exception()) is None:
+        return CheckResult(status="away", detail=f"no answer within {CHECK_TIMEOUT:g} s")
+    if task.cancelled():
+        return CheckResult(status="failed", detail="cancelled")
+    error = task.exception()
+    if error is None:
         return CheckResult(status="ok")
-    else:
-        # Only our own messages are known to be fit for the public.
-        detail = masked(str(error)) if isinstance(error, HeliographError) else type(error).__name__
-    log.warning("a health check failed", check=named.name, detail=detail)
-    return CheckResult(status="failed", detail=detail)
+    state = error.state if isinstance(error, HeliographError) else "failed"
+    return CheckResult(status=state, detail=masked(str(error) or repr(error)))

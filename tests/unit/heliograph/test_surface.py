@@ -82,7 +82,7 @@ GROUND = {
     "errors": (
         "BusError BusUnavailable DatabaseUnavailable Deadlock EventTooLarge HeliographError "
         "InvalidSetting Malformed MessageRefused MigrationBlocked Misregistered "
-        "MissingCollaborator MissingExtra Park Refused SchemaNotCurrent Unannounced"
+        "MissingCollaborator MissingExtra Park Refused SchemaNotCurrent State Unannounced"
     ),
     "extras": "extra",
     "group_commit": "GroupCommit",
