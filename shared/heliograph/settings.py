@@ -174,7 +174,7 @@ class ImageStoreSettings(ServiceSettings):
     image_store_url: ImageStoreURL = Field(
         default_factory=lambda: directory_url("var/images"),
         description="`file:///directory` or `s3://bucket`, whose endpoint, region and keys come "
-        "from the `AWS_*` variables; the same for every service",
+        "from the `AWS_*` variables (or `AWS_SECRET_ACCESS_KEY_FILE`); the same for every service",
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, TypeVarTuple
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
+from heliograph.secret_files import secret
 from heliograph.storage.store import (
     KeyTaken,
     StoredImage,
@@ -25,6 +26,7 @@ from heliograph.storage.store import (
 if TYPE_CHECKING:
     # obstore has these names for type checkers only.
     from obstore import Attributes, GetResult
+    from obstore.store import S3Config
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 CALL_TIMEOUT = timedelta(seconds=30)
@@ -63,7 +65,16 @@ class ObstoreImageStore:
 
     @classmethod
     def bucket(cls, name: str) -> Self:
-        """Images as objects of a bucket, found through the usual `AWS_*` variables."""
+        """Images as objects of a bucket, found through the usual `AWS_*` variables.
+
+        The two that are secret can be given by files, as our own: `AWS_SECRET_ACCESS_KEY_FILE`.
+        Raises `InvalidSetting` if such a file cannot be read.
+        """
+        config: S3Config = {}
+        if (key := secret("AWS_SECRET_ACCESS_KEY", os.environ)) is not None:
+            config["secret_access_key"] = key
+        if (token := secret("AWS_SESSION_TOKEN", os.environ)) is not None:
+            config["session_token"] = token
         place = f"the bucket {name}"
         endpoint = (
             os.environ.get("AWS_ENDPOINT_URL_S3")
@@ -73,6 +84,7 @@ class ObstoreImageStore:
         with _reaching(place):
             store = S3Store(
                 name,
+                config=config,
                 # One object a request: the bulk call hides the reason of a failed delete,
                 # and not every S3 has it.
                 disable_bulk_delete=True,

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from heliograph import InvalidSetting
 from heliograph.storage import (
     ImageStore,
     InvalidKey,
@@ -279,6 +281,20 @@ async def test_a_lost_directory_is_not_taken_for_a_missing_image(tmp_path: Path)
         await store.delete(new_key("jpg"))
     with pytest.raises(StoreUnavailable):
         await store.check()
+
+
+async def test_the_secret_of_a_bucket_may_stand_in_a_file(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text(os.environ["AWS_SECRET_ACCESS_KEY"] + "\n")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(tmp_path / "secret"))
+    with pytest.raises(InvalidSetting, match="AWS_SECRET_ACCESS_KEY_FILE: set one of the two"):
+        image_store(f"s3://{bucket}")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    await image_store(f"s3://{bucket}").check()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(tmp_path / "gone"))
+    with pytest.raises(InvalidSetting, match="AWS_SECRET_ACCESS_KEY_FILE: cannot be read"):
+        image_store(f"s3://{bucket}")
 
 
 async def test_a_server_that_is_away_is_told_in_time(
