@@ -86,7 +86,7 @@ class BusUnavailable(BusError):
     what became of the others is not known.
     """
 
-    state = "away"
+    state: ClassVar[State] = "away"
 
     def __init__(self, reason: str, taken: Collection[str] = ()) -> None:
         super().__init__(reason)

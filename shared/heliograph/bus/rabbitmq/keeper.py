@@ -27,7 +27,7 @@ class TopologyKeeper:
         self._every = every
         self._expected: list[Topology] = []
         self._woken = asyncio.Event()
-        self._trouble = ""
+        self._trouble: BusError | None = None
         self._task: asyncio.Task[None] | None = None
 
     def expect(self, topology: Topology) -> None:
@@ -46,8 +46,8 @@ class TopologyKeeper:
         """As `Bus.verify`."""
         if self._task is not None and self._task.done():
             self._task.result()
-        if self._trouble:
-            raise BusError(self._trouble)
+        if self._trouble is not None:
+            raise self._trouble
         for topology in self._expected:
             await verify(self._link, topology)
 
@@ -61,16 +61,16 @@ class TopologyKeeper:
         failures = 0
         while True:
             trouble = await self._declare()
-            if trouble != self._trouble:
-                self._trouble = trouble
+            if str(trouble) != str(self._trouble):
                 if trouble:
                     log.warning("not all that we need is on the broker: %s", trouble)
                 else:
                     log.info("all that we need is on the broker again")
+            self._trouble = trouble
             failures = failures + 1 if trouble else 0
             await self._pause(pause_after(failures - 1) if trouble else self._every)
 
-    async def _declare(self) -> str:
+    async def _declare(self) -> BusError | None:
         """Declare all that is expected; return what went wrong."""
         try:
             # It may open the connection, which wakes us.
@@ -79,8 +79,8 @@ class TopologyKeeper:
             for topology in self._expected:
                 await declare(self._link, topology)
         except BusError as error:
-            return str(error)
-        return ""
+            return error
+        return None
 
     async def _pause(self, seconds: float) -> None:
         try:

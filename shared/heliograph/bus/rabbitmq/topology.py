@@ -68,6 +68,12 @@ def queue_arguments(queue: Queue) -> dict[str, Any]:
     }
 
 
+class _Missing(BusUnavailable):
+    """Somebody deleted what others of ours will declare again."""
+
+    state = "missing"
+
+
 class _Calls:
     """Calls to the broker, of which one that is refused keeps no other from being made."""
 
@@ -112,7 +118,7 @@ class _Calls:
         if self._refused:
             raise BusError(told)
         if self._missing:
-            raise BusUnavailable(told)
+            raise _Missing(told)
 
 
 @asynccontextmanager

@@ -109,8 +109,9 @@ async def test_what_is_missing_is_told(
     await until(lambda: fine(announcer, listener))
     await PARTS[part](stranger)
     owner = announcer if "catalog" in part else listener
-    with pytest.raises(BusError, match=f"^the {part} is missing"):
+    with pytest.raises(BusError, match=f"^the {part} is missing") as raised:
         await owner.verify()
+    assert raised.value.state == "missing"
 
 
 async def test_an_exchange_that_is_missing_is_told_to_those_who_listen_too(
