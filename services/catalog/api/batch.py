@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from heliograph import EventTooLarge
 from heliograph.database import Session
 from heliograph.events import new_id
-from heliograph.http import FieldProblem, ProblemError, pointer, problem_type, problems
+from heliograph.http import FieldProblem, ProblemError, max_body, pointer, problem_type, problems
 from services.catalog import models
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.product_categories import unknown_categories
@@ -78,9 +78,9 @@ class BatchResults(BaseModel):
     description="All or nothing. If not all can be done, one problem lists what is wrong with "
     "which change: 422 if the payload itself is wrong, else 409, where each error has the `type` "
     "of the problem that it would be alone.",
-    max_body_size=MAX_BODY_BYTES,
     responses=problems("unauthenticated", "forbidden", "conflict", "refused", "too-large"),
 )
+@max_body(MAX_BODY_BYTES)
 async def change_products(batch: Batch, session: Creating) -> BatchResults:
     session.origin = "batch"
     work = _Work(session)

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
-from fastapi.routing import APIRoute
 
 from heliograph.database import Session
 from heliograph.tokens import Caller
-from heliograph.web import service_of
+from heliograph.web import GuardedRoute, service_of
 from services.catalog.api.dependencies import Writer, writing
 from services.catalog.models import StoredAnswer
 from services.catalog.repositories.idempotency import IdempotencyRepository, KeyedRequest
@@ -39,7 +38,7 @@ class Answered(Exception):
         self.stored = stored
 
 
-class IdempotentRoute(APIRoute):
+class IdempotentRoute(GuardedRoute):
     """Stores the answer to a request under a key, and gives it again."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

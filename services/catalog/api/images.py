@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 import contracts
-from heliograph.http import FieldProblem, ProblemError, pointer, problems
+from heliograph.http import FieldProblem, ProblemError, max_body, pointer, problems
 from services.catalog.api.dependencies import OwnCatalog, Reading, Writer, Writing
 from services.catalog.api.idempotency import (
     IdempotencyKey,
@@ -120,7 +120,6 @@ async def _added(
     "",
     summary="Add an image",
     status_code=201,
-    max_body_size=MAX_BYTES + MULTIPART_OVERHEAD,
     responses=_writes
     | problems("not-found", "conflict", "refused", "too-large", "unsupported-media-type"),
     openapi_extra={
@@ -147,6 +146,7 @@ async def _added(
         }
     },
 )
+@max_body(MAX_BYTES + MULTIPART_OVERHEAD)
 async def add_image(
     id: UUID,
     image: Annotated[contracts.Image, Depends(_added, scope="function")],

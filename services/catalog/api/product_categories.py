@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 import contracts
 from heliograph.http import FieldProblem, ProblemError, pointer, problems
+from heliograph.web import GuardedRoute
 from services.catalog import models
 from services.catalog.api.dependencies import Writing
 from services.catalog.api.etags import IfMatch, check_match, etag
@@ -16,7 +17,9 @@ from services.catalog.errors import NotFound, UnknownCategory
 from services.catalog.repositories.categories import ProductCategories
 from services.catalog.repositories.products import ProductRepository
 
-router = APIRouter(prefix="/v1/products/{id}/categories", tags=["categories"])
+router = APIRouter(
+    prefix="/v1/products/{id}/categories", tags=["categories"], route_class=GuardedRoute
+)
 
 _writes = problems("unauthenticated", "forbidden", "not-found", "refused", "precondition-failed")
 

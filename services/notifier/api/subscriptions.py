@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from contracts import Price
 from heliograph.http import ProblemError, problems
 from heliograph.money import to_minor
-from heliograph.web import requires
+from heliograph.web import GuardedRoute, requires
 from services.notifier.api.dependencies import Email, Limit, Reading, Transaction
 from services.notifier.models import Topic
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
@@ -21,6 +21,7 @@ CURRENCY = r"^[A-Z]{3}$"
 
 router = APIRouter(
     prefix="/v1/subscriptions",
+    route_class=GuardedRoute,
     tags=["subscriptions"],
     dependencies=[requires("notifier:admin")],
     responses=problems("unauthenticated", "forbidden"),

@@ -6,6 +6,7 @@ Without FastAPI, which only an API needs. Needs the extra `service`.
 from heliograph.extras import extra
 
 with extra("service"):
+    from heliograph.http.body import max_body
     from heliograph.http.health import Health, Liveness, Readiness
     from heliograph.http.metrics import Metrics, OutboxMetrics
     from heliograph.http.plain import plain_app
@@ -22,11 +23,12 @@ with extra("service"):
         problem_type,
         problems,
     )
-    from heliograph.http.watched import Watched
+    from heliograph.http.watched import SECURITY_HEADERS, Watched
 
 __all__ = [
     "MEDIA_TYPE",
     "PROBLEMS",
+    "SECURITY_HEADERS",
     "FieldProblem",
     "Health",
     "Liveness",
@@ -38,6 +40,7 @@ __all__ = [
     "Watched",
     "answer_http_error",
     "answer_unexpected",
+    "max_body",
     "plain_app",
     "pointer",
     "problem_response",

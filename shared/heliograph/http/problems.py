@@ -31,16 +31,19 @@ class Kind:
 
 
 PROBLEMS: Mapping[str, Kind] = {
+    "malformed": Kind(400, "Malformed", "This is no request of HTTP/1.1, or not a sound one."),
     "unauthenticated": Kind(401, "Not authenticated", "The bearer token is missing or invalid."),
     "forbidden": Kind(403, "Not allowed", "The bearer token lacks the scope that is asked for."),
     "not-found": Kind(404, "Not found", "There is nothing here, or no longer."),
     "method-not-allowed": Kind(405, "Method not allowed", "`Allow` names the methods there are."),
+    "too-slow": Kind(408, "Too slow", "The headers, or the body, took too long to arrive."),
     "conflict": Kind(409, "Conflict", "The request does not fit what is stored."),
     "refused": Kind(409, "Refused", "A receiver refused the change; nothing was written."),
     "precondition-failed": Kind(
         412, "Precondition failed", "The resource has changed: `If-Match` names another version."
     ),
     "too-large": Kind(413, "Too large", "The body or the file is larger than is allowed here."),
+    "url-too-long": Kind(414, "URL too long", "The URL has more than 8 KiB."),
     "unsupported-media-type": Kind(
         415, "Unsupported media type", "The body or the file is not of a type that is taken here."
     ),
@@ -48,9 +51,15 @@ PROBLEMS: Mapping[str, Kind] = {
     "event-too-large": Kind(
         422, "Event too large", "The event that announces the change would be larger than 2 MiB."
     ),
+    "headers-too-large": Kind(
+        431, "Headers too large", "The headers have more than 32 KiB, or there are more than 100."
+    ),
     "internal": Kind(500, "Internal error", "Something failed here; the cause is in our log."),
     "unavailable": Kind(
         503, "Unavailable", "The database is away; try again after `Retry-After` seconds."
+    ),
+    "busy": Kind(
+        503, "Busy", "Every place for a connection is taken; try again after `Retry-After` seconds."
     ),
 }
 """Every kind of problem by its name; a status that is not here has the type `about:blank`."""

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heliograph.events import Event
+from heliograph.http.body import Body
 from heliograph.http.metrics import Metrics
-from heliograph.http.problems import MEDIA_TYPE, PROBLEMS, problem_response
+from heliograph.http.problems import problem_response
 from heliograph.signals import Signal, request_finished, request_started
 
 SECURITY_HEADERS = {
@@ -57,6 +58,7 @@ class Watched:
         trace = traceparent(Headers(scope=scope))
         scope.setdefault("state", {})["traceparent"] = trace
         answer = _Answer(scope, receive, send)
+        receive = Body(scope, receive, answer.has_begun).receive
         with structlog.contextvars.bound_contextvars(traceparent=trace):
             try:
                 await _send_signal(request_started, scope, receive)
@@ -84,24 +86,19 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class _Answer:
-    """The response on its way out: adds headers, and makes a problem of a bare 413."""
+    """The response on its way out: adds headers."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._replaced = False
         self._complete = False
         self.status: int | None = None
 
+    def has_begun(self) -> bool:
+        return self.status is not None
+
     async def send(self, message: Message) -> None:
-        if self._replaced:
-            return
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            is_problem = headers.get("content-type", "").startswith(MEDIA_TYPE)
-            if message["status"] == PROBLEMS["too-large"].status and not is_problem:
-                await problem_response("too-large")(self._scope, self._receive, self.send)
-                self._replaced = True
-                return
             self.status = message["status"]
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)

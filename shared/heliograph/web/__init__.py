@@ -7,8 +7,10 @@ with extra("service"):
     from heliograph.web.auth import OptionalCaller, requires
     from heliograph.web.inbox import inbox_router
     from heliograph.web.outbox import outbox_router
+    from heliograph.web.route import GuardedRoute
 
 __all__ = [
+    "GuardedRoute",
     "OptionalCaller",
     "create_app",
     "inbox_router",

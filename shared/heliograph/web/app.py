@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.types import ASGIApp
 
 from heliograph.http import Health, Metrics, Problem, Watched, problems
@@ -12,11 +12,9 @@ from heliograph.tokens import Tokens
 from heliograph.web.docs import add_docs
 from heliograph.web.handlers import handle_problems
 from heliograph.web.health import health_router
+from heliograph.web.route import check_guards
 
 S = TypeVar("S")
-
-MAX_BODY_BYTES = 1024 * 1024
-"""Of a request, unless its route sets `max_body_size`."""
 
 
 class Application(FastAPI):
@@ -31,8 +29,12 @@ class Application(FastAPI):
         super().__init__(**options)
 
     def build_middleware_stack(self) -> ASGIApp:
-        # Outside everything else: the limits of the body and errors answer out there.
+        # Outside everything else: unexpected errors are answered out there.
         return Watched(super().build_middleware_stack(), self._metrics)
+
+    def include_router(self, router: APIRouter, *args: Any, **options: Any) -> None:
+        check_guards(router)
+        super().include_router(router, *args, **options)
 
     def openapi(self) -> dict[str, Any]:
         schema = super().openapi()
@@ -85,7 +87,6 @@ def create_app(
         version=version,
         description=description,
         lifespan=lifespan,
-        max_body_size=MAX_BODY_BYTES,
         # A path has one form; a redirect would go to the host that the client named.
         redirect_slashes=False,
         docs_url=None,

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from heliograph.http import ProblemError, problems
 from heliograph.inbox import Inbox
 from heliograph.web.auth import requires
+from heliograph.web.route import GuardedRoute
 
 LARGEST_ID = 2**63 - 1
 MOST_IDS = 1000
@@ -87,6 +88,7 @@ def inbox_router(service: str, inbox: Inbox) -> APIRouter:
     """The routes `/v1/inbox/…` over the service's inbox, for the scope `<service>:admin`."""
     router = APIRouter(
         prefix="/v1/inbox",
+        route_class=GuardedRoute,
         tags=["inbox"],
         dependencies=[requires(f"{service}:admin")],
         responses=problems("unauthenticated", "forbidden"),

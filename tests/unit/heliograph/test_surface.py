@@ -59,10 +59,12 @@ SURFACE = {
     ),
     "heliograph.http": (
         "FieldProblem Health Liveness MEDIA_TYPE Metrics OutboxMetrics PROBLEMS Problem "
-        "ProblemError Readiness Watched answer_http_error answer_unexpected plain_app "
-        "pointer problem_response problem_type problems"
+        "ProblemError Readiness SECURITY_HEADERS Watched answer_http_error answer_unexpected "
+        "max_body plain_app pointer problem_response problem_type problems"
     ),
-    "heliograph.web": "OptionalCaller create_app inbox_router outbox_router requires service_of",
+    "heliograph.web": (
+        "GuardedRoute OptionalCaller create_app inbox_router outbox_router requires service_of"
+    ),
     "heliograph.service": (
         "CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service bind "
         "in_shutdown_order migrate opened patiently run run_parts serve"

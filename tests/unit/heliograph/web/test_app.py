@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from heliograph import DatabaseUnavailable, Event, Refused, request_finished, request_started
-from heliograph.http import PROBLEMS, Health, Metrics, ProblemError
+from heliograph.http import PROBLEMS, Health, Metrics, ProblemError, max_body
 from heliograph.text import Line
 from heliograph.tokens import Caller, Tokens
 from heliograph.web import OptionalCaller, create_app, requires, service_of
@@ -47,7 +47,8 @@ def things() -> APIRouter:
     async def delete_thing(id: int) -> None:
         pass
 
-    @router.post("/{id}/file", max_body_size=4096)
+    @router.post("/{id}/file")
+    @max_body(4096)
     async def upload(id: int, file: Annotated[UploadFile, File()]) -> int:
         return len(await file.read())
 
