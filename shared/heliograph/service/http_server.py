@@ -6,16 +6,24 @@ import errno
 import socket
 from collections.abc import Iterator
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from heliograph.errors import HeliographError
+from heliograph.service.http_limits import Limits
+from heliograph.service.http_protocol import BoundedConfig, BoundedProtocol
 from heliograph.service.parts import PartFailed
 
 HTTP_GRACE = 4
 """Seconds that requests have to finish; less than `parts.GRACE`."""
 
 LAST_PORT = 65535
+
+TICKS_A_SECOND = 10
+"""Of uvicorn's main loop."""
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class CannotListen(HeliographError):
@@ -50,12 +58,20 @@ def bind(host: str, port: int) -> socket.socket:
 class HttpServer:
     """Serves an application on a socket that listens already."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, *, name: str = "http") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        *,
+        name: str = "http",
+        limits: Limits | None = None,
+    ) -> None:
         self.name = name
         self.ready = asyncio.Event()
         """Set once requests are answered."""
         self._app = app
         self._listener = listener
+        self._limits = limits or Limits()
 
     @property
     def port(self) -> int:
@@ -64,9 +80,9 @@ class HttpServer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         server = _Server(
-            uvicorn.Config(
+            BoundedConfig(
                 self._app,
-                http="httptools",
+                self._limits,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -93,9 +109,11 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to `run_parts`, and says when it answers."""
+    """Leaves signals to `run_parts`, says when it answers, and has its connections checked."""
 
-    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
+    config: BoundedConfig
+
+    def __init__(self, config: BoundedConfig, ready: asyncio.Event) -> None:
         super().__init__(config)
         self._ready = ready
 
@@ -106,3 +124,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self._ready.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, BoundedProtocol):
+                connection.check(now)
+        if self.config.crowded and counter % TICKS_A_SECOND == 0:
+            log.warning("too many connections", closed_or_refused=self.config.crowded)
+            self.config.crowded = 0
+        return await super().on_tick(counter)
