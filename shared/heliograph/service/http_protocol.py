@@ -64,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._closing = False
         self._stopping = False
         self._refusal: str | None = None
-        self._head_bytes = self._header_bytes = self._body_bytes = self._framing_bytes = 0
+        self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._dropped_bytes = 0
         self._unsent, self._sent_at = 0, 0.0
 
@@ -127,7 +127,6 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.scope is not request:
                 return
             if in_headers and self._in_headers:
-                # The parser holds a header back until it is complete.
                 self._head_bytes += len(data)
                 if self._head_bytes > self._limits.head_bytes:
                     self._refuse("headers-too-large")
@@ -143,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise OverflowError
         super().on_message_begin()
         self._in_headers, self._complete = True, False
-        self._head_bytes = self._header_bytes = self._body_bytes = self._framing_bytes = 0
+        self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._deadline = self.loop.time() + self._limits.header_s
 
     def on_url(self, url: bytes) -> None:
@@ -152,22 +151,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = "url-too-long"
             raise OverflowError
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_headers:
-            # A trailer, which the application could take for a header.
-            return
-        self._header_bytes += len(name) + len(value)
-        if (
-            self._header_bytes > self._limits.header_bytes
-            or len(self.headers) >= self._limits.headers
-        ):
+    def on_headers_complete(self) -> None:
+        size = sum(len(name) + len(value) for name, value in self.headers)
+        if size > self._limits.header_bytes or len(self.headers) > self._limits.headers:
             self._refusal = "headers-too-large"
             raise OverflowError
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._in_headers = False
+        # For trailers, which the application would take for headers.
+        self.headers = []
         self._deadline = math.inf
         self.config.waiting.pop(self, None)
         # An answer that begins before the end of its request ends the connection.
