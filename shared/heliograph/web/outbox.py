@@ -10,6 +10,7 @@ from heliograph.http import ProblemError, problems
 from heliograph.outbox import Outbox
 from heliograph.web.auth import requires
 from heliograph.web.inbox import LARGEST_ID, Discarded, Redriven, Selection
+from heliograph.web.route import GuardedRoute
 
 
 class UnpublishedEvent(BaseModel):
@@ -50,6 +51,7 @@ def outbox_router(service: str, outbox: Outbox) -> APIRouter:
     """The routes `/v1/outbox/…` over the service's outbox, for the scope `<service>:admin`."""
     router = APIRouter(
         prefix="/v1/outbox",
+        route_class=GuardedRoute,
         tags=["outbox"],
         dependencies=[requires(f"{service}:admin")],
         responses=problems("unauthenticated", "forbidden"),
