@@ -21,7 +21,7 @@ SURFACE = {
     "heliograph": (
         "BusError BusUnavailable Changes Contract DatabaseUnavailable Deadlock Event "
         "EventTooLarge HeliographError Instant InvalidSetting Malformed MessageRefused "
-        "MigrationBlocked Misregistered"
+        "MigrationBlocked Misregistered "
         "MissingCollaborator MissingExtra Park Refused SchemaNotCurrent Signal "
         "Unannounced __version__ m2m_changed post_delete post_save pre_delete pre_save "
         "receiver request_finished request_started"

@@ -11,7 +11,7 @@ from heliograph.http import Health, Metrics
 from heliograph.tokens import Caller, Tokens
 from heliograph.web import GuardedRoute, create_app, requires
 
-TOKENS = Tokens(SecretStr("k" * 32))
+TOKENS = Tokens(SecretStr("k" * 32), "things")
 
 
 class Thing(BaseModel):
