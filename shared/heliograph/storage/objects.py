@@ -35,6 +35,8 @@ CALL_TIMEOUT = timedelta(seconds=30)
 DOWNLOAD_TIMEOUT = timedelta(minutes=15)
 MAX_RETRIES = 3
 THREADS = 8
+CHUNK_BYTES = 256 * 1024
+"""What each client that does not read its image on may hold in memory; obstore's own is 10 MiB."""
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -176,7 +178,7 @@ class ObstoreImageStore:
             next(self._store.list(chunk_size=1), None)
 
     async def _chunks(self, found: "GetResult") -> AsyncIterator[bytes]:
-        stream = iter(found.stream())
+        stream = iter(found.stream(min_chunk_size=CHUNK_BYTES))
         while (chunk := await self._call(next, stream, None)) is not None:
             yield bytes(chunk)
 

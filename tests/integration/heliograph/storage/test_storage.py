@@ -97,6 +97,15 @@ async def test_an_image_is_streamed_in_chunks_of_bytes(store: ImageStore) -> Non
     assert sum(sizes) == 3_000_000
 
 
+async def test_a_chunk_is_small_for_a_client_may_never_read_on(tmp_path: Path) -> None:
+    store = image_store((tmp_path / "images").as_uri())
+    key = new_key("png")
+    await store.put(key, bytes(3_000_000), "image/png")
+    image = await store.get(key)
+    assert image is not None
+    assert max([len(chunk) async for chunk in image.chunks()]) <= 512 * 1024
+
+
 async def test_an_unknown_key_finds_nothing(store: ImageStore) -> None:
     assert await store.get(new_key("jpg")) is None
 
