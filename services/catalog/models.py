@@ -74,6 +74,8 @@ class Product(Signalling, Base):
     version: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    search_terms: Mapped[str] = mapped_column(server_default=text("''"), deferred=True)
+    """What a search finds it by; the repository makes them of name, SKU and description."""
 
     images: Mapped[list["Image"]] = relationship(
         back_populates="product",

@@ -17,6 +17,7 @@ from services.catalog.models import Product
 from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.repositories.listing import Listing
 from services.catalog.repositories.new_products import insert_bare, is_bare
+from services.catalog.repositories.terms import terms
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.snapshots import Snapshots
 
@@ -171,8 +172,10 @@ class ProductRepository:
         bare: list[Product] = []
         others: list[Product] = []
         for each in products:
-            is_new = each.id not in self._originals
-            (bare if is_new and is_bare(each) else others).append(each)
+            original = self._originals.get(each.id)
+            if original is None or _searched(original) != _searched(each):
+                each.search_terms = terms(*_searched(each))
+            (bare if original is None and is_bare(each) else others).append(each)
         # A stored one may give up the SKU that a new one takes.
         self.session.add_all(others)
         await flush(self.session, others)
@@ -239,6 +242,10 @@ class ProductRepository:
         await ViewRepository(self.session).keep_counts([each.id for each in products])
         for product in products:
             self._originals.pop(product.id, None)
+
+
+def _searched(product: Product | contracts.Product) -> tuple[str, str, str]:
+    return product.name, product.sku, product.description
 
 
 def _locking(query: Select[Product]) -> Select[Product]:

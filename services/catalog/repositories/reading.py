@@ -22,7 +22,7 @@ _CATEGORIES = (
     .scalar_subquery()
 )
 _TABLES = Base.metadata.tables
-_OF_PRODUCT = tuple(_TABLES["product"].columns)
+_OF_PRODUCT = tuple(each for each in _TABLES["product"].columns if each.key != "search_terms")
 _OF_IMAGE = tuple(_TABLES["image"].columns)
 _PRODUCT = (
     select(_CATEGORIES, *_OF_PRODUCT, *_OF_IMAGE)

@@ -1,38 +1,39 @@
 """Full-text search: products that have all words of a question, the last one begun.
 
-Words are compared without their case and accents. What makes them findable is made by
-the migrations, as no model can describe it for both databases: a generated column on
-PostgreSQL, a table of FTS5 on SQLite.
+Both databases are given terms that are folded already, by `terms` for the products and here
+for the question, so that neither has a parser of its own say what a word is. What finds a
+product by its terms is made by the migrations, as no model can describe it for both: an index
+of an expression on PostgreSQL, a table of FTS5 on SQLite.
 """
 
-import re
-import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, bindparam, false
 from sqlalchemy.ext.compiler import compiles
 
 from heliograph.database import Condition
+from services.catalog.repositories.terms import LONGEST, is_unspaced, pairs, words
 
-_WORD = re.compile(r"[^\W_]+")
-_ACCENT = re.compile(r"[\u0300-\u036f]")
+TSVECTOR = "array_to_tsvector(string_to_array(product.search_terms, ' '))"
+"""What PostgreSQL has indexed; a condition must say it in the same words."""
 
 
-class _ProductHasWords(Condition):
+class _ProductHasTerms(Condition):
     """The condition on `product`, with a question in the language of either database."""
 
     inherit_cache = True
-    name = "product_has_words"
+    name = "product_has_terms"
 
 
-@compiles(_ProductHasWords, "postgresql")
-def _postgresql(element: _ProductHasWords, compiler: Any, **options: Any) -> str:
+@compiles(_ProductHasTerms, "postgresql")
+def _postgresql(element: _ProductHasTerms, compiler: Any, **options: Any) -> str:
     tsquery, _ = element.clauses
-    return f"(product.words @@ to_tsquery('simple', {compiler.process(tsquery, **options)}))"
+    return f"({TSVECTOR} @@ CAST({compiler.process(tsquery, **options)} AS tsquery))"
 
 
-@compiles(_ProductHasWords, "sqlite")
-def _sqlite(element: _ProductHasWords, compiler: Any, **options: Any) -> str:
+@compiles(_ProductHasTerms, "sqlite")
+def _sqlite(element: _ProductHasTerms, compiler: Any, **options: Any) -> str:
     _, match = element.clauses
     return (
         # The question itself is a bound parameter.
@@ -44,18 +45,25 @@ def _sqlite(element: _ProductHasWords, compiler: Any, **options: Any) -> str:
 
 def has_words(question: str) -> ColumnElement[bool]:
     """Whether a product has the words, in whatever order; a question without any finds none."""
-    words = _WORD.findall(question)
-    plain = _WORD.findall(_ACCENT.sub("", unicodedata.normalize("NFD", question)))
-    if not words or not plain:
+    asked = words(question)
+    if not asked:
         return false()
-    # Letters and digits alone: neither language has an operator among them.
-    tsquery = " & ".join(plain) + ":*"
-    match = " ".join(f'"{word}"' for word in words) + "*"
-    return _ProductHasWords(
+    terms = [term for word in asked for term in _asked_for(word, is_last=word is asked[-1])]
+    # Letters, digits, marks and symbols alone: neither language has an operator among them.
+    tsquery = " & ".join(f"'{term}'{':*' * begun}" for term, begun in terms)
+    match = " ".join(f'"{term}"{"*" * begun}' for term, begun in terms)
+    return _ProductHasTerms(
         bindparam(None, tsquery, type_=Text()), bindparam(None, match, type_=Text())
     )
 
 
+def _asked_for(word: str, *, is_last: bool) -> Sequence[tuple[str, bool]]:
+    """The terms that a product must have for a word, and of which the beginning is enough."""
+    if is_unspaced(word):
+        return [(pair, len(pair) == 1) for pair in pairs(word)]
+    return [(word[:LONGEST], is_last)]
+
+
 def is_modelled(_object: object, name: str | None, *_details: object) -> bool:
     """Tell Alembic not to compare with the models what only the migrations know."""
-    return name not in {"words", "ix_product_words"} and not str(name).startswith("product_search")
+    return name != "ix_product_search_terms" and not str(name).startswith("product_search")

@@ -117,7 +117,7 @@ async def test_a_search_uses_its_index(client: httpx2.AsyncClient, catalog: Cata
         assert "product_search VIRTUAL TABLE INDEX" in plan
         assert "SCAN product\n" not in plan
     else:
-        assert "ix_product_words" in plan
+        assert "ix_product_search_terms" in plan
 
 
 async def test_a_page_begins_where_an_index_says(

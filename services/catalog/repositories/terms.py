@@ -1,0 +1,94 @@
+"""Terms: what a text is found by, the same for what is searched and for what is asked.
+
+A word is a run of letters, digits and the marks that belong to them, in whatever script; a
+symbol is a word of its own. Words are compared as Unicode's NFKC_Casefold has it (UAX 31, 5.1),
+and without the accents that their readers leave out when they type. Scripts that put no space
+between words are cut into pairs of characters.
+"""
+
+import re
+import unicodedata
+from itertools import chain
+
+LONGEST = 250
+"""Characters of a word that count; PostgreSQL takes lexemes of at most 2,046 bytes."""
+
+# Marks that are written or left out: accents of Latin and Greek, stress in Cyrillic, vowel
+# points of Hebrew and Arabic (not hamza and madda), Arabic's filling line. Those of other
+# scripts, such as the vowel signs of India's or the tones of Thai, make another word.
+_ACCENTS = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640"
+    "\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff"
+    "\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+
+# Han with its repetition marks, kana, Bopomofo; Thai, Lao, Burmese, Khmer.
+_UNSPACED = (
+    "\u3005-\u3007\u3021-\u3029\u3040-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17dd"
+)
+_WORD = re.compile(f"[{_UNSPACED}]+|[^ {_UNSPACED}]+")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+
+
+class _Folding(dict[int, str]):
+    """What becomes of each character, worked out when one is first met."""
+
+    def __missing__(self, code: int) -> str:
+        folded = self[code] = _fold(chr(code))
+        return folded
+
+
+def _fold(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind == "So":
+        return f" {character} "
+    if kind == "Cf":  # unseen, it ends no word, but for the space that has no width
+        return " " if character == "\u200b" else ""
+    if kind[0] not in "LMN":
+        return " "
+    if "\ufe00" <= character <= "\ufe0f":  # it chooses between pictures of one character
+        return ""
+    parts = unicodedata.normalize("NFKD", character)
+    if "\u0400" <= parts[0] <= "\u052f" and parts.casefold() not in _STRESSED:
+        return character.casefold()
+    plain = unicodedata.normalize("NFKD", _ACCENTS.sub("", parts).casefold())
+    return "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in plain)
+
+
+_STRESSED = {"\u0435\u0308", "\u0435\u0300", "\u0438\u0300"}
+"""Cyrillic Ё, and letters with a stress: of all others, such as Й, the mark makes a letter."""
+
+_FOLDING = _Folding()
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, folded, in its order; those of unspaced scripts as runs of their own."""
+    folded = unicodedata.normalize("NFC", text).translate(_FOLDING)
+    return _WORD.findall(unicodedata.normalize("NFC", folded))
+
+
+def is_unspaced(word: str) -> bool:
+    """Whether a word of `words` is a run in which no space parts the words."""
+    return not word.isascii() and _IS_UNSPACED.match(word) is not None
+
+
+def pairs(run: str) -> list[str]:
+    """Each two neighbours of a run; the run itself if it is a single character."""
+    return [run[place : place + 2] for place in range(len(run) - 1)] or [run]
+
+
+def terms(*texts: str) -> str:
+    """What the texts are found by, each term once, with a space between them.
+
+    Of a run each character begins a term, so that a single one is found as a beginning too.
+    """
+    found: list[str] = []
+    for word in dict.fromkeys(chain.from_iterable(map(words, texts))):
+        if is_unspaced(word):
+            found += pairs(word)
+            found.append(word[-1])
+        else:
+            found.append(word[:LONGEST])
+    return " ".join(dict.fromkeys(found))
