@@ -12,11 +12,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
+from heliograph.database.migrations import create_index_concurrently
 from services.catalog.repositories.search import TSVECTOR
 from services.catalog.repositories.terms import terms
 
 revision = "0011"
-down_revision = "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -68,7 +69,7 @@ def upgrade() -> None:
         )
         with op.get_context().autocommit_block():
             _fill(op.get_bind())
-        op.create_index(
+        create_index_concurrently(
             "ix_product_search_terms", "product", [sa.text(TSVECTOR)], postgresql_using="gin"
         )
         op.execute("ALTER TABLE product DROP COLUMN words")

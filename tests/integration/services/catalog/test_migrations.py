@@ -1,10 +1,19 @@
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
+from collections.abc import Callable
+from pathlib import Path
 
+import httpx2
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from heliograph.database import migrations
 from services.catalog.models import Base
 from services.catalog.repositories.search import is_modelled
 from services.catalog.service import Catalog
 from tests.databases import modelled_parameters, postgresql_alone, storage_parameters
+from tests.integration.services.catalog.conftest import create
 
 
 async def test_models_and_migrations_agree(catalog: Catalog) -> None:
@@ -28,3 +37,33 @@ async def test_migrating_again_changes_nothing(catalog: Catalog) -> None:
 @postgresql_alone
 async def test_tables_are_stored_as_the_models_say(catalog: Catalog) -> None:
     assert await storage_parameters(catalog.database) == modelled_parameters(Base.metadata)
+
+
+async def test_products_from_before_their_terms_are_found(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    lamp = await create(client, name="हिन्दी दीपक")
+
+    await rerun(catalog, command.downgrade, "0009")
+    await rerun(catalog, command.upgrade, "head")
+
+    found = (await client.get("/v1/products", params={"q": "दीपक"})).json()["items"]
+    assert [each["id"] for each in found] == [lamp["id"]]
+    await client.patch(f"/v1/products/{lamp['id']}", json={"name": "Torch"})
+    assert (await client.get("/v1/products", params={"q": "दीपक"})).json()["items"] == []
+
+
+async def rerun(catalog: Catalog, run: Callable[[Config, str], None], revision: str) -> None:
+    """Bring the catalog's database to another revision and back, as Alembic's command does."""
+    config = Config(attributes={"metadata": Base.metadata, "options": {}})
+    config.set_main_option("script_location", str(Path(migrations.__path__[0]) / "alembic"))
+    config.set_main_option("version_locations", str(catalog.schema.versions))
+    config.set_main_option("path_separator", "newline")
+
+    def on(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        run(config, revision)
+
+    async with catalog.database.engine.connect() as connection:
+        await connection.run_sync(on)
+        await connection.commit()

@@ -60,6 +60,36 @@ async def test_a_product_is_found_by_all_words_and_the_beginning_of_the_last(
     assert {q: await found(shelf, q) for q in FOUND} == FOUND
 
 
+NAMES = (
+    "हिन्दी दीपक", "বাংলা বই", "தமிழ் விளக்கு", "తెలుగు", "ಕನ್ನಡ", "മലയാളം", "ગુજરાતી", "ਪੰਜਾਬੀ", "ଓଡ଼ିଆ",
+    "සිංහල", "น้ำดื่ม", "ខ្មែរ", "ພາສາລາວ", "မြန်မာ", "བོད་སྐད་",
+    "ქართული", "Հայերեն", "አማርኛ", "ᏣᎳᎩ", "ᠮᠣᠩᠭᠣᠯ",
+    "עִבְרִית", "العَرَبِيَّة", "فارسی‌ها", "ދިވެހި",  # noqa: RUF001 - Arabic
+    "한국어 조명", "日本語のランプ", "中文台灯", "Λάμπα", "Ёлка", "Đèn bàn",
+    "Ölçü ışığı", "𐐔𐐯𐑅𐐨𐑉𐐯𐐻", "☕",
+)  # fmt: skip
+
+
+async def test_a_product_is_found_by_its_own_name_in_every_script(
+    client: httpx2.AsyncClient,
+) -> None:
+    for number, name in enumerate(NAMES):
+        await create(client, sku=f"S-{number}", name=name)
+    assert [await found(client, name) for name in NAMES] == [[f"S-{n}"] for n in range(len(NAMES))]
+
+
+async def test_a_word_is_found_within_a_run_that_has_no_spaces(client: httpx2.AsyncClient) -> None:
+    await create(client, sku="A", name="日本語のランプ")
+    await create(client, sku="B", name="東京都の電球")
+    await create(client, sku="C", name="น้ำดื่ม")
+
+    found_by = {q: await found(client, q) for q in ("ランプ", "京都", "球", "本語", "京東", "ดื่ม")}
+
+    assert found_by == {
+        "ランプ": ["A"], "京都": ["B"], "球": ["B"], "本語": ["A"], "京東": [], "ดื่ม": ["C"],
+    }  # fmt: skip
+
+
 async def test_no_question_is_an_operator_or_an_error(shelf: httpx2.AsyncClient) -> None:
     for q in (
         '"', '""', "'", "''", "*", "lamp*", "torch OR lamp", "NOT lamp", "-lamp", "lamp & !torch",

@@ -1,4 +1,4 @@
-"""Which words are one word. What is right is said by Unicode's collation (UTS 10) in another's code."""
+"""Which words are one: Unicode's collation (UTS 10), in the code of others, says what is right."""
 
 import sys
 import unicodedata
