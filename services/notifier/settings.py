@@ -22,9 +22,9 @@ def _mailbox(value: str) -> str:
     name, address = parseaddr(value) if value.isprintable() else ("", "")
     if not address:
         raise ValueError("must be an email address, or Name <address>")
-    local, _, domain = address.rpartition("@")
-    # `localhost` is no domain name, yet the one a development machine has.
-    checked = address if domain == "localhost" and local else valid_address(address)
+    checked = valid_address(address)
+    if not checked.isascii():
+        raise ValueError("must be an address in ASCII: not every mail server takes another")
     return str(Address(display_name=name, addr_spec=checked))
 
 

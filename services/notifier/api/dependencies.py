@@ -35,6 +35,6 @@ Email = Annotated[
     AfterValidator(valid_address),
     Field(examples=["ada@example.org"]),
 ]
-"""A plain address, its domain in lower case and ASCII."""
+"""A plain address in lower case, its domain in ASCII."""
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Most items of the page.")]

@@ -85,7 +85,7 @@ class Letter:
             recipient = addressee.recipient
             content = _CONTENT % (
                 self._head,
-                _verbatim(recipient),
+                _mailbox(recipient),
                 format_datetime(addressee.date).encode(),
                 _verbatim(addressee.message_id),
                 _verbatim(url, not_in_it=">"),
@@ -126,6 +126,17 @@ def _has_own_words(line: str) -> bool:
 
 def _quoted(lines: str) -> bytes:
     return binascii.b2a_qp(lines.encode())
+
+
+def _mailbox(address: str) -> bytes:
+    """An address as it stands in a header; in UTF-8 if need be (RFC 6532)."""
+    local, _, domain = address.rpartition("@")
+    if "=?" in local:
+        # Quoted, it begins no encoded word (RFC 2047 5).
+        address = f'"{local}"@{domain}'
+    if not address.isprintable() or " " in address or "=?" in domain:
+        raise ValueError(f"cannot stand in a header: {address!r}")
+    return address.encode()
 
 
 def _verbatim(value: str, *, not_in_it: str = "=?") -> bytes:

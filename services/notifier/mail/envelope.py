@@ -18,8 +18,8 @@ _WIRE = policy.SMTP.clone(cte_type="7bit")
 class Envelope:
     """One email to one recipient, ready to be handed over.
 
-    `content` is ASCII and ends each line with CRLF: a line break that servers read in two
-    ways smuggles a second email in. Raises ValueError for anything else.
+    `content` ends each line with CRLF: a line break that servers read in two ways smuggles a
+    second email in. It is ASCII unless the recipient is not. Raises ValueError for anything else.
     """
 
     sender: str
@@ -30,10 +30,17 @@ class Envelope:
         lines = self.content.count(b"\r\n")
         if not (self.content.count(b"\n") == self.content.count(b"\r") == lines):
             raise ValueError("a line ends with CRLF, and neither character stands alone")
-        if not (self.content.isascii() and self.content.endswith(b"\r\n")):
-            raise ValueError("an email is lines of ASCII")
+        if not self.content.endswith(b"\r\n"):
+            raise ValueError("an email ends with a line")
+        if not (self.content.isascii() or self.is_international):
+            raise ValueError("an email to an address in ASCII is lines of ASCII")
         if valid_address(self.recipient) != self.recipient:
             raise ValueError("the recipient is not written as on the wire")
+
+    @property
+    def is_international(self) -> bool:
+        """Whether only a server that has SMTPUTF8 (RFC 6531) can take it."""
+        return not self.recipient.isascii()
 
     @classmethod
     def of(cls, message: EmailMessage, recipient: str) -> "Envelope":
@@ -53,7 +60,10 @@ def sender_of(message: EmailMessage) -> str:
     header = message["From"]
     if not isinstance(header, AddressHeader) or len(header.addresses) != 1:
         raise ValueError("an email has one From address")
-    return valid_address(header.addresses[0].addr_spec)
+    address = valid_address(header.addresses[0].addr_spec)
+    if not address.isascii():
+        raise ValueError("the From address must be ASCII: not every server takes another")
+    return address
 
 
 def written(message: EmailMessage) -> bytes:

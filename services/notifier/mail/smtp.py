@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -97,17 +97,26 @@ class SmtpMailer:
 
     async def _open(self, envelope: Envelope) -> tuple[SmtpConnection, list[Answer]]:
         """A connection, and what the server said there to all that comes before the content."""
+        options = " SMTPUTF8 BODY=8BITMIME" if envelope.is_international else ""
         commands = (
-            f"MAIL FROM:<{envelope.sender}>\r\n".encode(),
+            f"MAIL FROM:<{envelope.sender}>{options}\r\n".encode(),
             f"RCPT TO:<{envelope.recipient}>\r\n".encode(),
             b"DATA\r\n",
         )
         if connection := self._kept():
             # One that broke while it was idle shows it now; nothing of the email was sent.
             with contextlib.suppress(OSError):
-                return connection, await connection.ask(*commands)
+                return connection, await self._ask(connection, envelope, commands)
         connection = await self._connect()
-        return connection, await connection.ask(*commands)
+        return connection, await self._ask(connection, envelope, commands)
+
+    async def _ask(
+        self, connection: SmtpConnection, envelope: Envelope, commands: Sequence[bytes]
+    ) -> list[Answer]:
+        if envelope.is_international and not connection.international:
+            self._keep(connection)
+            raise MailRefused("the mail server takes no addresses outside ASCII (SMTPUTF8)")
+        return await connection.ask(*commands)
 
     async def _connect(self) -> SmtpConnection:
         smtp = SMTP(
@@ -137,6 +146,8 @@ class SmtpMailer:
         return SmtpConnection(
             cast("asyncio.Transport", smtp.transport),
             pipelining=smtp.supports_extension("pipelining"),
+            # RFC 6531 3.1: who has it has 8BITMIME too.
+            international=smtp.supports_extension("smtputf8"),
             seconds=self._command_seconds,
         )
 

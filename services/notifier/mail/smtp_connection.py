@@ -51,9 +51,18 @@ class SmtpConnection(asyncio.Protocol):
     answer can never be taken for that to another command.
     """
 
-    def __init__(self, transport: asyncio.Transport, *, pipelining: bool, seconds: float) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        *,
+        pipelining: bool,
+        seconds: float,
+        international: bool = False,
+    ) -> None:
         self._transport = transport
         self._pipelining = pipelining
+        self.international = international
+        """Whether the server takes addresses outside ASCII (SMTPUTF8, RFC 6531)."""
         self._seconds = seconds
         self._unread = b""
         self._text: list[str] = []

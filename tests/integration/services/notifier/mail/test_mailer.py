@@ -74,6 +74,7 @@ class MailServer:
     """A real SMTP server that answers as it is told."""
 
     pipelining: bool = True
+    international: bool = False
     starttls: ssl.SSLContext | None = None
     authenticator: Callable[..., aiosmtpd.AuthResult] | None = None
     received: list[tuple[str, bytes]] = field(default_factory=list)
@@ -96,6 +97,7 @@ class MailServer:
             require_starttls=bool(self.starttls),
             authenticator=self.authenticator,
             auth_require_tls=False,
+            enable_SMTPUTF8=self.international,
         )
         self._open.append(smtp)
         return smtp
@@ -351,6 +353,21 @@ async def test_smtp_content_that_is_not_taken_is_certain(
     assert not getattr(raised.value, "uncertain", False)
     server.data_answer = None
     await smtp.send(Envelope.of(a_message(), "ada@example.org"))
+
+
+async def test_smtp_an_address_outside_ascii_goes_to_a_server_that_takes_it(
+    server: MailServer, smtp: Mailer
+) -> None:
+    envelope = Envelope("news@shop.example", "jürgen@example.org", "To: jürgen\r\n\r\n".encode())
+    with pytest.raises(MailRefused, match="SMTPUTF8"):
+        await smtp.send(envelope)
+    await smtp.send(Envelope("news@shop.example", "ada@example.org", b"To: ada\r\n\r\n"))
+    assert server.connections == 1
+
+    server.international = True
+    await smtp.close()
+    await smtp.send(envelope)
+    assert server.received[-1] == ("jürgen@example.org", "To: jürgen\r\n\r\n".encode())
 
 
 async def test_smtp_a_refused_sender_defers_the_email(server: MailServer, smtp: Mailer) -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email import policy
 from email.message import EmailMessage
-from email.parser import BytesParser
+from email.parser import BytesHeaderParser, BytesParser
 from html.parser import HTMLParser
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ import contracts
 from services.notifier.emails.letter import RECIPIENT, UNSUBSCRIBE, Addressee
 from services.notifier.emails.products import NewProductEmail, PriceDropEmail, ProductEmail, render
 from services.notifier.emails.text import fitted, one_line
+from services.notifier.mail.addresses import valid_address
 from services.notifier.mail.errors import MailRefused
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -220,10 +221,32 @@ def test_any_name_arrives_in_one_subject_and_both_parts(name: str, description: 
 
 
 @pytest.mark.parametrize(
+    ("recipient", "written"),
+    [
+        ("a=?b@example.org", '"a=?b"@example.org'),
+        (
+            "=?utf-8?q?=0d=0abcc=3a_eve=40x?=@example.org",
+            '"=?utf-8?q?=0d=0abcc=3a_eve=40x?="@example.org',
+        ),
+        ("!#$%&'*+-/=^_`{|}~?@example.org", "!#$%&'*+-/=^_`{|}~?@example.org"),
+        ("jürgen@example.org", "jürgen@example.org"),
+    ],
+)
+def test_whoever_may_subscribe_stands_in_the_header_to_the_letter(
+    recipient: str, written: str
+) -> None:
+    envelope = render(new_product()).to(ada(recipient=valid_address(recipient)))
+    head = BytesHeaderParser(policy=policy.compat32).parsebytes(envelope.content)
+    assert head.keys() == HEADERS
+    assert f"\r\nTo: {written}\r\n".encode() in envelope.content
+    assert envelope.recipient == recipient
+
+
+@pytest.mark.parametrize(
     "field",
     [
         {"recipient": "ada@example.org\nBcc: eve@example.org"},
-        {"recipient": "=?utf-8?q?=0D=0ABcc=3A_eve=40example.org?=@example.org"},
+        {"recipient": "ada@example.org, eve@example.org"},
         {"message_id": "<1@shop.example>\r\nBcc: eve@example.org"},
         {"unsubscribe_url": "https://shop.example/>, <mailto:eve@example.org"},
         {"unsubscribe_url": "https://shop.example/\r\nBcc: eve@example.org"},

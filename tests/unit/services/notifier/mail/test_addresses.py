@@ -11,14 +11,23 @@ from services.notifier.mail.addresses import valid_address
     ("typed", "kept"),
     [
         ("ada@example.org", "ada@example.org"),
-        ("Ada.Lovelace+news@Example.ORG", "Ada.Lovelace+news@example.org"),
+        ("Ada.Lovelace+news@Example.ORG", "ada.lovelace+news@example.org"),
+        ("ada@shop.test", "ada@shop.test"),
+        ("a=?b@example.org", "a=?b@example.org"),
+        ("!#$%&'*+-/=?^_`{|}~@example.org", "!#$%&'*+-/=?^_`{|}~@example.org"),
+        ("Jürgen@example.org", "jürgen@example.org"),
+        ("JU\u0308RGEN@example.org", "jürgen@example.org"),
+        ("İ@example.org", "İ@example.org"),
+        ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
+        ("ada@straße.example", "ada@xn--strae-oqa.example"),
+        ("ada@example\u3002org", "ada@example.org"),
         ("root@localhost", "root@localhost"),
         ("o'hara@bücher.example", "o'hara@xn--bcher-kva.example"),
         ("a@BÜCHER.example", "a@xn--bcher-kva.example"),
         ("a" * 64 + "@example.org", "a" * 64 + "@example.org"),
     ],
 )
-def test_a_plain_address_is_kept_with_its_domain_in_lower_case_ascii(typed: str, kept: str) -> None:
+def test_a_plain_address_is_kept_in_lower_case_its_domain_in_ascii(typed: str, kept: str) -> None:
     assert valid_address(typed) == kept
 
 
@@ -46,16 +55,13 @@ def test_a_plain_address_is_kept_with_its_domain_in_lower_case_ascii(typed: str,
         "ada@exa_mple.org",
         "ada@[127.0.0.1]",
         "ada@127.0.0.1",
-        "jürgen@example.org",
-        "ada@straße.example",
-        "ada@example。org",
         "ada@" + "a" * 64 + ".org",
         "a" * 65 + "@example.org",
         "ada@" + ".".join(["a" * 60] * 5),
     ],
 )
 def test_what_is_not_a_plain_address_is_refused(typed: str) -> None:
-    with pytest.raises(ValueError, match=r"^(an email address|the part) "):
+    with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
         valid_address(typed)
 
 
@@ -65,7 +71,7 @@ def test_a_valid_address_is_one_safe_word_and_stays_as_it_is(local: str, domain:
         address = valid_address(f"{local}@{domain}")
     except ValueError:
         return
-    assert address.isascii()
+    assert address.isprintable()
     assert not set(address) & set(string.whitespace + '<>()[]\\,;:"\x00')
-    assert len(address) <= 254
+    assert len(address.encode()) <= 254
     assert valid_address(address) == address
