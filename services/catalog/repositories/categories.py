@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 import contracts
 from heliograph import Event, m2m_changed
-from heliograph.database import Session
+from heliograph.database import Session, one_of
 from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound, UnknownCategory
 from services.catalog.models import Category, Product, product_category
@@ -47,7 +47,7 @@ class CategoryRepository:
 
     async def by_slug(self, slugs: Collection[str]) -> dict[str, UUID]:
         """Find the ids of categories by their slugs, those that exist."""
-        query = select(Category.slug, Category.id).where(Category.slug.in_(slugs))
+        query = select(Category.slug, Category.id).where(one_of(Category.slug.expression, slugs))
         return dict((await self.session.execute(query)).all())
 
     async def edit(self, category_id: UUID) -> Category:

@@ -10,24 +10,25 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
-from uuid import UUID
-
-from pydantic import ValidationError
+from typing import IO, Any
 
 from heliograph import EventTooLarge, Refused
 from heliograph.database import Database, Session
 from heliograph.events import new_id
-from services.catalog.drafts import NewProduct
+from heliograph.text import printable
 from services.catalog.errors import CatalogError
 from services.catalog.models import ImportProgress, Product
 from services.catalog.repositories.categories import CategoryRepository, ProductCategories
 from services.catalog.repositories.imports import ImportRepository
 from services.catalog.repositories.products import ProductRepository
-from services.catalog.transfer.formats import Record, format_of, read
+from services.catalog.transfer.drafts import Draft, Rejected, draft, sku_of
+from services.catalog.transfer.formats import format_of, read
+from services.catalog.transfer.records import Record, UnreadableFile
 
 CHUNK = 500
 """Records in one transaction."""
+LONGEST_REASON = 500
+"""Characters."""
 
 NOT_ACCEPTED = (Refused, CatalogError, EventTooLarge)
 """What one record can be rejected for, and all others imported."""
@@ -50,16 +51,15 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A record whose fields are in order."""
+class Candidate:
+    """A record and the SKU that it speaks of, None if it has none."""
 
     record: Record
-    product: NewProduct
-    categories: list[str] | None
+    sku: str | None
 
 
-class Rejected(CatalogError):
-    """A record that cannot be imported; the message says why."""
+Reasons = list[tuple[Record, str]]
+"""Records that are rejected, and why."""
 
 
 class Importer:
@@ -81,6 +81,9 @@ class Importer:
 
     async def run(self) -> Tally:
         """Import what is not imported yet; raise `UnreadableFile` if the file is not one."""
+        if not self._path.is_file():
+            # It is read twice, and from its middle after an interruption.
+            raise UnreadableFile(f"{self._path} is not a file: save what it gives in one first")
         with self._path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             async with self._database.transaction() as session:
@@ -91,23 +94,26 @@ class Importer:
                 self.tally = Tally(**begun.tally)
             records = read(file, self._format, start, line)
             with self._open_rejects(rejects_size) as rejects:
-                for chunk in _chunks(records):
-                    await self._import(digest, chunk, rejects)
-                    self._on_progress(chunk[-1].end, self.tally)
+                try:
+                    for chunk in _chunks(records):
+                        await self._import(digest, chunk, rejects)
+                        self._on_progress(chunk[-1].record.end, self.tally)
+                finally:
+                    if not rejects.tell():
+                        self.rejects.unlink()
             async with self._database.transaction() as session:
                 await ImportRepository(session).finish(digest)
-        if not self.rejects.stat().st_size:
-            self.rejects.unlink()
         return self.tally
 
     def _open_rejects(self, size: int) -> IO[bytes]:
-        # What a chunk rejected before it was cut off is rejected again.
-        file = self.rejects.open("r+b" if size and self.rejects.exists() else "wb")
-        file.truncate(size)
+        # What a chunk rejected before it was cut off is rejected again. Whoever took the file
+        # away meanwhile has those that were in it.
+        file = self.rejects.open("r+b" if self.rejects.exists() else "w+b")
+        file.truncate(min(size, self.rejects.stat().st_size))
         file.seek(0, 2)
         return file
 
-    async def _import(self, digest: str, chunk: Sequence[Record], rejects: IO[bytes]) -> None:
+    async def _import(self, digest: str, chunk: Sequence[Candidate], rejects: IO[bytes]) -> None:
         before = Tally(**asdict(self.tally))
         size = rejects.tell()
         try:
@@ -125,58 +131,74 @@ class Importer:
         self,
         session: Session,
         digest: str,
-        chunk: Sequence[Record],
+        chunk: Sequence[Candidate],
         rejects: IO[bytes],
         *,
         one_by_one: bool,
     ) -> None:
         session.origin = "import"
-        accepted = []
-        for record in chunk:
-            try:
-                accepted.append(_accept(record))
-            except Rejected as error:
-                self._reject(rejects, record, str(error))
         if not one_by_one:
-            await self._save(session, accepted)
+            rejected = await self._save(session, chunk)
         else:
-            for each in accepted:
+            rejected = []
+            for each in chunk:
                 try:
                     async with session.begin_nested():
-                        await self._save(session, [each])
+                        rejected += await self._save(session, [each])
                 except NOT_ACCEPTED as error:
                     session.expunge_all()
-                    self._reject(rejects, each.record, str(error))
+                    rejected.append((each.record, str(error)))
+        for record, reason in sorted(rejected, key=lambda each: each[0].line):
+            rejects.write(_told(record, reason))
+        self.tally.rejected += len(rejected)
         rejects.flush()
-        last = chunk[-1]
+        last = chunk[-1].record
         await ImportRepository(session).store(
             ImportProgress(
                 digest=digest,
                 position=last.end,
-                line=last.end_line,
+                line=last.last_line + 1,
                 rejects_size=rejects.tell(),
                 tally=asdict(self.tally),
             )
         )
 
-    async def _save(self, session: Session, accepted: Sequence[Accepted]) -> None:
+    async def _save(self, session: Session, chunk: Sequence[Candidate]) -> Reasons:
+        """Save the records that are in order; return the others."""
         products = ProductRepository(session)
-        known = await products.edit_skus({each.product.sku for each in accepted})
-        slugs = {slug for each in accepted for slug in each.categories or ()}
+        known = await products.edit_skus({each.sku for each in chunk if each.sku is not None})
+        drafts: list[tuple[Record, Draft, Product]] = []
+        rejected: Reasons = []
+        for each in chunk:
+            row = known.get(each.sku or "")
+            try:
+                new = draft(each.record, is_known=row is not None)
+            except Rejected as error:
+                rejected.append((each.record, str(error)))
+            else:
+                row = row or Product(id=new_id(), images=[], categories=[])
+                drafts.append((each.record, new, row))
+        slugs = {slug for _, new, _ in drafts for slug in new.categories or ()}
         categories = await CategoryRepository(session).by_slug(slugs) if slugs else {}
-        rows = []
-        for each in accepted:
-            row = known.get(each.product.sku) or Product(id=new_id(), images=[], categories=[])
-            each.product.fill(row)
-            rows.append(row)
-        versions = {row.id: row.version for row in rows}
+        accepted = []
+        for record, new, row in drafts:
+            unknown = [slug for slug in new.categories or () if slug not in categories]
+            if unknown:
+                rejected.append((record, f"categories: there is no category {unknown[0]}"))
+            else:
+                accepted.append((new, row))
+        for new, row in accepted:
+            new.fill(row)
+        rows = [row for _, row in accepted]
+        versions = [row.version for row in rows]
         await products.save_many(rows)
         relation = ProductCategories(products)
-        for each, row in zip(accepted, rows, strict=True):
-            if each.categories is not None:
-                await relation.set(row, _ids(each.categories, categories))
-        for row in rows:
-            self._count(versions[row.id], row.version)
+        for new, row in accepted:
+            if new.categories is not None:
+                await relation.set(row, [categories[slug] for slug in new.categories])
+        for before, row in zip(versions, rows, strict=True):
+            self._count(before, row.version)
+        return rejected
 
     def _count(self, before: int | None, after: int) -> None:
         if before is None:
@@ -186,46 +208,31 @@ class Importer:
         else:
             self.tally.updated += 1
 
-    def _reject(self, rejects: IO[bytes], record: Record, reason: str) -> None:
-        told = {"line": record.line, "reason": reason, "record": record.data}
-        rejects.write(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-        self.tally.rejected += 1
+
+def _told(record: Record, reason: str) -> bytes:
+    """A line of the file of rejects: JSON, and a record that can be mended and imported."""
+    told: dict[str, Any] = {
+        "line": record.line,
+        "last_line": record.last_line,
+        "reason": printable(reason, LONGEST_REASON),
+        "record": record.data,
+    }
+    if record.data is None:
+        told["text"] = record.text
+    return json.dumps(told, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
 
 
-def _chunks(records: Iterator[Record]) -> Iterator[list[Record]]:
+def _chunks(records: Iterator[Record]) -> Iterator[list[Candidate]]:
     """Group records; a SKU that comes again begins a new chunk, so that its order counts."""
-    chunk: list[Record] = []
-    skus: set[object] = set()
+    chunk: list[Candidate] = []
+    skus: set[str] = set()
     for record in records:
-        sku = (record.data or {}).get("sku")
-        key = sku if isinstance(sku, str) else id(record)
-        if len(chunk) == CHUNK or key in skus:
+        sku = sku_of(record)
+        if len(chunk) == CHUNK or sku in skus:
             yield chunk
             chunk, skus = [], set()
-        chunk.append(record)
-        skus.add(key)
+        chunk.append(Candidate(record, sku))
+        if sku is not None:
+            skus.add(sku)
     if chunk:
         yield chunk
-
-
-def _accept(record: Record) -> Accepted:
-    if record.data is None:
-        raise Rejected(record.reason or "it cannot be read")
-    data = {name: value for name, value in record.data.items() if name != "id"}
-    categories = data.pop("categories", None)
-    if categories is not None and not (
-        isinstance(categories, list) and all(isinstance(each, str) for each in categories)
-    ):
-        raise Rejected("categories: must be a list of slugs")
-    try:
-        return Accepted(record, NewProduct.model_validate(data), categories)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise Rejected(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-
-
-def _ids(slugs: list[str], categories: dict[str, UUID]) -> list[UUID]:
-    for slug in slugs:
-        if slug not in categories:
-            raise Rejected(f"categories: there is no category {slug}")
-    return [categories[slug] for slug in slugs]

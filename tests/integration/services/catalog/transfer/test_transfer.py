@@ -14,8 +14,8 @@ from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
 from services.catalog.transfer import importer as importing
 from services.catalog.transfer.exporter import export
-from services.catalog.transfer.formats import UnreadableFile
 from services.catalog.transfer.importer import Importer, Tally
+from services.catalog.transfer.records import UnreadableFile
 from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import announced, listening, products
 
@@ -119,7 +119,7 @@ async def test_what_is_not_accepted_is_written_down_with_line_and_reason(
         assert await _import(catalog, path) == Tally(created=2, rejected=8)
     assert await products(catalog) == ["A-1", "A-8"]
     assert len(await announced(catalog)) == 2 + 4 + 2 + 2
-    told = sorted(_rejects(path))
+    told = _rejects(path)
     assert [line for line, _ in told] == [2, 4, 5, 6, 7, 8, 9, 10]
     reasons = dict(told)
     assert reasons[2].startswith("it is not JSON")
@@ -142,6 +142,7 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(
     records[7]["price"] = "more"
     path = tmp_path / f"p.{suffix}"
     (_csv if suffix == "csv" else _jsonl)(path, records)
+    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\r"))
 
     class Interrupted(Exception):
         pass
@@ -185,7 +186,7 @@ async def test_what_was_exported_imports_without_a_change(
         ("p.csv", b"sku,color\n", "unknown fields color"),
         ("p.csv", b"sku,sku\n", "a field twice"),
         ("p.xlsx", b"", "name it .csv or .jsonl"),
-        ("p.jsonl", b"x" * 1_000_001, "more than 1000000 bytes"),
+        ("p.jsonl", '{"sku": "A"}'.encode("utf-16"), "is UTF-16"),
     ],
 )
 @sqlite_suffices
@@ -196,6 +197,7 @@ async def test_a_file_that_is_none_of_ours_is_refused(
     path.write_bytes(content)
     with pytest.raises(UnreadableFile, match=told):
         await _import(catalog, path)
+    assert _names(tmp_path, "*.rejects.jsonl") == []
 
 
 @sqlite_suffices
