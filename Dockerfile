@@ -38,6 +38,7 @@ HEALTHCHECK --interval=5s --timeout=10s --start-period=120s --retries=3 \
     CMD ["python", "-IS", "/app/healthcheck.py", "http://127.0.0.1:8000/health/ready"]
 COPY deploy/healthcheck.py /app/
 COPY shared /app/shared
+COPY services/starting.py /app/services/
 
 FROM service AS catalog
 COPY --from=catalog-libraries /libraries /app/libraries

@@ -1,11 +1,15 @@
 """Every service in one process, on embedded parts by default: `python -m services`."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
-import typer
+from services.starting import starting
 
-from heliograph.cli import typer_app
+with starting():
+    import typer
+
+    from heliograph.cli import typer_app
 
 if TYPE_CHECKING:
     from services.embedded import Embedded
@@ -60,8 +64,10 @@ async def _greet(both: "Embedded") -> None:
         *(("token", token) for token in both.development_tokens()),
     ]
     console = Console(soft_wrap=True, highlight=False)
-    for name, value in lines:
-        console.print(Text(f"{name:<10}", style="bold cyan"), Text(value), sep="")
+    # Rich would exit if nobody reads on; what serves goes on.
+    with suppress(SystemExit):
+        for name, value in lines:
+            console.print(Text(f"{name:<10}", style="bold cyan"), Text(value), sep="")
 
 
 def _place(url: str) -> str:

@@ -12,16 +12,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-from rich.console import Console
-from rich.text import Text
+from services.starting import starting
 
-from heliograph import Event, Refused, post_delete, pre_save, receiver
-from heliograph.logging import configure
-from services.catalog import models
-from services.embedded import Embedded, embedded
-from tools.demo_client import Answer, Client
-from tools.demo_stage import Changes, Heard, Listener, Stage, StepMissing
+with starting():
+    from PIL import Image
+    from rich.console import Console
+    from rich.text import Text
+
+    from heliograph import Event, Refused, post_delete, pre_save, receiver
+    from heliograph.logging import configure
+    from services.catalog import models
+    from services.embedded import Embedded, embedded
+    from tools.demo_client import Answer, Client
+    from tools.demo_stage import Changes, Heard, Listener, Stage, StepMissing
 
 COUNTERFEIT = "Counterfeit lamp"
 STYLES = {"event": "cyan", "email": "green", "file": "yellow", "views": "magenta"}
@@ -192,7 +195,7 @@ async def perform(folder: Path) -> None:
 async def _alongside(both: Embedded, play: Callable[[], Awaitable[None]]) -> None:
     """Play while both services run; they stop in good order even if it breaks off."""
     stopping = asyncio.Event()
-    missing: StepMissing | None = None
+    missing: StepMissing | SystemExit | None = None
     async with asyncio.TaskGroup() as tasks:
         for part in both.parts:
             tasks.create_task(part.run(stopping))
@@ -200,7 +203,8 @@ async def _alongside(both: Embedded, play: Callable[[], Awaitable[None]]) -> Non
             await server.ready.wait()
         try:
             await play()
-        except StepMissing as error:
+        except (StepMissing, SystemExit) as error:
+            # The latter is rich's word that nobody reads on.
             missing = error
         stopping.set()
     if missing is not None:
@@ -217,6 +221,9 @@ def main() -> None:
         except StepMissing as error:
             console.print(Text(f"missing: {error}", style="bold red"))
             sys.exit(1)
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            sys.exit(130)
     console.print(Text("Everything happened, and nothing else did.", style="bold green"))
 
 

@@ -8,7 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from heliograph.http import MEDIA_TYPE, PROBLEMS, problem_type
+from services.starting import starting
+
+with starting():
+    from heliograph.http import MEDIA_TYPE, PROBLEMS, problem_type
 
 PAGE = Path(__file__).parent.parent / "docs" / "problems.md"
 

@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from services.catalog import asyncapi
+from services.starting import starting
+
+with starting():
+    from services.catalog import asyncapi
 
 DOCS = Path(__file__).parent.parent / "docs"
 

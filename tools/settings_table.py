@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic.fields import FieldInfo
+from services.starting import starting
 
-from heliograph.secret_files import SUFFIX
-from heliograph.settings import DEVELOPMENT_KEY, ServiceSettings
-from services.catalog.settings import CatalogSettings
-from services.notifier.settings import NotifierSettings
+with starting():
+    from pydantic.fields import FieldInfo
+
+    from heliograph.secret_files import SUFFIX
+    from heliograph.settings import DEVELOPMENT_KEY, ServiceSettings
+    from services.catalog.settings import CatalogSettings
+    from services.notifier.settings import NotifierSettings
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- settings -->", "<!-- /settings -->"

@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from heliograph.cli import Program, command_line, outbox_commands
-from services.catalog.cli.images import images_commands
-from services.catalog.cli.transfer import add_transfer
+from services.starting import starting
+
+with starting():
+    from heliograph.cli import Program, command_line, outbox_commands
+    from services.catalog.cli.images import images_commands
+    from services.catalog.cli.transfer import add_transfer
 
 if TYPE_CHECKING:
     from heliograph.bus import Bus

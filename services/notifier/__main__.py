@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from heliograph.cli import Program, command_line
+from services.starting import starting
+
+with starting():
+    from heliograph.cli import Program, command_line
 
 if TYPE_CHECKING:
     from heliograph.bus import Bus

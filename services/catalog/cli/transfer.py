@@ -31,7 +31,8 @@ def add_transfer(app: typer.Typer, program: "Program[G, Catalog]") -> None:
         """Insert or update products by SKU. They are announced with the origin "import".
 
         Run it again after an interruption: it goes on where it stopped. What is not accepted
-        goes to FILE.rejects.jsonl, with its line and the reason.
+        goes to FILE.rejects.jsonl, with its line and the reason: mend it there and import that.
+        Exits with 1 if anything was not accepted.
         """
         from services.catalog.transfer.importer import Importer
 
@@ -47,8 +48,9 @@ def add_transfer(app: typer.Typer, program: "Program[G, Catalog]") -> None:
             typer.echo(str(tally))
             if tally.rejected:
                 typer.echo(f"The rejected ones are in {importer.rejects}.")
+                raise typer.Exit(1)
 
-        with_service(program, main)
+        with_service(program, main, interrupted="interrupted: run it again, and it goes on")
 
     @app.command("export")
     def export_(file: Target) -> None:
@@ -75,10 +77,12 @@ def _bar() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
     )

@@ -114,11 +114,12 @@ async def patiently(
             await asyncio.sleep(pause)
 
 
-def run(main: Coroutine[None, None, None]) -> None:
+def run(main: Coroutine[None, None, None], *, interrupted: str = "interrupted") -> None:
     """Run a command to its end; whatever stops it is told in one line on standard error.
 
     Exits with 2 if it cannot start with these settings, on this schema or on this port, with 1
-    if it failed afterwards.
+    if it failed afterwards, with 130 at Ctrl-C, of which `interrupted` tells. A broken pipe is
+    raised: the reader of its output has gone.
     """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -128,12 +129,15 @@ def run(main: Coroutine[None, None, None]) -> None:
         _fail(str(error), status=2)
     except PartFailed:
         sys.exit(1)
+    except BrokenPipeError:
+        raise
     except (HeliographError, OSError) as error:
         # An OSError here is a directory that cannot be made; those of parts are logged.
         _fail(masked(str(error)))
     except DBAPIError as error:
         _fail(masked(f"the database refused: {error.orig}"))
     except KeyboardInterrupt:
+        sys.stderr.write(f"{interrupted}\n")
         sys.exit(INTERRUPTED)
 
 
