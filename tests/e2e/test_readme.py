@@ -45,6 +45,8 @@ def test_the_story_with_curl(tmp_path: Path) -> None:
         eventually("two emails", lambda: len(list((tmp_path / "var/mail").glob("*.eml"))) == 2)
         assert not [each for each in (tmp_path / "var/images").rglob("*") if each.is_file()]
         assert running.program.end(signal.SIGTERM) == 0
+    left = {each.name for each in tmp_path.iterdir() if each.suffix != ".log"}
+    assert left == {".venv", "var"}, "what git ignores"
 
 
 def test_a_reaction_is_one_function(tmp_path: Path) -> None:
