@@ -6,15 +6,30 @@ only remembered: on PostgreSQL a share of the table's pages tells of them, all w
 
 from collections.abc import Collection
 
-from sqlalchemy import Float as FloatType
-from sqlalchemy import Integer, Select, Table, and_, bindparam, cast, func, select, text
-from sqlalchemy.sql.expression import case
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Float,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from heliograph.database import Database
-from heliograph.inbox.table import is_open
+from heliograph.inbox.table import is_open, is_parked
 
 SAMPLED_PAGES = 10_000
 """Most pages of the table that are read to estimate what is finished: 80 MB, half a second."""
+
+_OPEN = "open"
+"""Pending, held or parked."""
 
 _PAGES = text(
     "SELECT pg_relation_size(CAST(:name AS regclass)) / current_setting('block_size')::int"
@@ -37,31 +52,64 @@ class Counts:
             if share:
                 pages = await session.scalar(_PAGES, {"name": self._table.name})
                 share["share"] = min(1.0, SAMPLED_PAGES / max(pages or 0, 1))
-            rows = [*await session.execute(self._waiting)]
-            rows += await session.execute(self._finished, share)
-        return {(receiver, state): count for receiver, state, count in rows}
+            counts = {
+                (receiver, state): count
+                for query in (self._waiting, self._finished)
+                for receiver, state, count in await session.execute(query, share)
+            }
+        for receiver in {receiver for receiver, state in counts if state == _OPEN}:
+            waiting = counts.pop((receiver, _OPEN))
+            others = (counts.get((receiver, state), 0) for state in ("parked", "held"))
+            counts[(receiver, "pending")] = waiting - sum(others)
+        return {key: count for key, count in counts.items() if count}
 
 
-def _waiting(table: Table, unordered: Collection[str]) -> Select[str, str, int]:
+def _waiting(table: Table, unordered: Collection[str]) -> CompoundSelect[str, str, int]:
+    """Count all that wait, those that are parked, and those that are held behind them.
+
+    Indexes tell all of it.
+    """
     parked = (
-        select(table.c.receiver, table.c.subject, func.min(table.c.id).label("first"))
-        .where(table.c.state == "parked", is_open(table), table.c.receiver.not_in(unordered))
+        select(
+            table.c.receiver,
+            table.c.subject,
+            func.min(table.c.id).label("first"),
+            func.count().label("rows"),
+        )
+        .where(is_parked(table))
         .group_by(table.c.receiver, table.c.subject)
-        .subquery()
+        .cte("parked")
     )
-    same = and_(table.c.receiver == parked.c.receiver, table.c.subject == parked.c.subject)
-    held = and_(table.c.state == "pending", table.c.id > parked.c.first)
-    state = case((held, "held"), else_=table.c.state)
-    return (
-        select(table.c.receiver, state, func.count())
-        .select_from(table.outerjoin(parked, same))
+    behind = table.alias("behind")
+    held = (
+        select(func.count())
+        .where(
+            is_open(behind),
+            behind.c.receiver == parked.c.receiver,
+            behind.c.subject == parked.c.subject,
+            behind.c.id > parked.c.first,
+        )
+        .scalar_subquery()
+    )
+    return union_all(
+        select(table.c.receiver, literal(_OPEN), func.count())
         .where(is_open(table))
-        .group_by(table.c.receiver, state)
+        .group_by(table.c.receiver),
+        select(parked.c.receiver, literal("parked"), _total(parked.c.rows)).group_by(
+            parked.c.receiver
+        ),
+        select(parked.c.receiver, literal("held"), _total(held - parked.c.rows + 1))
+        .where(parked.c.subject.is_not(None), parked.c.receiver.not_in(unordered))
+        .group_by(parked.c.receiver),
     )
+
+
+def _total(count: ColumnElement[int]) -> ColumnElement[int]:
+    return cast(func.sum(count), Integer)
 
 
 def _finished(table: Table, *, sampled: bool) -> Select[str, str, int]:
-    share = bindparam("share", type_=FloatType())
+    share = bindparam("share", type_=Float())
     rows = table.tablesample(func.system(share * 100)) if sampled else table
     found = cast(func.round(func.count() / share), Integer) if sampled else func.count()
     return (

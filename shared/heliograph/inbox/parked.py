@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Table, and_, func, select, update
 
 from heliograph.database import Bell, Database, database_now
+from heliograph.inbox.table import is_parked
 
 STEP = 1000
 """Events that one transaction redrives or discards."""
@@ -47,7 +48,7 @@ class ParkedRows:
         async with self._database.reading() as session:
             rows = await session.execute(
                 select(table)
-                .where(table.c.state == "parked", table.c.id > after)
+                .where(is_parked(table), table.c.id > after)
                 .order_by(table.c.id)
                 .limit(limit)
             )
@@ -57,9 +58,7 @@ class ParkedRows:
         """One parked event, or None if there is none under that id."""
         table = self._table
         async with self._database.reading() as session:
-            rows = await session.execute(
-                select(table).where(table.c.id == id, table.c.state == "parked")
-            )
+            rows = await session.execute(select(table).where(table.c.id == id, is_parked(table)))
             row = rows.first()
         return None if row is None else _parked(row)
 
@@ -79,7 +78,7 @@ class ParkedRows:
     async def _release(self, ids: Collection[int] | None, **values: object) -> int:
         """By steps, each committed by itself: however many there are, no statement is long."""
         table = self._table
-        parked = table.c.state == "parked"
+        parked = is_parked(table)
         if ids is not None:
             parked = and_(parked, table.c.id.in_(tuple(ids)))
         released, last = 0, 0

@@ -46,6 +46,8 @@ def inbox_table(metadata: MetaData) -> Table:
         ("inbox_subject", (table.c.receiver, table.c.subject, table.c.id)),
     ):
         Index(name, *columns, postgresql_where=open_rows, sqlite_where=open_rows)
+    parked = is_parked(table)
+    Index("inbox_parked", table.c.id, postgresql_where=parked, sqlite_where=parked)
     finished = table.c.finished_at.is_not(None)
     Index("inbox_finished", table.c.finished_at, postgresql_where=finished, sqlite_where=finished)
     return table
@@ -55,3 +57,8 @@ def is_open(table: FromClause) -> ColumnElement[bool]:
     """Whether a row still waits for somebody, a worker or an operator."""
     # Spelled with literals, so that the partial indexes match.
     return table.c.state.in_([literal_column("'pending'"), literal_column("'parked'")])
+
+
+def is_parked(table: FromClause) -> ColumnElement[bool]:
+    """Whether a row waits for an operator."""
+    return table.c.state == literal_column("'parked'")
