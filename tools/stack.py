@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -31,6 +32,8 @@ SECRETS = (
     "CATALOG_BUS_PASSWORD",
     "NOTIFIER_BUS_PASSWORD",
     "S3_SECRET_KEY",
+    "CATALOG_S3_SECRET_KEY",
+    "NOTIFIER_S3_SECRET_KEY",
     "CATALOG_SECRET_KEY",
     "NOTIFIER_SECRET_KEY",
 )
@@ -38,6 +41,8 @@ ONE_PORT = {"CATALOG_PORTS": "8000", "NOTIFIER_PORTS": "8010"}
 """Docker takes the next of a range at every start, and emails hold links."""
 BUILD_ARGUMENTS = ("PIP_INDEX_URL", "PIP_TRUSTED_HOST")
 """Handed on to the builder where the environment has them."""
+PINNED = re.compile(r"\$\{(\w+_IMAGE):-([^}]+)\}")
+"""How `docker-compose.yml` names an image of others: a variable, and the version without it."""
 HEALTHY_WITHIN = 180.0
 PORT = "8000/tcp"
 """Where a container of ours listens."""
@@ -117,6 +122,7 @@ class Stack:
             raise StackError(f"docker compose {arguments[0]} failed.")
 
     def build(self) -> None:
+        os.environ.update(_stand_ins())
         given = [f"{name}={os.environ[name]}" for name in BUILD_ARGUMENTS if os.environ.get(name)]
         self.compose("build", *(part for each in given for part in ("--build-arg", each)))
 
@@ -170,6 +176,29 @@ class Stack:
             with contextlib.suppress(StackError, IndexError):
                 found.append(f"http://{docker('port', container.id, port).split()[0]}")
         return found
+
+
+def looser(image: str) -> list[str]:
+    """The names under which another version of an image may be here, the nearest first."""
+    repository, _, tag = image.partition(":")
+    version, dash, flavour = tag.partition("-")
+    major = version.partition(".")[0]
+    return [f"{repository}:{major}{dash}{flavour}", f"{repository}:latest"]
+
+
+def _stand_ins() -> dict[str, str]:
+    """By variable, images that are here in place of those that are not and cannot be had."""
+    found = {}
+    for variable, pinned in sorted(set(PINNED.findall((ROOT / "docker-compose.yml").read_text()))):
+        if variable in os.environ or any(
+            _succeeds("docker", *command, pinned) for command in (("image", "inspect"), ("pull",))
+        ):
+            continue
+        here = [each for each in looser(pinned) if _succeeds("docker", "image", "inspect", each)]
+        if here:
+            print(f"{pinned} cannot be had: {here[0]} stands in.")
+            found[variable] = here[0]
+    return found
 
 
 def docker(*arguments: str) -> str:

@@ -5,8 +5,11 @@ for service in catalog notifier; do
         catalog) password=$CATALOG_DATABASE_PASSWORD ;;
         notifier) password=$NOTIFIER_DATABASE_PASSWORD ;;
     esac
-    psql --username "${POSTGRES_USER:-postgres}" --dbname postgres --quiet --no-psqlrc \
-        --set ON_ERROR_STOP=1 --set service="$service" --set password="$password" <<'SQL'
+    # What a process is called with can be seen by others; its environment cannot.
+    service=$service password=$password psql --username "${POSTGRES_USER:-postgres}" \
+        --dbname postgres --quiet --no-psqlrc --set ON_ERROR_STOP=1 <<'SQL'
+\getenv service service
+\getenv password password
 create role :"service" login password :'password';
 create database :"service" owner :"service";
 revoke connect, temporary on database :"service" from public;

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from heliograph.tokens import Tokens
 from tests.programs import eventually
 from tests.servers.processes import free_port
-from tools.stack import Stack, docker, write_secrets
+from tools.stack import SECRETS, Stack, docker, write_secrets
 
 PROJECT = "heliograph-test"
 OURS = ("catalog", "catalog-relay", "catalog-worker", "notifier", "notifier-worker")
@@ -49,6 +49,11 @@ class Composed(Stack):
         )
 
     @property
+    def secrets(self) -> list[str]:
+        """Every password and key of this run."""
+        return [self._settings[name] for name in SECRETS]
+
+    @property
     def mail_url(self) -> str:
         return f"http://127.0.0.1:{self._settings['MAIL_UI_PORT']}"
 
@@ -62,7 +67,7 @@ class Composed(Stack):
             "images",
             endpoint=f"http://127.0.0.1:{self._settings['S3_PORT']}",
             region="us-east-1",
-            access_key_id="heliograph",
+            access_key_id="operator",
             secret_access_key=self._settings["S3_SECRET_KEY"],
             client_options={"allow_http": True},
         )
