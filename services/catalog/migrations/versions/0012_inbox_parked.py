@@ -6,7 +6,7 @@ from alembic import op
 from heliograph.database.migrations import create_index_concurrently
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
