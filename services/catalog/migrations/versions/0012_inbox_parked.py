@@ -14,7 +14,11 @@ depends_on = None
 def upgrade() -> None:
     parked = sa.text("state = 'parked'")
     create_index_concurrently(
-        "inbox_parked", "inbox", ["id"], postgresql_where=parked, sqlite_where=parked
+        "inbox_parked",
+        "inbox",
+        ["id", "receiver", "subject"],
+        postgresql_where=parked,
+        sqlite_where=parked,
     )
 
 
