@@ -124,10 +124,11 @@ async def patch_category(
     session: Writing,
     response: Response,
     if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> contracts.Category:
     categories = CategoryRepository(session)
     category = await categories.edit(id)
-    check_match(if_match, category.version)
+    check_match(category.version, if_match, if_none_match)
     for field in patch.model_fields_set:
         setattr(category, field, getattr(patch, field))
     saved = await categories.save(category)
@@ -141,8 +142,10 @@ async def patch_category(
     status_code=204,
     responses=_writes | problems("not-found", "conflict", "refused", "precondition-failed"),
 )
-async def delete_category(id: UUID, session: Writing, if_match: IfMatch = None) -> None:
+async def delete_category(
+    id: UUID, session: Writing, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
+) -> None:
     categories = CategoryRepository(session)
     category = await categories.edit(id)
-    check_match(if_match, category.version)
+    check_match(category.version, if_match, if_none_match)
     await categories.delete(category)

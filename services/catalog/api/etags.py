@@ -1,6 +1,11 @@
-"""Entity tags (RFC 9110, section 8.8.3) and the preconditions that name them."""
+"""Entity tags (RFC 9110, section 8.8.3) and the preconditions that name them.
+
+Dates (`If-Modified-Since`, `If-Unmodified-Since`) are not looked at: nothing here has a
+`Last-Modified`, and beside tags they do not count (sections 13.1.3 and 13.1.4).
+"""
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import Header
@@ -8,12 +13,17 @@ from fastapi import Header
 from services.catalog.errors import PreconditionFailed
 
 IfMatch = Annotated[
-    str | None, Header(description="Change only what still has one of these entity tags.")
+    list[str] | None, Header(description="Change only what still has one of these entity tags.")
 ]
 IfNoneMatch = Annotated[
-    str | None, Header(description="Answer 304 if it still has one of these entity tags.")
+    list[str] | None,
+    Header(
+        description="Read: answer 304 if it still has one of these entity tags. Change: 412 then."
+    ),
 ]
 
+# A comma within quotes parts nothing. An open quote reaches to the end of its line.
+_ELEMENT = re.compile(r'(?:"[^"]*"?|[^",])+')
 _TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
@@ -22,27 +32,45 @@ def etag(value: int | str) -> str:
     return f'"{value}"'
 
 
-def is_current(if_match: str | None, tag: str) -> bool:
-    """Whether a request with this `If-Match` may change what has `tag`.
+def is_current(if_match: Sequence[str] | None, tag: str) -> bool:
+    """Whether a request with these lines of `If-Match` may change what has `tag`.
 
-    The comparison is strong: a weak tag matches nothing. No header allows everything, a
-    malformed one nothing.
+    The comparison is strong: a weak tag matches nothing. No line allows everything, a malformed
+    tag matches nothing.
     """
-    if if_match is None or if_match.strip() == "*":
+    if if_match is None or _is_any(if_match):
         return True
-    return ("", tag) in _TAG.findall(if_match)
+    return ("", tag) in _tags(if_match)
 
 
-def check_match(if_match: str | None, version: int) -> None:
-    """Raise `PreconditionFailed` unless a request with this `If-Match` may change that version."""
-    if not is_current(if_match, etag(version)):
-        raise PreconditionFailed(f"it has version {version} now: read it again")
+def is_known(if_none_match: Sequence[str] | None, tag: str) -> bool:
+    """Whether the client that sent these lines of `If-None-Match` has what has `tag` already.
 
-
-def is_known(if_none_match: str | None, tag: str) -> bool:
-    """Whether the client that sent this `If-None-Match` has what has `tag` already."""
+    The comparison is weak; a malformed tag matches nothing.
+    """
     if if_none_match is None:
         return False
-    if if_none_match.strip() == "*":
-        return True
-    return any(tag == known for _, known in _TAG.findall(if_none_match))
+    return _is_any(if_none_match) or any(tag == known for _, known in _tags(if_none_match))
+
+
+def check_match(
+    version: int, if_match: Sequence[str] | None, if_none_match: Sequence[str] | None
+) -> None:
+    """Raise `PreconditionFailed` unless a request with these may change that version."""
+    tag = etag(version)
+    if not is_current(if_match, tag):
+        raise PreconditionFailed(f"it has version {version} now: read it again")
+    if is_known(if_none_match, tag):
+        raise PreconditionFailed(f"it has version {version}, which If-None-Match rules out")
+
+
+def _is_any(lines: Sequence[str]) -> bool:
+    return len(lines) == 1 and lines[0].strip(" \t") == "*"
+
+
+def _tags(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each well-formed tag, `W/` or nothing before it; several lines are one list."""
+    for line in lines:
+        for element in _ELEMENT.findall(line):
+            if found := _TAG.fullmatch(element.strip(" \t")):
+                yield found[1] or "", found[2]

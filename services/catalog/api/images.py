@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 import contracts
 from heliograph.http import FieldProblem, ProblemError, max_body, pointer, problems
 from services.catalog.api.dependencies import OwnCatalog, Reading, Writer, Writing
+from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
 from services.catalog.api.idempotency import (
     IdempotencyKey,
     IdempotentRoute,
@@ -31,7 +32,13 @@ MULTIPART_OVERHEAD = 64 * 1024
 
 router = APIRouter(prefix="/v1/products/{id}/images", tags=["images"], route_class=IdempotentRoute)
 
+CACHE_CONTROL = "no-cache"
+
 _writes = problems("unauthenticated", "forbidden")
+_unchanged: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The client has this version."},
+    **problems("not-found"),
+}
 
 
 class ImageList(BaseModel):
@@ -157,40 +164,85 @@ async def add_image(
     return image
 
 
-@router.get("", summary="List a product's images", responses=problems("not-found"))
-async def list_images(id: UUID, session: Reading) -> ImageList:
+# The entity tag of whatever belongs to a product is the product's.
+@router.get("", summary="List a product's images", response_model=ImageList, responses=_unchanged)
+async def list_images(
+    id: UUID, session: Reading, response: Response, if_none_match: IfNoneMatch = None
+) -> ImageList | Response:
     product = await ProductRepository(session).get(id)
+    headers = _headers(product.version)
+    if is_known(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
     images = ImageRepository(session)
     return ImageList.model_construct(items=[images.snapshot(each) for each in product.images])
 
 
-@router.get("/{image_id}", summary="Read about an image", responses=problems("not-found"))
-async def read_image(id: UUID, image_id: UUID, session: Reading) -> contracts.Image:
+@router.get(
+    "/{image_id}",
+    summary="Read about an image",
+    response_model=contracts.Image,
+    responses=_unchanged,
+)
+async def read_image(
+    id: UUID,
+    image_id: UUID,
+    session: Reading,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> contracts.Image | Response:
     images = ImageRepository(session)
-    return images.snapshot(await images.get(id, image_id))
+    image, version = await images.get(id, image_id)
+    headers = _headers(version)
+    if is_known(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return images.snapshot(image)
+
+
+def _headers(version: int) -> dict[str, str]:
+    return {"ETag": etag(version), "Cache-Control": CACHE_CONTROL}
 
 
 @router.patch(
     "/{image_id}",
     summary="Change an image's text or place; at position 0 it is the main one",
-    responses=_writes | problems("not-found", "refused"),
+    responses=_writes | problems("not-found", "refused", "precondition-failed"),
     openapi_extra=merge_patch(ImagePatch),
 )
 async def patch_image(
-    id: UUID, image_id: UUID, patch: ImagePatch, session: Writing
+    id: UUID,
+    image_id: UUID,
+    patch: ImagePatch,
+    session: Writing,
+    response: Response,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> contracts.Image:
     product = await ProductRepository(session).edit(id)
-    return await ImageRepository(session).change(
-        product, image_id, alt=patch.new_alt, position=patch.new_position
-    )
+    images = ImageRepository(session)
+    images.of(product, image_id)
+    check_match(product.version, if_match, if_none_match)
+    changed = await images.change(product, image_id, alt=patch.new_alt, position=patch.new_position)
+    response.headers["ETag"] = etag(product.version)
+    return changed
 
 
 @router.delete(
     "/{image_id}",
     summary="Delete an image; its files are purged by whoever hears of it",
     status_code=204,
-    responses=_writes | problems("not-found", "refused"),
+    responses=_writes | problems("not-found", "refused", "precondition-failed"),
 )
-async def delete_image(id: UUID, image_id: UUID, session: Writing) -> None:
+async def delete_image(
+    id: UUID,
+    image_id: UUID,
+    session: Writing,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> None:
     product = await ProductRepository(session).edit(id)
-    await ImageRepository(session).delete(product, image_id)
+    images = ImageRepository(session)
+    images.of(product, image_id)
+    check_match(product.version, if_match, if_none_match)
+    await images.delete(product, image_id)

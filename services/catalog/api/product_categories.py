@@ -11,7 +11,7 @@ from heliograph.http import FieldProblem, ProblemError, pointer, problems
 from heliograph.web import GuardedRoute
 from services.catalog import models
 from services.catalog.api.dependencies import Writing
-from services.catalog.api.etags import IfMatch, check_match, etag
+from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag
 from services.catalog.drafts import CategoryIds
 from services.catalog.errors import NotFound, UnknownCategory
 from services.catalog.repositories.categories import ProductCategories
@@ -64,10 +64,11 @@ async def put_categories(
     session: Writing,
     response: Response,
     if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> contracts.Product:
     products = ProductRepository(session)
     product = await products.edit(id)
-    check_match(if_match, product.version)
+    check_match(product.version, if_match, if_none_match)
     saved = await set_categories(products, product, stands_in.categories)
     response.headers["ETag"] = etag(saved.version)
     return saved
@@ -77,11 +78,16 @@ async def put_categories(
     "/{category_id}", summary="Add a product to a category", status_code=204, responses=_writes
 )
 async def add_category(
-    id: UUID, category_id: UUID, session: Writing, response: Response, if_match: IfMatch = None
+    id: UUID,
+    category_id: UUID,
+    session: Writing,
+    response: Response,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> None:
     products = ProductRepository(session)
     product = await products.edit(id)
-    check_match(if_match, product.version)
+    check_match(product.version, if_match, if_none_match)
     try:
         await ProductCategories(products).add(product, [category_id])
     except UnknownCategory as error:
@@ -96,10 +102,15 @@ async def add_category(
     responses=_writes,
 )
 async def remove_category(
-    id: UUID, category_id: UUID, session: Writing, response: Response, if_match: IfMatch = None
+    id: UUID,
+    category_id: UUID,
+    session: Writing,
+    response: Response,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> None:
     products = ProductRepository(session)
     product = await products.edit(id)
-    check_match(if_match, product.version)
+    check_match(product.version, if_match, if_none_match)
     await ProductCategories(products).remove(product, [category_id])
     response.headers["ETag"] = etag(product.version)

@@ -139,9 +139,11 @@ async def patch_product(
     session: Writing,
     response: Response,
     if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> contracts.Product:
     products = ProductRepository(session)
-    product = await _edit(products, id, if_match)
+    product = await products.edit(id)
+    check_match(product.version, if_match, if_none_match)
     patch.apply(product)
     saved = await products.save(product)
     if patch.new_categories is not None:
@@ -156,12 +158,10 @@ async def patch_product(
     status_code=204,
     responses=_writes | problems("not-found", "refused", "precondition-failed"),
 )
-async def delete_product(id: UUID, session: Writing, if_match: IfMatch = None) -> None:
+async def delete_product(
+    id: UUID, session: Writing, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
+) -> None:
     products = ProductRepository(session)
-    await products.delete(await _edit(products, id, if_match))
-
-
-async def _edit(products: ProductRepository, id: UUID, if_match: str | None) -> models.Product:
     product = await products.edit(id)
-    check_match(if_match, product.version)
-    return product
+    check_match(product.version, if_match, if_none_match)
+    await products.delete(product)

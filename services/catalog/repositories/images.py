@@ -54,14 +54,17 @@ class ImageRepository:
         """Copy the image as the public sees it."""
         return self._snapshots.image(image)
 
-    async def get(self, product_id: UUID, image_id: UUID) -> Image:
-        """Load an image of that product; raise `NotFound`."""
-        image = await self.session.scalar(
-            select(Image).where(Image.id == image_id, Image.product_id == product_id)
+    async def get(self, product_id: UUID, image_id: UUID) -> tuple[Image, int]:
+        """Load an image of that product, and the product's version; raise `NotFound`."""
+        found = await self.session.execute(
+            select(Image, Product.version)
+            .join(Product, Product.id == Image.product_id)
+            .where(Image.id == image_id, Image.product_id == product_id)
         )
-        if image is None:
+        row = found.one_or_none()
+        if row is None:
             raise NotFound(f"the product {product_id} has no image {image_id}")
-        return image
+        return row[0], row[1]
 
     async def add(self, product: Product, image: Image) -> contracts.Image:
         """Add an image to a product from `ProductRepository.edit`; raise `TooManyImages`."""
@@ -89,7 +92,7 @@ class ImageRepository:
         At position 0 it becomes the main image, at one too large the last. The others make
         room, which is a change of theirs too.
         """
-        image = self._of(product, image_id)
+        image = self.of(product, image_id)
         originals = [(each, self.snapshot(each)) for each in product.images]
         if alt is not None:
             image.alt = alt
@@ -114,14 +117,15 @@ class ImageRepository:
 
     async def delete(self, product: Product, image_id: UUID) -> None:
         """Delete an image of a product from `ProductRepository.edit`; raise `NotFound`."""
-        image = self._of(product, image_id)
+        image = self.of(product, image_id)
         self._touch(product)
         async with self._announcer.deleting([(image, product.version)]):
             await self.session.delete(image)
             await flush(self.session, [image, product])
 
     @staticmethod
-    def _of(product: Product, image_id: UUID) -> Image:
+    def of(product: Product, image_id: UUID) -> Image:
+        """Find an image among those of a loaded product; raise `NotFound`."""
         for image in product.images:
             if image.id == image_id:
                 return image

@@ -40,7 +40,9 @@ PROBLEMS: Mapping[str, Kind] = {
     "conflict": Kind(409, "Conflict", "The request does not fit what is stored."),
     "refused": Kind(409, "Refused", "A receiver refused the change; nothing was written."),
     "precondition-failed": Kind(
-        412, "Precondition failed", "The resource has changed: `If-Match` names another version."
+        412,
+        "Precondition failed",
+        "`If-Match` does not name the version that there is, or `If-None-Match` rules it out.",
     ),
     "too-large": Kind(413, "Too large", "The body or the file is larger than is allowed here."),
     "url-too-long": Kind(414, "URL too long", "The URL has more than 8 KiB."),
