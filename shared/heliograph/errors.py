@@ -20,7 +20,7 @@ HeliographError
 """
 
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 State = Literal["away", "missing", "failed"]
 """What readiness says of a thing that does not work."""
@@ -38,6 +38,9 @@ class Refused(HeliographError):
 
     The transaction rolls back and the caller gets 409 with this message as the detail.
     """
+
+    event: Any = None
+    """The `Event` to which it is the answer; `Signal.send` fills it in."""
 
 
 class Park(HeliographError):

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from heliograph import EventTooLarge
+import contracts
+from heliograph import EventTooLarge, Refused
 from heliograph.database import Session
 from heliograph.events import new_id
 from heliograph.http import FieldProblem, ProblemError, max_body, pointer, problem_type, problems
@@ -88,6 +89,8 @@ async def change_products(batch: Batch, session: Creating) -> BatchResults:
         return BatchResults.model_construct(results=await work.do(batch))
     except EventTooLarge as error:
         raise work.too_large(error) from error
+    except Refused as error:
+        raise work.refused(error) from error
 
 
 class _Work:
@@ -138,6 +141,13 @@ class _Work:
         place = pointer(*self._places[UUID(error.subject)])
         problem = FieldProblem(detail=str(error), pointer=place)
         return ProblemError("event-too-large", "Nothing was changed.", errors=[problem])
+
+    def refused(self, error: Refused) -> ProblemError:
+        """The problem of a change that a receiver refused, and where it stands."""
+        product = error.event and error.event.snapshot
+        if isinstance(product, contracts.Product) and product.id in self._places:
+            self._clash("refused", str(error), *self._places[product.id])
+        return ProblemError("refused", str(error), errors=self._conflicts)
 
     def _raise(self) -> None:
         if self._invalid:

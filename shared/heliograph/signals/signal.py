@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.contract import Contract
-from heliograph.errors import Misregistered
+from heliograph.errors import Misregistered, Refused
 from heliograph.events import Event
 from heliograph.signals.collaborators import NOBODY, Collaborators, needs
 from heliograph.signals.queued import queued_receivers
@@ -139,9 +139,16 @@ class Signal:
         event.signal = self.name
         sender = event.sender
         responses: list[tuple[Callable[..., Any], Any]] = []
-        for connection in self._by_sender.get(sender) or self._listeners(sender):
-            answer = connection.call(event, collaborators)
-            responses.append((connection.function, await answer if connection.is_async else answer))
+        try:
+            for connection in self._by_sender.get(sender) or self._listeners(sender):
+                answer = connection.call(event, collaborators)
+                if connection.is_async:
+                    answer = await answer
+                responses.append((connection.function, answer))
+        except Refused as refused:
+            # Of events within events the outermost: it is what the caller asked for.
+            refused.event = event
+            raise
         return responses
 
     async def send_robust(

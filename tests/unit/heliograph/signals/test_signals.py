@@ -141,8 +141,10 @@ async def test_an_exception_ends_send_and_reaches_the_caller(
 
     signal.connect(refuse)
     signal.connect(listener(heard, "later"))
-    with pytest.raises(Refused, match="not on a Sunday"):
-        await signal.send(event())
+    refused = event()
+    with pytest.raises(Refused, match="not on a Sunday") as error:
+        await signal.send(refused)
+    assert error.value.event is refused
     assert heard == []
 
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from heliograph import Event, Refused, pre_save
+from heliograph import Event, Refused, Signal, m2m_changed, post_save, pre_delete, pre_save
 from heliograph.database import Session
 from services.catalog import models
 from services.catalog.repositories.products import ProductRepository
@@ -235,6 +235,38 @@ async def test_a_refusal_of_one_change_undoes_all(
     assert is_problem(answer, 409)["detail"] == "not this one"
     assert await products(catalog) == ["A-1"]
     assert len(await announced(catalog)) == 2
+
+
+@pytest.mark.parametrize(
+    ("signal", "pointer"),
+    [
+        (pre_delete, "#/delete/1"),
+        (pre_save, "#/update/1"),
+        (post_save, "#/update/1"),
+        (m2m_changed, "#/create/0"),
+    ],
+)
+@sqlite_suffices
+async def test_the_change_that_a_receiver_refuses_is_pointed_to(
+    client: httpx2.AsyncClient, signal: Signal, pointer: str
+) -> None:
+    def refuse(event: Event[models.Product]) -> None:
+        if event.instance.sku in {"A-2", "A-4", "B-1"}:
+            raise Refused("not this one")
+
+    category = await create_category(client)
+    ids = [(await create(client, sku=f"A-{number}"))["id"] for number in (1, 2, 3, 4)]
+    body = {
+        "delete": ids[:2],
+        "update": [{"id": id_, "name": "Torch"} for id_ in ids[2:]],
+        "create": [new("B-1", categories=[category["id"]])],
+    }
+    with listening(signal, refuse, models.Product):
+        answer = await client.post(URL, json=body)
+
+    problem = is_problem(answer, 409)
+    assert (problem["type"].rpartition(":")[2], problem["detail"]) == ("refused", "not this one")
+    assert errors(answer, 409) == {pointer: "refused"}
 
 
 @sqlite_suffices
