@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import contracts
 from heliograph.events import new_id
 from heliograph.http import problems
+from heliograph.web import PAGE, Limit
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
@@ -74,7 +75,7 @@ async def create_category(
 @router.get("", summary="List categories")
 async def list_categories(
     session: Reading,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = PAGE,
     after: Annotated[str | None, Query(max_length=LONGEST)] = None,
 ) -> CategoryPage:
     categories = CategoryRepository(session)

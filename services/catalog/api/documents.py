@@ -4,9 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from heliograph.web import GuardedRoute
 from services.catalog.asyncapi import document
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=GuardedRoute)
 
 
 @router.get("/asyncapi.json", summary="The AsyncAPI document of the catalog's events")

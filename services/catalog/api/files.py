@@ -5,6 +5,7 @@ from fastapi.responses import StreamingResponse
 
 from heliograph.http import ProblemError, problems
 from heliograph.storage import CONTENT_TYPES, is_key
+from heliograph.web import GuardedRoute
 from services.catalog.api.dependencies import OwnCatalog
 from services.catalog.api.etags import IfNoneMatch, etag, is_known
 
@@ -16,7 +17,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=GuardedRoute)
 
 
 @router.head("/{key}", include_in_schema=False)

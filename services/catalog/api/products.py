@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 import contracts
 from heliograph import Event
@@ -13,7 +13,7 @@ from heliograph.database import Session
 from heliograph.events import new_id
 from heliograph.http import problems
 from heliograph.text import Line
-from heliograph.web import OptionalCaller
+from heliograph.web import PAGE, Limit, OptionalCaller
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
 from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
@@ -44,9 +44,7 @@ class ProductPage(BaseModel):
 class ProductQuery(BaseModel):
     """Which products to list; amounts are compared by their number, in any currency."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, Query(ge=1, le=200)] = 50
+    limit: Limit = PAGE
     after: Annotated[str | None, Query(max_length=1_500)] = None
     q: Annotated[str, Line(200)] | None = None
     category: UUID | None = None

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from heliograph.http import problems
+from heliograph.web import PAGE, GuardedRoute, Limit
 from services.catalog.api.dependencies import Admin, OwnCatalog, Reader, Reading
 from services.catalog.errors import InvalidCursor, NotFound
 from services.catalog.repositories.cursors import read_cursor, write_cursor
 from services.catalog.repositories.views import ViewRepository
 
-router = APIRouter(tags=["views"])
+router = APIRouter(tags=["views"], route_class=GuardedRoute)
 
 
 class Viewer(BaseModel):
@@ -47,7 +48,7 @@ async def list_views(
     id: UUID,
     caller: Reader,
     session: Reading,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = PAGE,
     after: Annotated[str | None, Query(max_length=1_500)] = None,
 ) -> Views:
     views = ViewRepository(session)

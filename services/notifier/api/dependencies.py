@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 from pydantic import AfterValidator, Field
 
 from heliograph.database import Session
@@ -36,5 +36,3 @@ Email = Annotated[
     Field(examples=["ada@example.org"]),
 ]
 """A plain address in lower case, its domain in ASCII."""
-
-Limit = Annotated[int, Query(ge=1, le=100, description="Most items of the page.")]

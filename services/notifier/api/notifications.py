@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from heliograph.http import problems
-from heliograph.web import requires
-from services.notifier.api.dependencies import LARGEST_ID, Email, Limit, Reading
+from heliograph.web import PAGE, GuardedRoute, Limit, requires
+from services.notifier.api.dependencies import LARGEST_ID, Email, Reading
 from services.notifier.models import State, Topic
 from services.notifier.repositories.notifications import NotificationRepository
 
 router = APIRouter(
     prefix="/v1/notifications",
+    route_class=GuardedRoute,
     tags=["notifications"],
     dependencies=[requires("notifier:admin")],
     responses=problems("unauthenticated", "forbidden"),
@@ -48,7 +49,7 @@ class Notifications(BaseModel):
 @router.get("", summary="Read the ledger of emails")
 async def list_notifications(
     session: Reading,
-    limit: Limit = 50,
+    limit: Limit = PAGE,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     event_id: UUID | None = None,
     email: Annotated[Email | None, Query()] = None,

@@ -11,8 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from contracts import Price
 from heliograph.http import ProblemError, problems
 from heliograph.money import to_minor
-from heliograph.web import GuardedRoute, requires
-from services.notifier.api.dependencies import Email, Limit, Reading, Transaction
+from heliograph.web import PAGE, GuardedRoute, Limit, requires
+from services.notifier.api.dependencies import Email, Reading, Transaction
 from services.notifier.models import Topic
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 
@@ -120,7 +120,7 @@ async def subscribe(
 @router.get("", summary="List subscriptions")
 async def list_subscriptions(
     session: Reading,
-    limit: Limit = 50,
+    limit: Limit = PAGE,
     after: UUID | None = None,
     email: Annotated[Email | None, Query()] = None,
     topic: Topic | None = None,

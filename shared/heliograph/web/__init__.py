@@ -7,10 +7,13 @@ with extra("service"):
     from heliograph.web.auth import OptionalCaller, requires
     from heliograph.web.inbox import inbox_router
     from heliograph.web.outbox import outbox_router
+    from heliograph.web.paging import PAGE, Limit
     from heliograph.web.route import GuardedRoute
 
 __all__ = [
+    "PAGE",
     "GuardedRoute",
+    "Limit",
     "OptionalCaller",
     "create_app",
     "inbox_router",

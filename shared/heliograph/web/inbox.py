@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from heliograph.http import ProblemError, problems
 from heliograph.inbox import Inbox
 from heliograph.web.auth import requires
+from heliograph.web.paging import PAGE, Limit
 from heliograph.web.route import GuardedRoute
 
 LARGEST_ID = 2**63 - 1
@@ -96,7 +97,7 @@ def inbox_router(service: str, inbox: Inbox) -> APIRouter:
 
     @router.get("/parked", summary="List parked events")
     async def list_parked(
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        limit: Limit = PAGE,
         after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     ) -> ParkedEvents:
         found = await inbox.parked.page(limit=limit + 1, after=after)

@@ -10,6 +10,7 @@ from heliograph.http import ProblemError, problems
 from heliograph.outbox import Outbox
 from heliograph.web.auth import requires
 from heliograph.web.inbox import LARGEST_ID, Discarded, Redriven, Selection
+from heliograph.web.paging import PAGE, Limit
 from heliograph.web.route import GuardedRoute
 
 
@@ -60,7 +61,7 @@ def outbox_router(service: str, outbox: Outbox) -> APIRouter:
 
     @router.get("/parked", summary="List events that the broker refused")
     async def list_unpublished(
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        limit: Limit = PAGE,
         after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     ) -> UnpublishedEvents:
         found = await parked.page(limit=limit + 1, after=after)

@@ -63,7 +63,8 @@ SURFACE = {
         "max_body plain_app pointer problem_response problem_type problems"
     ),
     "heliograph.web": (
-        "GuardedRoute OptionalCaller create_app inbox_router outbox_router requires service_of"
+        "GuardedRoute Limit OptionalCaller PAGE create_app inbox_router outbox_router requires "
+        "service_of"
     ),
     "heliograph.service": (
         "CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service bind "

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import httpx2
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Query
 from pydantic import BaseModel, SecretStr
 
 from heliograph.http import Health, Metrics
@@ -98,3 +98,45 @@ def test_a_route_that_would_read_a_body_before_it_knows_the_caller_is_refused(
 
     with pytest.raises(TypeError, match=r"/later would .*: let its router have route_class"):
         app.include_router(router)
+
+
+@pytest.mark.parametrize(
+    ("query", "odd"),
+    [
+        ("", []),
+        ("?", []),
+        ("?limit=2&word=a&word=b", []),
+        ("?limit=2&limit=2", ["limit"]),
+        ("?Limit=2&offset=1&limit=2", ["Limit", "offset"]),
+        ("?limit=2&=", [""]),
+        ("?%00=1&%F0%9F%92%A1=1", ["\0", "\U0001f4a1"]),
+        ("?" + "&".join(f"x{number}" for number in range(1000)), [f"x{n}" for n in range(50)]),
+    ],
+)
+async def test_a_query_has_the_parameters_of_its_route_and_each_once(
+    app: FastAPI, client: httpx2.AsyncClient, query: str, odd: list[str]
+) -> None:
+    router = APIRouter(route_class=GuardedRoute)
+
+    async def page(limit: int = 10) -> int:
+        return limit
+
+    @router.get("/words")
+    async def words(
+        limit: Annotated[int, Depends(page)], word: Annotated[list[str] | None, Query()] = None
+    ) -> list[str]:
+        return (word or [])[:limit]
+
+    app.include_router(router)
+    answer = await client.get(f"/words{query}")
+    errors = answer.json()["errors"] if odd else []
+    assert answer.status_code == (422 if odd else 200)
+    assert [each["parameter"] for each in errors] == odd
+
+
+async def test_a_stranger_is_not_told_what_is_wrong_with_the_query(
+    client: httpx2.AsyncClient,
+) -> None:
+    assert problem(await client.put("/things?x=1", json={})) == "unauthenticated"
+    writer = bearer("things:write")
+    assert problem(await client.put("/things?x=1", json={"name": "a"}, headers=writer)) == "invalid"
