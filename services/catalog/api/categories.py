@@ -12,7 +12,14 @@ from heliograph.http import problems
 from heliograph.web import PAGE, Limit
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
-from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
+from services.catalog.api.etags import (
+    IfMatch,
+    IfNoneMatch,
+    check_match,
+    etag,
+    unchanged,
+    validators,
+)
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import merge_patch
 from services.catalog.drafts import Name, absent
@@ -106,9 +113,9 @@ async def read_category(
 ) -> contracts.Category | Response:
     categories = CategoryRepository(session)
     category = await categories.get(id)
-    headers = {"ETag": etag(category.version), "Cache-Control": CACHE_CONTROL}
-    if is_known(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    headers = validators(category.version, CACHE_CONTROL)
+    if same := unchanged(if_none_match, headers):
+        return same
     response.headers.update(headers)
     return categories.snapshot(category)
 

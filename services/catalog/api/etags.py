@@ -5,11 +5,12 @@ Dates (`If-Modified-Since`, `If-Unmodified-Since`) are not looked at: nothing he
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Header, Response
 
+from heliograph.http import gzip_tag
 from services.catalog.errors import PreconditionFailed
 
 IfMatch = Annotated[
@@ -32,6 +33,25 @@ def etag(value: int | str) -> str:
     return f'"{value}"'
 
 
+def validators(version: int, cache_control: str) -> dict[str, str]:
+    """Headers of an answer that has this version, by which a client knows it again."""
+    return {"ETag": etag(version), "Cache-Control": cache_control, "Vary": "Accept-Encoding"}
+
+
+def unchanged(if_none_match: Sequence[str] | None, headers: Mapping[str, str]) -> Response | None:
+    """The 304 for a client that has what would be answered with these headers; else None.
+
+    Of the tags for plain bytes and for gzip it has the one that the client named.
+    """
+    tag = headers["ETag"]
+    if not is_known(if_none_match, tag):
+        return None
+    named = {known for _, known in _tags(if_none_match or ())}
+    if tag not in named and gzip_tag(tag) in named:
+        headers = {**headers, "ETag": gzip_tag(tag)}
+    return Response(status_code=304, headers=headers)
+
+
 def is_current(if_match: Sequence[str] | None, tag: str) -> bool:
     """Whether a request with these lines of `If-Match` may change what has `tag`.
 
@@ -40,7 +60,7 @@ def is_current(if_match: Sequence[str] | None, tag: str) -> bool:
     """
     if if_match is None or _is_any(if_match):
         return True
-    return ("", tag) in _tags(if_match)
+    return not {("", tag), ("", gzip_tag(tag))}.isdisjoint(_tags(if_match))
 
 
 def is_known(if_none_match: Sequence[str] | None, tag: str) -> bool:
@@ -50,7 +70,8 @@ def is_known(if_none_match: Sequence[str] | None, tag: str) -> bool:
     """
     if if_none_match is None:
         return False
-    return _is_any(if_none_match) or any(tag == known for _, known in _tags(if_none_match))
+    same = (tag, gzip_tag(tag))
+    return _is_any(if_none_match) or any(known in same for _, known in _tags(if_none_match))
 
 
 def check_match(

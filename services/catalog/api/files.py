@@ -7,7 +7,7 @@ from heliograph.http import ProblemError, problems
 from heliograph.storage import CONTENT_TYPES, is_key
 from heliograph.web import GuardedRoute
 from services.catalog.api.dependencies import OwnCatalog
-from services.catalog.api.etags import IfNoneMatch, etag, is_known
+from services.catalog.api.etags import IfNoneMatch, etag, unchanged
 
 HEADERS = {
     # A key is never used for other bytes.
@@ -44,8 +44,8 @@ async def read_file(
     if found is None:
         raise ProblemError("not-found", "There is no image under this key.")
     headers = {**HEADERS, "ETag": etag(key)}
-    if is_known(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    if same := unchanged(if_none_match, headers):
+        return same
     headers["Content-Length"] = str(found.size)
     if request.method == "HEAD":
         return Response(headers=headers, media_type=found.content_type)

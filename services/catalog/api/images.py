@@ -14,7 +14,14 @@ from starlette.datastructures import UploadFile
 import contracts
 from heliograph.http import FieldProblem, ProblemError, max_body, pointer, problems
 from services.catalog.api.dependencies import OwnCatalog, Reading, Writer, Writing
-from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
+from services.catalog.api.etags import (
+    IfMatch,
+    IfNoneMatch,
+    check_match,
+    etag,
+    unchanged,
+    validators,
+)
 from services.catalog.api.idempotency import (
     IdempotencyKey,
     IdempotentRoute,
@@ -170,9 +177,9 @@ async def list_images(
     id: UUID, session: Reading, response: Response, if_none_match: IfNoneMatch = None
 ) -> ImageList | Response:
     product = await ProductRepository(session).get(id)
-    headers = _headers(product.version)
-    if is_known(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    headers = validators(product.version, CACHE_CONTROL)
+    if same := unchanged(if_none_match, headers):
+        return same
     response.headers.update(headers)
     images = ImageRepository(session)
     return ImageList.model_construct(items=[images.snapshot(each) for each in product.images])
@@ -193,15 +200,11 @@ async def read_image(
 ) -> contracts.Image | Response:
     images = ImageRepository(session)
     image, version = await images.get(id, image_id)
-    headers = _headers(version)
-    if is_known(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    headers = validators(version, CACHE_CONTROL)
+    if same := unchanged(if_none_match, headers):
+        return same
     response.headers.update(headers)
     return images.snapshot(image)
-
-
-def _headers(version: int) -> dict[str, str]:
-    return {"ETag": etag(version), "Cache-Control": CACHE_CONTROL}
 
 
 @router.patch(

@@ -16,7 +16,14 @@ from heliograph.text import Line
 from heliograph.web import PAGE, Limit, OptionalCaller
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
-from services.catalog.api.etags import IfMatch, IfNoneMatch, check_match, etag, is_known
+from services.catalog.api.etags import (
+    IfMatch,
+    IfNoneMatch,
+    check_match,
+    etag,
+    unchanged,
+    validators,
+)
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.payloads import merge_patch
 from services.catalog.api.product_categories import set_categories
@@ -103,9 +110,9 @@ async def read_product(
     if request.method == "GET":
         viewer = caller.subject if caller else None
         await _announce_view(product, viewer, session, request.state.traceparent)
-    headers = {"ETag": etag(product.version), "Cache-Control": CACHE_CONTROL}
-    if is_known(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    headers = validators(product.version, CACHE_CONTROL)
+    if same := unchanged(if_none_match, headers):
+        return same
     response.headers.update(headers)
     return product
 

@@ -14,6 +14,8 @@ from services.notifier.models import Subscription
 from services.notifier.repositories.subscriptions import SubscriptionRepository
 
 HEADERS = {
+    # Whoever knows the address of the page knows the secret: its length shall tell nothing.
+    "Cache-Control": "no-store, no-transform",
     "X-Robots-Tag": "noindex",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

@@ -7,6 +7,7 @@ from heliograph.extras import extra
 
 with extra("service"):
     from heliograph.http.body import max_body
+    from heliograph.http.compression import gzip_tag
     from heliograph.http.health import Health, Liveness, Readiness
     from heliograph.http.metrics import Metrics, OutboxMetrics
     from heliograph.http.plain import plain_app
@@ -40,6 +41,7 @@ __all__ = [
     "Watched",
     "answer_http_error",
     "answer_unexpected",
+    "gzip_tag",
     "max_body",
     "plain_app",
     "pointer",

@@ -1,6 +1,7 @@
 """Requests as they are watched: logged, measured, announced, and each answered.
 
-Around any ASGI application; it adds security headers, and a problem where nothing was answered.
+Around any ASGI application; it adds security headers, compresses for who asks for it, and answers
+with a problem where nothing was answered.
 """
 
 import re
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heliograph.events import Event
 from heliograph.http.body import Body
+from heliograph.http.compression import Compressed
 from heliograph.http.metrics import Metrics
 from heliograph.http.problems import problem_response
 from heliograph.signals import Signal, request_finished, request_started
@@ -47,7 +49,7 @@ class Watched:
     """Tells about each request to an application: to the log, the metrics and the signals."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+        self._app = Compressed(app)
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -60,7 +60,7 @@ SURFACE = {
     "heliograph.http": (
         "FieldProblem Health Liveness MEDIA_TYPE Metrics OutboxMetrics PROBLEMS Problem "
         "ProblemError Readiness SECURITY_HEADERS Watched answer_http_error answer_unexpected "
-        "max_body plain_app pointer problem_response problem_type problems"
+        "gzip_tag max_body plain_app pointer problem_response problem_type problems"
     ),
     "heliograph.web": (
         "GuardedRoute Limit OptionalCaller PAGE create_app inbox_router outbox_router requires "

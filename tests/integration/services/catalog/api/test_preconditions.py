@@ -117,3 +117,47 @@ async def test_what_is_not_there_is_not_found_whatever_the_precondition(
     gone = things["images"] + "/019a0000-0000-7000-8000-000000000000"
     for header in ("If-Match", "If-None-Match"):
         is_problem(await client.delete(gone, headers={header: "*"}), 404)
+
+
+@sqlite_suffices
+async def test_an_answer_in_gzip_has_a_tag_of_its_own_that_is_as_good(
+    client: httpx2.AsyncClient, things: dict[str, str]
+) -> None:
+    path = things["product"]
+    await client.patch(path, json={"description": "Bright. " * 200})
+    plain = (await client.get(path, headers={"Accept-Encoding": "identity"})).headers
+    answer = (await client.get(path, headers={"Accept-Encoding": "gzip"})).headers
+    head = (await client.head(path, headers={"Accept-Encoding": "gzip"})).headers
+    assert (plain["etag"], answer["etag"]) == ('"4"', '"4-gzip"')
+    assert "content-encoding" not in plain
+    assert answer["content-encoding"] == "gzip"
+    assert plain["vary"] == answer["vary"] == "Accept-Encoding"
+    assert head == answer
+
+    for coding in ("gzip", "identity"):
+        for tag in (plain["etag"], answer["etag"]):
+            headers = {"Accept-Encoding": coding, "If-None-Match": f'W/"1", {tag}'}
+            same = await client.get(path, headers=headers)
+            assert (same.status_code, same.content) == (304, b"")
+            assert same.headers["etag"] == tag
+            assert same.headers["vary"] == "Accept-Encoding"
+
+    old = {"If-Match": '"3-gzip", "4-gzip-gzip", W/"4-gzip"'}
+    is_problem(await client.patch(path, json={"name": "Torch"}, headers=old), 412)
+    changed = await client.patch(path, json={"name": "Torch"}, headers={"If-Match": '"4-gzip"'})
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"5-gzip"')
+    again = {"If-Match": changed.headers["etag"], "Accept-Encoding": "identity"}
+    changed = await client.put(f"{path}/categories", json={"categories": []}, headers=again)
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"6"')
+
+
+@sqlite_suffices
+async def test_the_bytes_of_an_image_are_the_same_for_everybody(
+    client: httpx2.AsyncClient, things: dict[str, str]
+) -> None:
+    answer = await client.get(things["file"], headers={"Accept-Encoding": "gzip, identity;q=0"})
+    assert answer.status_code == 200
+    assert {"content-encoding", "vary"}.isdisjoint(answer.headers)
+    known = await client.get(things["file"], headers={"If-None-Match": answer.headers["etag"]})
+    assert known.status_code == 304
+    assert "vary" not in known.headers

@@ -24,7 +24,9 @@ async def test_looking_at_the_page_changes_nothing(
     assert page.status_code == 200
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.headers["X-Robots-Tag"] == "noindex"
-    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Cache-Control"] == "no-store, no-transform"
+    assert page.request.headers["Accept-Encoding"].startswith("gzip")
+    assert "Content-Encoding" not in page.headers
     assert '<form method="post">' in page.text
     assert ADA not in page.text
     await tell(notifier, event(created=True))
