@@ -13,6 +13,7 @@ CatalogError
  ├─ InvalidCursor       the place to go on from is not one that a page gave
  └─ PictureError        the upload cannot become a picture
      ├─ PictureTooLarge         too many bytes or pixels
+     ├─ PictureTooCostly        too much time or memory
      ├─ PictureTypeUnsupported  not JPEG, PNG or WebP
      └─ PictureInvalid          damaged, truncated or empty
 """
@@ -98,6 +99,10 @@ class PictureError(CatalogError):
 
 class PictureTooLarge(PictureError):
     """The upload has more bytes or pixels than are accepted."""
+
+
+class PictureTooCostly(PictureError):
+    """To read the file and write it anew takes more time or memory than one picture is granted."""
 
 
 class PictureTypeUnsupported(PictureError):

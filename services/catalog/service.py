@@ -87,7 +87,7 @@ class Catalog(Service):
 
     @cached_property
     def uploads(self) -> "Uploads":
-        """How pictures come in; an API's, for it decodes them."""
+        """How pictures come in; of an API alone, which has processes that decode them."""
         from services.catalog.images import uploads
 
         return uploads.Uploads(self.database, self.images)

@@ -14,6 +14,7 @@ from services.catalog.errors import (
     KeyReused,
     NotFound,
     PictureInvalid,
+    PictureTooCostly,
     PictureTooLarge,
     PictureTypeUnsupported,
     PreconditionFailed,
@@ -41,7 +42,8 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(InvalidPrice, _mispriced)
     app.add_exception_handler(KeyReused, _reused)
     app.add_exception_handler(UnknownCategory, _uncategorised)
-    app.add_exception_handler(PictureInvalid, _damaged)
+    app.add_exception_handler(PictureInvalid, _unacceptable)
+    app.add_exception_handler(PictureTooCostly, _unacceptable)
     app.add_exception_handler(StoreUnavailable, _store_away)
 
 
@@ -69,7 +71,7 @@ async def _reused(request: Request, error: Exception) -> Response:
     return problem_response("invalid", errors=[problem])
 
 
-async def _damaged(request: Request, error: Exception) -> Response:
+async def _unacceptable(request: Request, error: Exception) -> Response:
     return problem_response(
         "invalid", errors=[FieldProblem(detail=str(error), pointer=pointer("file"))]
     )

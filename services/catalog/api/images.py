@@ -30,7 +30,7 @@ from services.catalog.api.idempotency import (
 )
 from services.catalog.api.payloads import Alt, ImagePatch, merge_patch
 from services.catalog.errors import NotFound
-from services.catalog.images.pictures import MAX_BYTES
+from services.catalog.images.darkroom import MAX_BYTES
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
 
@@ -149,7 +149,8 @@ async def _added(
                                 "type": "string",
                                 "format": "binary",
                                 "description": "A JPEG, PNG or WebP picture of at most 10 MiB "
-                                "and 25 megapixels. Its name is ignored.",
+                                "and 25 megapixels, as WebP 12.5. One that takes too much time or "
+                                "memory to be read is refused. Its name is ignored.",
                             },
                             "alt": _alt.json_schema()
                             | {"description": "What the picture shows, in words."},

@@ -19,7 +19,8 @@ from heliograph.crash import crash_point
 from heliograph.database import Database, Session
 from heliograph.events import new_id
 from heliograph.storage import ImageStore, StorageError, new_key
-from services.catalog.images.pictures import Darkroom, DevelopedPicture
+from services.catalog.images.darkroom import Darkroom
+from services.catalog.images.developed import DevelopedPicture
 from services.catalog.models import Image, ImageIntent
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
@@ -36,7 +37,7 @@ class Uploads:
         self._darkroom = Darkroom()
 
     def close(self) -> None:
-        """Let go of the threads that develop pictures."""
+        """Let go of the threads and processes that develop pictures."""
         self._darkroom.close()
 
     @asynccontextmanager

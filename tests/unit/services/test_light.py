@@ -55,7 +55,9 @@ def test_who_serves_an_api_loads_it(tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("api")
     modules = loaded(OPEN.format(name="catalog", service="Catalog", role="api", folder=folder))
     assert {"fastapi", "services.catalog.api"} <= modules
-    assert modules & {"alembic", "rich"} == set()
+    # Pictures are developed by processes of their own.
+    assert "services.catalog.images.darkroom" in modules
+    assert modules & {"alembic", "rich", "PIL"} == set()
 
 
 @pytest.mark.parametrize(

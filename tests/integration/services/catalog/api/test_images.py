@@ -13,10 +13,10 @@ from heliograph.database.guard import ALLOWED
 from heliograph.events import new_id
 from heliograph.storage import StoreUnavailable
 from services.catalog import models
-from services.catalog.images.pictures import MAX_BYTES
+from services.catalog.images.darkroom import MAX_BYTES
 from services.catalog.images.sweeper import Sweeper
 from services.catalog.service import Catalog
-from tests import pictures
+from tests import constructed, pictures
 from tests.integration.services.catalog.conftest import (
     MISSING,
     announced,
@@ -313,8 +313,9 @@ async def test_a_key_that_is_not_ours_is_not_found(public: httpx2.AsyncClient, k
         (pictures.huge_png(), 413),
         (pictures.png() + bytes(MAX_BYTES), 413),
         (bytes(2 * MAX_BYTES), 413),
+        (pictures.png()[:33] + pictures.png_chunk(b"IDAT", b"") * 800_000, 422),
     ],
-    ids=["empty", "text", "svg", "gif", "truncated", "pixels", "bytes", "body"],
+    ids=["empty", "text", "svg", "gif", "truncated", "pixels", "bytes", "body", "chunks"],
 )
 @sqlite_suffices
 async def test_a_file_that_is_no_picture_leaves_nothing(
@@ -329,6 +330,35 @@ async def test_a_file_that_is_no_picture_leaves_nothing(
     assert await stored(catalog) == []
     assert await intents(catalog) == 0
     assert len(await announced(catalog)) == 2
+
+
+@sqlite_suffices
+async def test_a_picture_that_costs_too_much_is_refused_in_words(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    tall = constructed.riff(
+        constructed.webp_extended(0, (1, 20_000)) + constructed.webp_lossless([[(0, 0, 0, 0)]])
+    )
+
+    problem = is_problem(await upload(client, url, tall), 422)
+
+    (error,) = problem["errors"]
+    assert error["pointer"] == "#/file"
+    assert error["detail"] == ("The picture has 1 x 20000 pixels; a side may have at most 16,383.")
+    assert await stored(catalog) == []
+    assert await intents(catalog) == 0
+
+
+@sqlite_suffices
+async def test_a_picture_with_a_film_behind_it_is_an_image_without_it(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    film = b"MotionPhoto_Data" + b"\xff\xda" * (4 * 1024 * 1024)
+
+    answer = await upload(client, url, pictures.jpeg() + film)
+
+    assert answer.status_code == 201
+    assert answer.json()["bytes"] < 100_000
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a\0b.png", "x" * 1000])
