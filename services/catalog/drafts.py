@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from heliograph.money import exponent, to_minor
+from heliograph.payload import Payload
 from heliograph.text import Line, Text
 from services.catalog import models
 from services.catalog.errors import InvalidPrice
@@ -56,10 +57,8 @@ Description = Annotated[str, Text(10_000)]
 CategoryIds = Annotated[list[UUID], Field(max_length=100)]
 
 
-class NewProduct(BaseModel):
+class NewProduct(Payload):
     """A product to be created; the price has at most the decimals of its currency."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sku: Sku
     name: Name
@@ -81,10 +80,8 @@ def absent() -> Any:
     """The default of a field that may be absent but not null: never read, nor in the schema."""
 
 
-class ProductPatch(BaseModel):
+class ProductPatch(Payload):
     """A JSON merge patch (RFC 7396): what is absent stays, null empties what can be empty."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sku: Sku = Field(default_factory=absent)
     name: Name = Field(default_factory=absent)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 import contracts
@@ -13,6 +13,7 @@ from heliograph import EventTooLarge, Refused
 from heliograph.database import Session
 from heliograph.events import new_id
 from heliograph.http import FieldProblem, ProblemError, max_body, pointer, problem_type, problems
+from heliograph.payload import Payload
 from services.catalog import models
 from services.catalog.api.idempotency import Creating, IdempotentRoute
 from services.catalog.api.product_categories import unknown_categories
@@ -23,6 +24,8 @@ from services.catalog.repositories.products import ProductRepository
 
 MOST_ITEMS = 1_000
 MAX_BODY_BYTES = 4 * 1024 * 1024
+MOST_UNKNOWN_CATEGORIES = 1_000
+"""Told in one answer, give or take those of a product: a batch may name 100,000."""
 
 router = APIRouter(prefix="/v1/products", tags=["products"], route_class=IdempotentRoute)
 
@@ -34,10 +37,8 @@ class ProductUpdate(ProductPatch):
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
 
 
-class Batch(BaseModel):
+class Batch(Payload):
     """At most 1,000 changes, done in this order; each product stands in it once."""
-
-    model_config = ConfigDict(extra="forbid")
 
     delete: list[UUID] = Field(default_factory=list, max_length=MOST_ITEMS)
     update: list[ProductUpdate] = Field(default_factory=list, max_length=MOST_ITEMS)
@@ -213,6 +214,9 @@ class _Work:
         try:
             await self._relation.find({id_ for _, ids in self._categories for id_ in ids})
         except UnknownCategory as error:
+            told = len(self._invalid) + MOST_UNKNOWN_CATEGORIES
             for product, ids in self._categories:
+                if len(self._invalid) >= told:
+                    return
                 place = self._places[product.id]
                 self._invalid += unknown_categories(ids, error.category_ids, *place)

@@ -4,11 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 import contracts
 from heliograph.events import new_id
 from heliograph.http import problems
+from heliograph.payload import Payload
 from heliograph.web import PAGE, Limit
 from services.catalog import models
 from services.catalog.api.dependencies import Reading, Writing
@@ -37,19 +38,15 @@ _writes = problems("unauthenticated", "forbidden")
 Slug = Annotated[str, Field(max_length=100, pattern=SLUG, examples=["desk-lamps"])]
 
 
-class NewCategory(BaseModel):
+class NewCategory(Payload):
     """A category to be created; its slug follows from its name unless it is given."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name
     slug: Slug | None = None
 
 
-class CategoryPatch(BaseModel):
+class CategoryPatch(Payload):
     """A JSON merge patch (RFC 7396). A new name leaves the slug as it is: links hold it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name = Field(default_factory=absent)
     slug: Slug = Field(default_factory=absent)

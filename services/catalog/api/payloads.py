@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from heliograph.payload import Payload
 from heliograph.text import Line
 from services.catalog.drafts import absent
 
@@ -17,10 +18,8 @@ def merge_patch(patch: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"content": {"application/merge-patch+json": {"schema": schema}}}}
 
 
-class ImagePatch(BaseModel):
+class ImagePatch(Payload):
     """A JSON merge patch of an image; at position 0 it is the main one of its product."""
-
-    model_config = ConfigDict(extra="forbid")
 
     alt: Alt | None = Field(default_factory=absent)
     position: Position = Field(default_factory=absent)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict
 
 import contracts
 from heliograph.http import FieldProblem, ProblemError, pointer, problems
+from heliograph.payload import Payload
 from heliograph.web import GuardedRoute
 from services.catalog import models
 from services.catalog.api.dependencies import Writing
@@ -24,10 +24,8 @@ router = APIRouter(
 _writes = problems("unauthenticated", "forbidden", "not-found", "refused", "precondition-failed")
 
 
-class StandsIn(BaseModel):
+class StandsIn(Payload):
     """The categories of a product, all of them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     categories: CategoryIds
 

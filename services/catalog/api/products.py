@@ -12,6 +12,7 @@ from heliograph import Event
 from heliograph.database import Session
 from heliograph.events import new_id
 from heliograph.http import problems
+from heliograph.payload import Payload
 from heliograph.text import Line
 from heliograph.web import PAGE, Limit, OptionalCaller
 from services.catalog import models
@@ -48,7 +49,7 @@ class ProductPage(BaseModel):
     next: str | None
 
 
-class ProductQuery(BaseModel):
+class ProductQuery(Payload):
     """Which products to list; amounts are compared by their number, in any currency."""
 
     limit: Limit = PAGE

@@ -17,6 +17,9 @@ from services.catalog.repositories.announcing import Announcer, flush, next_vers
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.snapshots import Snapshots
 
+IDS_AT_ONCE = 10_000
+"""In one statement; PostgreSQL takes 32,767 values, a batch of products may name 100,000 ids."""
+
 
 class CategoryRepository:
     """The one way to categories; every write sends its signals."""
@@ -151,16 +154,17 @@ class ProductCategories:
 
         Raises `UnknownCategory` naming all that are not there.
         """
-        if not category_ids:
-            return {}
-        found = await self.session.scalars(
-            select(Category)
-            .where(Category.id.in_(category_ids))
-            .order_by(Category.id)
-            # Against a deletion meanwhile; any number of products may be added at once.
-            .with_for_update(read=True, key_share=True)
-        )
-        categories = {each.id: each for each in found}
+        categories: dict[UUID, Category] = {}
+        ordered = sorted(category_ids)
+        for start in range(0, len(ordered), IDS_AT_ONCE):
+            found = await self.session.scalars(
+                select(Category)
+                .where(Category.id.in_(ordered[start : start + IDS_AT_ONCE]))
+                .order_by(Category.id)
+                # Against a deletion meanwhile; any number of products may be added at once.
+                .with_for_update(read=True, key_share=True)
+            )
+            categories |= {each.id: each for each in found}
         missing = set(category_ids) - categories.keys()
         if missing:
             raise UnknownCategory(missing)

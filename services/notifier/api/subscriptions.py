@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from contracts import Price
 from heliograph.http import ProblemError, problems
 from heliograph.money import to_minor
+from heliograph.payload import Payload
 from heliograph.web import PAGE, GuardedRoute, Limit, requires
 from services.notifier.api.dependencies import Email, Reading, Transaction
 from services.notifier.models import Topic
@@ -28,14 +29,12 @@ router = APIRouter(
 )
 
 
-class NewSubscription(BaseModel):
+class NewSubscription(Payload):
     """Who wants to be told of what.
 
     A price drop may be of one product or of any; a target price needs a product and a
     currency, and is reached once the price falls from above it to it or below.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     email: Email
     topic: Topic

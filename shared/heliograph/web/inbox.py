@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from heliograph.http import ProblemError, problems
 from heliograph.inbox import Inbox
+from heliograph.payload import Payload
 from heliograph.web.auth import requires
 from heliograph.web.paging import PAGE, Limit
 from heliograph.web.route import GuardedRoute
@@ -51,14 +52,14 @@ class ParkedEvents(BaseModel):
     next: int | None
 
 
-class Selection(BaseModel):
+class Selection(Payload):
     """Which parked events: those of `ids`, or all of them. One of the two must be given."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"minProperties": 1, "maxProperties": 1}
+        strict=True, json_schema_extra={"minProperties": 1, "maxProperties": 1}
     )
 
-    ids: Annotated[list[RowId], Field(min_length=1, max_length=MOST_IDS)] = []
+    ids: Annotated[list[RowId], Field(min_length=1, max_length=MOST_IDS)] = Field(default=[])
     all: bool = Field(default=False, json_schema_extra={"const": True})
 
     @model_validator(mode="after")

@@ -92,6 +92,7 @@ GROUND = {
     "logging": "configure masked",
     "money": "LARGEST_MINOR currencies exponent from_minor to_minor",
     "secret_files": "LARGEST_BYTES SUFFIX secret",
+    "payload": "Payload UNKNOWN_TOLD",
     "settings": (
         "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL MEMORY_BUS PublicURL "
         "SHORTEST_KEY ServiceSettings directory_url load refuse_development_key refuse_memory_bus"

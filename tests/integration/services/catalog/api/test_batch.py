@@ -387,3 +387,34 @@ async def test_a_deadlock_that_receivers_cause_is_a_conflict(
 
     statuses = sorted(each.status_code for each in answers)
     assert statuses == ([200, 200] if catalog.database.is_sqlite else [200, 409])
+
+
+@sqlite_suffices
+async def test_unknown_keys_by_the_hundred_thousand_are_refused_in_few_words(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    unknown = {f"k{number}": 1 for number in range(200)}
+
+    for batch in (
+        {"create": [unknown] * 1_000},
+        {"update": [{"id": MISSING, **unknown}] * 1_000},
+        {f"k{number}": 1 for number in range(200_000)},
+    ):
+        answer = await client.post(URL, json=batch)
+        assert 10 <= len(errors(answer, 422)) <= 50
+
+    assert await products(catalog) == []
+    assert await announced(catalog) == []
+
+
+async def test_of_unknown_categories_by_the_ten_thousand_the_first_are_told(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    ids = [[str(UUID(int=400 * item + each)) for each in range(100)] for item in range(400)]
+    batch = {"create": [new(f"B-{item}", categories=each) for item, each in enumerate(ids)]}
+
+    told = errors(await client.post(URL, json=batch), 422)
+
+    assert len(told) == 1_000
+    assert told["#/create/0/categories/0"] == "There is no such category"
+    assert await products(catalog) == []
