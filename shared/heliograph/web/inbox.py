@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from heliograph.http import ProblemError, problems
 from heliograph.inbox import Inbox
@@ -16,7 +16,13 @@ from heliograph.web.route import GuardedRoute
 LARGEST_ID = 2**63 - 1
 MOST_IDS = 1000
 
-RowId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+
+def _whole(number: object) -> object:
+    # To JSON Schema 2.0 is an integer, and nothing else that a lax reader would take for one.
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+RowId = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_ID)]
 
 
 class ParkedEvent(BaseModel):

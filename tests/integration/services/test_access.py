@@ -50,6 +50,10 @@ CATALOG = SHARED | {
     "GET /v1/inbox/parked/{id}": "catalog:admin",
     "POST /v1/inbox/redrive": "catalog:admin",
     "POST /v1/inbox/discard": "catalog:admin",
+    "GET /v1/outbox/parked": "catalog:admin",
+    "GET /v1/outbox/parked/{id}": "catalog:admin",
+    "POST /v1/outbox/redrive": "catalog:admin",
+    "POST /v1/outbox/discard": "catalog:admin",
     "GET /asyncapi.json": None,
 }
 NOTIFIER = SHARED | {

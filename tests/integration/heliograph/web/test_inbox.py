@@ -89,7 +89,7 @@ async def test_chosen_events_are_redriven_and_discarded(
     client: httpx2.AsyncClient, house: House, parked: list[int]
 ) -> None:
     first, second, third = parked
-    redriven = await client.post("/v1/inbox/redrive", json={"ids": [first, third + 1]})
+    redriven = await client.post("/v1/inbox/redrive", json={"ids": [float(first), third + 1]})
     discarded = await client.post("/v1/inbox/discard", json={"ids": [first, second]})
     assert redriven.json() == {"redriven": 1}
     assert discarded.json() == {"discarded": 1}
@@ -128,6 +128,8 @@ async def test_all_are_taken_at_once(
         {"ids": [2**63]},
         {"ids": [0]},
         {"ids": ["1"]},
+        {"ids": [1.5]},
+        {"ids": [True]},
         {"ids": [1], "why": "because"},
         [],
     ],
