@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Pipe
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -77,15 +78,20 @@ class Darkroom:
 
     def _sandbox(self) -> "_Sandbox":
         """One that waits, or a new one; those that have died meanwhile are left."""
-        while self._idle:
-            sandbox = self._idle.pop()
+        while sandbox := self._pop_idle():
             if sandbox.lives():
                 return sandbox
         return _Sandbox()
 
     def _end_idle(self) -> None:
-        while self._idle:
-            self._idle.pop().end()
+        while sandbox := self._pop_idle():
+            sandbox.end()
+
+    def _pop_idle(self) -> "_Sandbox | None":
+        # Another thread may be faster than a look at whether there is one.
+        with suppress(IndexError):
+            return self._idle.pop()
+        return None
 
 
 class _Sandbox:
