@@ -27,7 +27,7 @@ def documents() -> dict[Path, str]:
 
 
 def _json(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def stale(docs: Path) -> list[Path]:

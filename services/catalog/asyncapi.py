@@ -4,7 +4,7 @@ Both are generated from the contracts and committed under `docs/`, so that a cha
 what others rely on is seen in review.
 """
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -13,7 +13,17 @@ from pydantic_core import core_schema
 
 from contracts import Category, Image, Product, View
 from heliograph import Contract, __version__
-from heliograph.events import CONTENT_TYPE, event_type, exchange, routing_key
+from heliograph.events import (
+    CONTENT_TYPE,
+    MAX_HEADER_LENGTH,
+    MOST_FIELDS,
+    FieldNames,
+    Ids,
+    Word,
+    event_type,
+    exchange,
+    routing_key,
+)
 
 S = TypeVar("S", bound=Contract)
 
@@ -46,26 +56,31 @@ class Body(BaseModel, Generic[S]):
     created: bool | None = Field(description="Of a save: whether the row is new.")
     instance: S
     original: S | None = Field(description="The row before; null where there is no before.")
-    changes: dict[str, Change] | None = Field(
+    changes: Annotated[dict[Word, Change], Field(max_length=MOST_FIELDS)] | None = Field(
         description="What differs between the two; null where there is no before."
     )
-    update_fields: list[str] | None = Field(description="The names of the fields that changed.")
-    origin: Literal["batch", "import"] | None = Field(description="Null for a single write.")
-    actor: str | None = Field(description="Subject of the token with which it was done.")
+    update_fields: FieldNames | None = Field(description="The names of the fields that changed.")
+    origin: Word | None = Field(
+        description="`batch`, `import`, or one that a later release knows; null for a single write."
+    )
+    actor: Word | None = Field(description="Subject of the token with which it was done.")
 
 
 class RelationBody(Body[S], Generic[S]):
     """The data of an event about a relation of a row."""
 
-    action: Literal["pre_add", "post_add", "pre_remove", "post_remove", "pre_clear", "post_clear"]
-    field: str = Field(description="The relation's name.")
-    pk_set: list[UUID] | None = Field(description="The ids added or removed; null for clear.")
+    action: Word = Field(
+        description="`pre_add`, `post_add`, `pre_remove`, `post_remove`, `pre_clear`, "
+        "`post_clear`, or one that a later release knows."
+    )
+    field: Word = Field(description="The relation's name.")
+    pk_set: Ids | None = Field(description="The ids added or removed; null for clear.")
 
 
 class ViewBody(View):
     """The data of a view: flat, without a snapshot."""
 
-    actor: str | None
+    actor: Word | None
 
 
 class Headers(BaseModel):
@@ -76,9 +91,9 @@ class Headers(BaseModel):
     ce_specversion: Literal["1.0"]
     ce_id: UUID = Field(description="Tells a repeat; the same as the property message-id.")
     ce_source: Literal["/catalog"]
-    ce_type: str
+    ce_type: str = Field(max_length=MAX_HEADER_LENGTH)
     ce_subject: UUID = Field(description="The product, for its images too; a category's own id.")
-    ce_time: str = Field(json_schema_extra={"format": "date-time"})
+    ce_time: str = Field(max_length=MAX_HEADER_LENGTH, json_schema_extra={"format": "date-time"})
     ce_subjectsequence: str | None = Field(
         None,
         pattern="^[0-9]{12}[.][0-9]{4}$",
@@ -86,7 +101,10 @@ class Headers(BaseModel):
         "None on views.",
     )
     traceparent: str | None = Field(
-        None, alias="traceparent", description="W3C Trace Context of the request."
+        None,
+        alias="traceparent",
+        max_length=MAX_HEADER_LENGTH,
+        description="W3C Trace Context of the request.",
     )
 
 

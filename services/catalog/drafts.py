@@ -54,7 +54,7 @@ Currency = Annotated[
 Sku = Annotated[str, Line(64)]
 Name = Annotated[str, Line(200)]
 Description = Annotated[str, Text(10_000)]
-CategoryIds = Annotated[list[UUID], Field(max_length=100)]
+CategoryIds = Annotated[list[UUID], Field(max_length=models.MOST_CATEGORIES)]
 
 
 class NewProduct(Payload):

@@ -25,6 +25,9 @@ from heliograph.inbox import inbox_table
 from heliograph.money import from_minor
 from heliograph.outbox import outbox_table, relay_lease_table
 
+MOST_CATEGORIES = 100
+"""In so many a product can stand."""
+
 
 class Base(DeclarativeBase):
     """Names every constraint, so that a migration can name it too."""

@@ -44,4 +44,4 @@ async def purge_images(
             await images.delete(key)
             crash_point("purge.between_files")
         else:
-            log.warning("not the key of an image, left alone", key=key)
+            log.warning("not the key of an image, left alone", key=key[:80])

@@ -5,7 +5,8 @@ of its own, with the fields that it needs.
 """
 
 from contracts.category import Category
-from contracts.product import Image, Picture, Price, Product, Variant
+from contracts.fields import Price
+from contracts.product import Image, Picture, Product, Variant
 from contracts.view import View
 
 __all__ = ["Category", "Image", "Picture", "Price", "Product", "Variant", "View"]

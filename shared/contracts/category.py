@@ -3,6 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
+from contracts.fields import Name, Slug, Version
 from heliograph import Contract, Instant
 
 
@@ -12,9 +13,9 @@ class Category(Contract):
     sender_name: ClassVar[str] = "catalog.category"
 
     id: UUID
-    name: str
-    slug: str
-    version: int
+    name: Name
+    slug: Slug
+    version: Version
     created_at: Instant
     updated_at: Instant
 

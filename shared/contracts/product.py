@@ -1,48 +1,57 @@
 """A product and its images, as events tell of them."""
 
-from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from contracts.fields import (
+    MOST_CATEGORIES,
+    MOST_IMAGES,
+    Alt,
+    Currency,
+    Description,
+    Key,
+    Link,
+    MediaType,
+    Name,
+    Part,
+    Price,
+    Size,
+    Sku,
+    Version,
+)
 from heliograph import Contract, Instant
-
-Price = Annotated[Decimal, WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"})]
-"""An amount in the currency's major unit, with exactly the decimals that ISO 4217 gives the
-currency; a string in JSON, so that no reader rounds it."""
+from heliograph.money import is_amount
 
 
-class Variant(BaseModel):
+class Variant(Part):
     """A smaller rendition of an image; width and height in pixels."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str
-    key: str
-    width: int
-    height: int
+    name: Annotated[str, Field(max_length=200)]
+    key: Key
+    width: Size
+    height: Size
 
 
-class Picture(BaseModel):
+class Picture(Part):
     """An image as it stands within its product's snapshot; `bytes` is the file's size.
 
     The images of a product are in order, its main one first; `position` ascends in that
     order and may leave gaps. `alt` tells in words what the picture shows, empty if unknown.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     id: UUID
-    key: str
-    url: str
-    content_type: str
-    width: int
-    height: int
-    bytes: int
-    variants: tuple[Variant, ...] = ()
-    position: int = 0
-    alt: str = ""
+    key: Key
+    url: Link
+    content_type: MediaType
+    width: Size
+    height: Size
+    bytes: Size
+    variants: Annotated[tuple[Variant, ...], Field(max_length=100, fail_fast=True)] = ()
+    position: Size = 0
+    alt: Alt = ""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -56,17 +65,23 @@ class Product(Contract):
     sender_name: ClassVar[str] = "catalog.product"
 
     id: UUID
-    url: str
-    sku: str
-    name: str
-    description: str
+    url: Link
+    sku: Sku
+    name: Name
+    description: Description
     price: Price
-    currency: str
-    categories: tuple[UUID, ...] = ()
-    images: tuple[Picture, ...] = ()
-    version: int
+    currency: Currency
+    categories: Annotated[tuple[UUID, ...], Field(max_length=MOST_CATEGORIES, fail_fast=True)] = ()
+    images: Annotated[tuple[Picture, ...], Field(max_length=MOST_IMAGES, fail_fast=True)] = ()
+    version: Version
     created_at: Instant
     updated_at: Instant
+
+    @model_validator(mode="after")
+    def _has_a_price_of_its_currency(self) -> Self:
+        if not is_amount(self.price, self.currency):
+            raise PydanticCustomError("price", "the price is no amount of its currency")
+        return self
 
     @property
     def subject(self) -> UUID:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
+from contracts.fields import Viewer
 from heliograph import Contract, Instant
 
 
@@ -13,7 +14,7 @@ class View(Contract):
     flat: ClassVar[bool] = True
 
     product_id: UUID
-    viewer: str | None = None
+    viewer: Viewer | None = None
     viewed_at: Instant
 
     @property

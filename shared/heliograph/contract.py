@@ -10,7 +10,14 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 
 @lru_cache(maxsize=128)  # one moment stands in every row and event of a transaction
@@ -20,8 +27,13 @@ def rfc3339(value: datetime) -> str:
     return in_utc.removesuffix("+00:00") + "Z"
 
 
+# A day from the ends of the calendar: beyond them a moment of another zone has no UTC.
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
 Instant = Annotated[
     AwareDatetime,
+    Field(ge=EARLIEST, le=LATEST),
     PlainSerializer(rfc3339, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
@@ -31,9 +43,13 @@ _BOOKKEEPING = frozenset({"version", "updated_at"})
 
 
 class Contract(BaseModel):
-    """A frozen public snapshot."""
+    """A frozen public snapshot.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Its fields say what they hold by constraints that pydantic checks without Python (`Field`,
+    patterns), for each event is read twice. No number of it is NaN or infinite.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     sender_name: ClassVar[str]
     """Names the sender on the bus: `<service>.<noun>`."""

@@ -1,9 +1,10 @@
 """Logging: one line an event, JSON for machines, colours for a terminal."""
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -88,6 +89,14 @@ def _mask(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
+def _json(event: Mapping[str, Any], **options: Any) -> str:
+    try:
+        return json.dumps(event, allow_nan=False, **options)
+    except ValueError:  # NaN is no JSON, but no reason to lose a line
+        told = {name: each if isinstance(each, str) else repr(each) for name, each in event.items()}
+        return json.dumps(told)
+
+
 def configure(level: str = "INFO") -> None:
     """Send every log line of the process, ours and the libraries', to standard error.
 
@@ -118,7 +127,9 @@ def configure(level: str = "INFO") -> None:
         cache_logger_on_first_use=True,
     )
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer()
+        if terminal
+        else structlog.processors.JSONRenderer(serializer=_json)
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

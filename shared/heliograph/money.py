@@ -23,6 +23,9 @@ LARGEST_MINOR = 10**15 - 1
 """Most minor units of one amount: far from the limits of a 64-bit integer, and a JSON
 reader that parses numbers as doubles still keeps it exact."""
 
+_QUANTUM = {code: Decimal(1).scaleb(-places) for code, places in _EXPONENT.items()}
+_LARGEST = {code: Decimal(LARGEST_MINOR).scaleb(-places) for code, places in _EXPONENT.items()}
+
 
 def exponent(currency: str) -> int:
     """Decimals of the currency's major unit; `ValueError` if ISO 4217 does not list it."""
@@ -53,6 +56,18 @@ def to_minor(amount: Decimal, currency: str) -> int:
     if abs(whole) > LARGEST_MINOR:
         raise ValueError("the amount is too large")
     return int(whole)
+
+
+def is_amount(amount: Decimal, currency: str) -> bool:
+    """Whether the currency has exactly these decimals, and we can keep an amount of this size.
+
+    True of a currency that ISO 4217 does not list, or not yet: nobody knows its decimals. Takes
+    the same time for any amount.
+    """
+    quantum = _QUANTUM.get(currency)
+    if quantum is None:
+        return True
+    return amount.same_quantum(quantum) and 0 <= amount <= _LARGEST[currency]
 
 
 def from_minor(minor: int, currency: str) -> Decimal:

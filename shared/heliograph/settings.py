@@ -24,6 +24,8 @@ from heliograph.secret_files import SUFFIX, secret
 MEMORY_BUS = "memory://"
 SHORTEST_KEY = 32
 """Bytes; RFC 7518 3.2 asks of an HS256 key at least the size of the hash."""
+LONGEST_PUBLIC_URL = 2_000
+"""What begins with it, as events carry it, may have twice as many."""
 DEVELOPMENT_KEY = SecretStr("heliograph-development-key-never-in-production")
 
 # A service called `catalog` in Kubernetes puts CATALOG_SERVICE_HOST, CATALOG_PORT and the
@@ -78,6 +80,8 @@ def _image_store_url(url: str) -> str:
 
 
 def _public_url(url: str) -> str:
+    if len(url) > LONGEST_PUBLIC_URL:
+        raise ValueError(f"must have at most {LONGEST_PUBLIC_URL} characters")
     parts = _parts(url)
     if parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment):
         return url.rstrip("/")

@@ -14,6 +14,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
 _CONTROLS_BUT_BREAKS = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+LINE = f"^[^{_CONTROLS}]*$"
+"""A pattern of text without control characters, for contracts: pydantic's own engine matches it."""
+TEXT = f"^[^{_CONTROLS_BUT_BREAKS}]*$"
+"""As `LINE`, with line breaks and tabs."""
+
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_BUT_BREAK = re.compile(f"[{_CONTROLS_BUT_BREAKS}]")
 
@@ -71,7 +76,7 @@ class Text:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return handler(schema) | {"pattern": f"^[^{_CONTROLS_BUT_BREAKS}]*$"}
+        return handler(schema) | {"pattern": TEXT}
 
     def _check(self, value: str) -> str:
         value = _normalised(value, self.max_length).replace("\r\n", "\n").replace("\r", "\n")

@@ -21,7 +21,9 @@ router = APIRouter(
     prefix="/v1/products/{id}/categories", tags=["categories"], route_class=GuardedRoute
 )
 
-_writes = problems("unauthenticated", "forbidden", "not-found", "refused", "precondition-failed")
+_writes = problems(
+    "unauthenticated", "forbidden", "not-found", "conflict", "refused", "precondition-failed"
+)
 
 
 class StandsIn(Payload):

@@ -12,7 +12,7 @@ from heliograph import Event, m2m_changed
 from heliograph.database import Session, one_of
 from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound, UnknownCategory
-from services.catalog.models import Category, Product, product_category
+from services.catalog.models import MOST_CATEGORIES, Category, Product, product_category
 from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.snapshots import Snapshots
@@ -125,7 +125,8 @@ class ProductCategories:
     async def add(self, product: Product, category_ids: Collection[UUID]) -> None:
         """Add the product to categories; raise `UnknownCategory` for those that are not there.
 
-        `pk_set` holds those in which it did not stand yet.
+        Raises `Conflict` beyond `MOST_CATEGORIES`, as all of these do that add. `pk_set` holds
+        those in which it did not stand yet.
         """
         new = frozenset(category_ids) - _ids(product)
         await self._change("add", [_with(product, new, await self.find(new))])
@@ -178,6 +179,10 @@ class ProductCategories:
         ]
         if not events:
             return
+        for each, _ in events:
+            # What stands in more since an earlier release may stay, and leave.
+            if len(each.after) > max(MOST_CATEGORIES, len(each.product.categories)):
+                raise Conflict(f"a product can stand in at most {MOST_CATEGORIES} categories")
         for _, event in events:
             await m2m_changed.send(event, self.session.collaborators)
         moment = now()

@@ -60,7 +60,7 @@ def writer(file: IO[bytes], format_: Format) -> Callable[[contracts.Product, lis
 
     def write_json(product: contracts.Product, slugs: list[str]) -> None:
         record = _fields(product) | {"categories": slugs}
-        text.write(json.dumps(record, ensure_ascii=False) + "\n")
+        text.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
     return write_json
 

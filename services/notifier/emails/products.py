@@ -134,10 +134,11 @@ def _context(email: ProductEmail) -> dict[str, Any]:
 def _picture(image: contracts.Picture, name: str) -> ShownImage:
     """The thumbnail where there is one: every file is served beside the others, by its key."""
     alt = one_line(image.alt) or one_line(name)
-    base = image.url.removesuffix(image.key)
+    base = image.url.removesuffix(f"/{image.key}")
     for variant in image.variants:
         if variant.name == "thumbnail" and base != image.url:
-            return ShownImage(one_line(base + variant.key), min(variant.width, IMAGE_WIDTH), alt)
+            url = one_line(f"{base}/{variant.key}")
+            return ShownImage(url, min(variant.width, IMAGE_WIDTH), alt)
     return ShownImage(one_line(image.url), min(image.width, IMAGE_WIDTH), alt)
 
 

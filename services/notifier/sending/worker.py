@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
+from pydantic import ValidationError
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import Bell
@@ -136,6 +137,12 @@ class MailWorker:
             return self._composer.compose(due)
         except MailRefused:
             raise
+        except ValidationError as error:
+            # An earlier release took what no contract holds; it may be large, and is not repeated.
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part)[:40] for part in first["loc"])
+            log.warning("an email cannot be composed", notification=due.id, field=where)
+            raise MailRefused(f"cannot be composed: {where}: {first['msg']}") from error
         # Whatever one email stumbles over must not stop the others.
         except Exception as error:
             log.exception("an email cannot be composed", notification=due.id)

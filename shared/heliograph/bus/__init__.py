@@ -7,6 +7,8 @@ through a broker and needs the extra `rabbitmq`.
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.memory import MemoryBus
 from heliograph.bus.protocol import (
+    KEPT,
+    LARGEST_BODY,
     Binding,
     Bus,
     Delivery,
@@ -18,6 +20,8 @@ from heliograph.bus.protocol import (
 )
 
 __all__ = [
+    "KEPT",
+    "LARGEST_BODY",
     "Binding",
     "Bus",
     "Delivery",

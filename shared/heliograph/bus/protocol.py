@@ -10,6 +10,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+LARGEST_BODY = 2 * 1024 * 1024
+"""Most bytes of an event's body, which is one whole JSON text in memory wherever it goes."""
+KEPT = 64 * 1024
+"""So many bytes are kept of a body, or of headers, that cannot be those of an event."""
+
 
 class Message(NamedTuple):
     """An event on its way out: CloudEvents attributes as headers, JSON as the body."""
@@ -29,8 +34,12 @@ class Delivery:
     routing_key: str
     headers: Mapping[str, object]
     body: bytes
+    """Whole up to `LARGEST_BODY`; of a larger one the first `KEPT` bytes may be all there is."""
     message_id: str | None = None
     content_type: str | None = None
+    content_encoding: str | None = None
+    body_size: int | None = None
+    """Bytes of the whole body, unless `body` is that."""
     redelivered: bool = False
     user: str | None = None
     """The broker's user who published it, as far as the publisher said: the broker lets nobody

@@ -10,7 +10,7 @@ from heliograph.cli.output import AsJson, print_json, print_table, visible
 from heliograph.cli.program import Program, typer_app, with_service
 
 if TYPE_CHECKING:
-    from heliograph.inbox import Parked
+    from heliograph.inbox import Parked, ParkedInFull
     from heliograph.service import Service
     from heliograph.settings import ServiceSettings
 
@@ -110,7 +110,13 @@ def _add_deciding(app: typer.Typer, program: Program[G, S]) -> None:
         chosen = chosen_of(ids, all=all)
 
         async def main(service: S) -> None:
-            count = await release(service.inbox.parked, chosen, service.inbox.parked.redrive)
+            from heliograph.inbox import NotWhole
+
+            try:
+                count = await release(service.inbox.parked, chosen, service.inbox.parked.redrive)
+            except NotWhole as error:
+                typer.echo(str(error), err=True)
+                raise typer.Exit(1) from error
             typer.echo(f"{counted(count)} redriven")
 
         with_service(program, main)
@@ -179,7 +185,7 @@ def _print_list(found: Sequence["Parked"]) -> None:
     print_table(columns, rows)
 
 
-def _print_in_full(parked: "Parked") -> None:
+def _print_in_full(parked: "ParkedInFull") -> None:
     fields = asdict(parked)
     headers, body = fields.pop("headers"), fields.pop("body")
     for name, value in fields.items():

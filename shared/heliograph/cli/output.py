@@ -31,7 +31,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 def print_json(value: object) -> None:
     """Print JSON; moments as ISO 8601 writes them."""
-    typer.echo(json.dumps(value, indent=2, default=datetime.isoformat))
+    typer.echo(json.dumps(value, indent=2, default=datetime.isoformat, allow_nan=False))
 
 
 def visible(value: object) -> str:

@@ -1,6 +1,8 @@
 """Connections: how they are made, how long they wait, and how a lost one is told apart."""
 
+import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import URL, NullPool
@@ -26,6 +28,9 @@ LOCK_TIMEOUT_MS = 1_000
 """How long a migration waits for a lock at a time: all traffic of the table waits behind it."""
 
 POOL_TIMEOUT_S = 20.0
+
+_JSON = partial(json.dumps, allow_nan=False)
+"""PostgreSQL has no NaN in JSON, and SQLite shall not have it either."""
 
 
 def postgresql_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
@@ -64,6 +69,7 @@ def _postgresql_engine(
             url,
             **options,
             hide_parameters=True,
+            json_serializer=_JSON,
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": command_timeout,
@@ -106,6 +112,7 @@ def sqlite_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
         engine = create_async_engine(
             url,
             hide_parameters=True,
+            json_serializer=_JSON,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_S,

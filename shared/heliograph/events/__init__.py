@@ -1,6 +1,7 @@
 """Events: what receivers are given, how one is written as bytes, and read again."""
 
-from heliograph.events.decoding import decode, decode_for, headers_to_json
+from heliograph.events.decoding import MAX_HEADER_LENGTH, admit, decode, decode_for
+from heliograph.events.details import MOST_FIELDS, FieldNames, Ids, Word
 from heliograph.events.encoding import (
     CONTENT_TYPE,
     encode,
@@ -11,10 +12,17 @@ from heliograph.events.encoding import (
     sequence,
 )
 from heliograph.events.event import Event, new_id
+from heliograph.events.plain_json import headers_to_json
 
 __all__ = [
     "CONTENT_TYPE",
+    "MAX_HEADER_LENGTH",
+    "MOST_FIELDS",
     "Event",
+    "FieldNames",
+    "Ids",
+    "Word",
+    "admit",
     "decode",
     "decode_for",
     "encode",

@@ -3,7 +3,6 @@
 `encoding` has the format, and writes it.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,20 +11,26 @@ from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic import ValidationError
 
-from heliograph.contract import Changes, Contract
+from heliograph.bus import LARGEST_BODY
+from heliograph.contract import EARLIEST, LATEST, Contract
 from heliograph.errors import Malformed
+from heliograph.events.details import Data, Details
 from heliograph.events.encoding import TYPE_VERSION
 from heliograph.events.event import Event
+from heliograph.events.plain_json import check_json, unlike_json
 
 C = TypeVar("C", bound=Contract)
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_HEADER_LENGTH = 200
+MOST_NESTED = 200_000
+"""Lists and objects in one body: each costs a hundred times its two bytes once it is read. A
+hundred images whose texts are brackets have fewer."""
 
 _TYPE = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)\.v([0-9]+)")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SEQUENCE = re.compile(r"[0-9.]{1,40}")
 
 
 @dataclass(slots=True)
@@ -52,13 +57,26 @@ def _read_attributes(headers: Mapping[str, object]) -> _Attributes:
         raise Malformed("ce-time is not an RFC 3339 time") from error
     if time.tzinfo is None:
         raise Malformed("ce-time has no zone")
+    if not EARLIEST.year < time.year < LATEST.year:
+        raise Malformed("ce-time is at an end of the calendar")
+    id_ = _text(headers, "ce-id")
+    if _UUID.fullmatch(id_) is None:
+        try:
+            id_ = str(UUID(id_))  # it has many spellings
+        except ValueError as error:
+            raise Malformed("ce-id is not a UUID") from error
+    sequence = None
+    if "ce-subjectsequence" in headers:
+        sequence = _text(headers, "ce-subjectsequence")
+        if _SEQUENCE.fullmatch(sequence) is None:
+            raise Malformed("ce-subjectsequence is not digits with a point")
     return _Attributes(
-        _text(headers, "ce-id"),
+        id_,
         sender_name,
         signal,
         _text(headers, "ce-subject"),
         time,
-        _text(headers, "ce-subjectsequence") if "ce-subjectsequence" in headers else None,
+        sequence,
         _text(headers, "traceparent") if "traceparent" in headers else None,
     )
 
@@ -82,27 +100,51 @@ def _read_type(name: str) -> tuple[str, str]:
     return kind[1], kind[2]
 
 
-class _Details(BaseModel):
-    """What the data says besides the snapshots."""
-
-    changes: Changes | None = None
-    created: bool | None = None
-    update_fields: tuple[str, ...] | None = None
-    origin: str | None = None
-    actor: str | None = None
-    action: str | None = None
-    field: str | None = None
-    pk_set: frozenset[UUID] | None = None
-
-
-class _Data(_Details, Generic[C]):
-    instance: C
-    original: C | None = None
-
-
 @cache
-def _data_about(contract: type[Contract]) -> type[_Data[Any]]:
-    return _Data[contract]  # type: ignore[valid-type]  # known at run time only
+def _data_about(contract: type[Contract]) -> type[Data[Any]]:
+    return Data[contract]  # type: ignore[valid-type]  # known at run time only
+
+
+@dataclass(slots=True)
+class _Read(Generic[C]):
+    """A message that is an event."""
+
+    attributes: _Attributes
+    contract: type[C]
+    instance: C
+    original: C | None
+    details: Details
+
+
+def _read(
+    headers: Mapping[str, object], body: bytes, contract_of: Callable[[str, str], type[C]]
+) -> _Read[C]:
+    attributes = _read_attributes(headers)
+    contract = contract_of(attributes.sender_name, attributes.signal)
+    if attributes.sender_name != contract.sender_name:
+        raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
+    if len(body) > LARGEST_BODY:
+        raise Malformed(f"the body has more than {LARGEST_BODY} bytes")
+    if len(body) > MOST_NESTED and body.count(b"[") + body.count(b"{") > MOST_NESTED:
+        raise Malformed(f"the body has more than {MOST_NESTED} lists and objects")
+    original: C | None = None
+    details: Details
+    try:
+        if contract.flat:
+            instance = contract.model_validate_json(body)
+            details = Details.model_validate_json(body)
+        else:
+            data = _data_about(contract).model_validate_json(body)
+            details, instance, original = data, data.instance, data.original
+    except ValidationError as error:
+        raise Malformed(_complaint(error, body)) from error
+    if details.sender not in (None, attributes.sender_name):
+        raise Malformed("the body's sender is not that of ce-type")
+    if details.signal not in (None, attributes.signal):
+        raise Malformed("the body's signal is not that of ce-type")
+    if str(instance.subject) != attributes.subject:
+        raise Malformed("ce-subject is not the instance's")
+    return _Read(attributes, contract, instance, original, details)
 
 
 def decode(headers: Mapping[str, object], body: bytes, contract: type[C]) -> Event[C]:
@@ -114,33 +156,13 @@ def decode_for(
     headers: Mapping[str, object], body: bytes, contract_of: Callable[[str, str], type[C]]
 ) -> Event[C]:
     """Read an event as `decode` does, of the contract for its sender and signal."""
-    attributes = _read_attributes(headers)
-    contract = contract_of(attributes.sender_name, attributes.signal)
-    if attributes.sender_name != contract.sender_name:
-        raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
-    if len(body) > MAX_BODY_BYTES:
-        raise Malformed(f"the body has more than {MAX_BODY_BYTES} bytes")
-    try:
-        id_ = UUID(attributes.id)
-    except ValueError as error:
-        raise Malformed("ce-id is not a UUID") from error
-    original: C | None = None
-    try:
-        if contract.flat:
-            instance = contract.model_validate_json(body)
-            details = _Details.model_validate_json(body)
-        else:
-            data = _data_about(contract).model_validate_json(body)
-            details, instance, original = data, data.instance, data.original
-    except ValidationError as error:
-        raise Malformed(_complaint(error)) from error
-    if str(instance.subject) != attributes.subject:
-        raise Malformed("ce-subject is not the instance's")
+    read = _read(headers, body, contract_of)
+    attributes, details = read.attributes, read.details
     return Event(
-        sender=contract,
-        instance=instance,
+        sender=read.contract,
+        instance=read.instance,
         signal=attributes.signal,
-        original=original,
+        original=read.original,
         changes=details.changes,
         created=details.created,
         update_fields=details.update_fields,
@@ -149,25 +171,35 @@ def decode_for(
         action=details.action,
         field=details.field,
         pk_set=details.pk_set,
-        id=id_,
+        id=UUID(attributes.id),
         time=attributes.time,
         sequence=attributes.sequence,
         traceparent=attributes.traceparent,
     )
 
 
-def _complaint(error: ValidationError) -> str:
+def admit(
+    headers: Mapping[str, object], body: bytes, contract_of: Callable[[str, str], type[C]]
+) -> tuple[str, str, str]:
+    """Check a message that has just arrived; return the event's id, subject and sender's name.
+
+    Raises `Malformed` for what `decode_for` refuses, and for JSON that two readers may
+    understand differently or that cannot be stored as text.
+    """
+    read = _read(headers, body, contract_of)
+    if read.contract.flat:
+        check_json(body, read.instance, read.details)
+    else:
+        check_json(body, read.details)
+    return read.attributes.id, read.attributes.subject, read.contract.sender_name
+
+
+def _complaint(error: ValidationError, body: bytes) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return f"the body is not JSON: {first['ctx']['error']}"
+        return f"the body is not JSON: {unlike_json(body) or first['ctx']['error']}"
     if not first["loc"]:
         return "the body is not a JSON object"
-    return f"the body's {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-
-
-def headers_to_json(headers: Mapping[str, object]) -> bytes:
-    """Write any message's headers as JSON; what JSON does not know is written as its `repr`."""
-    try:
-        return to_json(dict(headers), fallback=repr)
-    except PydanticSerializationError:  # bytes that are no text
-        return json.dumps(dict(headers), default=repr).encode()
+    # A key may be of any length, and anybody's.
+    place = ".".join(str(part)[:40] for part in first["loc"])
+    return f"the body's {place}: {first['msg']}"

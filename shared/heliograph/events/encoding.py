@@ -15,6 +15,7 @@ from heliograph.bus import Message
 from heliograph.contract import rfc3339
 from heliograph.errors import EventTooLarge
 from heliograph.events.event import Event, new_id
+from heliograph.events.plain_json import check_finite
 
 T = TypeVar("T")
 
@@ -72,7 +73,8 @@ def _address(sender_name: str, signal: str) -> _Address:
 def encode(event: Event[Any]) -> Message:
     """Write an event as the message that leaves on the bus.
 
-    Raises `TypeError` without a snapshot, and `EventTooLarge`.
+    Raises `TypeError` without a snapshot, `ValueError` if it holds NaN or infinity, and
+    `EventTooLarge`.
     """
     snapshot = event.snapshot
     if snapshot is None:
@@ -118,7 +120,9 @@ def _sized(written: bytes, event: Event[Any]) -> bytes:
 def _content(event: Event[Any]) -> bytes:
     """What the body says behind sender and signal, written unless it is already."""
     if event.content is None:
-        event.content = to_json(_data(event))[1:]
+        content = to_json(_data(event))
+        check_finite(content)
+        event.content = content[1:]
     return event.content
 
 

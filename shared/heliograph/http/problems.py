@@ -155,7 +155,7 @@ def problem_response(
 def _response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
         # ASCII holds every string, even one with lone surrogates.
-        json.dumps(problem.model_dump(exclude_none=True)),
+        json.dumps(problem.model_dump(exclude_none=True), allow_nan=False),
         status_code=problem.status,
         headers=headers,
         media_type=MEDIA_TYPE,

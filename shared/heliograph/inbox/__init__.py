@@ -2,7 +2,7 @@
 
 from heliograph.inbox.consumer import Consumer
 from heliograph.inbox.inbox import Inbox, LeaseLost
-from heliograph.inbox.parked import Parked, ParkedRows
+from heliograph.inbox.parked import NotWhole, Parked, ParkedInFull, ParkedRows
 from heliograph.inbox.table import inbox_table
 from heliograph.inbox.worker import Worker
 
@@ -10,7 +10,9 @@ __all__ = [
     "Consumer",
     "Inbox",
     "LeaseLost",
+    "NotWhole",
     "Parked",
+    "ParkedInFull",
     "ParkedRows",
     "Worker",
     "inbox_table",

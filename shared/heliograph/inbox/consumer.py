@@ -9,7 +9,7 @@ from heliograph.bus import Bus
 from heliograph.crash import crash_point
 from heliograph.errors import DatabaseUnavailable
 from heliograph.inbox.inbox import Inbox
-from heliograph.inbox.reading import ANYBODY, Entry, entry
+from heliograph.inbox.reading import ANYBODY, Entry, entry, why_dead
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
@@ -60,17 +60,18 @@ class Consumer:
         async with asyncio.TaskGroup() as tasks:
             for receiver in self._receivers:
                 queue = receiver.queue(self._service)
-                tasks.create_task(self._consume(receiver, queue.name, None, stopping))
-                gave_up = "the broker gave up: delivered again and again, never accepted"
-                tasks.create_task(self._consume(receiver, queue.dead, gave_up, stopping))
+                tasks.create_task(self._consume(receiver, queue.name, stopping))
+                tasks.create_task(self._consume(receiver, queue.dead, stopping, of=queue.name))
 
     async def _consume(
         self,
         receiver: QueuedReceiver,
         queue: str,
-        gave_up: str | None,
         stopping: asyncio.Event,
+        *,
+        of: str | None = None,
     ) -> None:
+        """Accept what arrives in a queue; `of` is the queue whose dead letters it holds, if any."""
         try:
             async with self._bus.subscribe(queue, prefetch=2 * BATCH) as subscription:
                 self._subscribed[queue] = subscription
@@ -80,7 +81,13 @@ class Consumer:
                     for start in range(0, len(arrived), BATCH):
                         batch = arrived[start : start + BATCH]
                         entries = [
-                            entry(receiver, each, gave_up, self._announcers) for each in batch
+                            entry(
+                                receiver,
+                                each,
+                                None if of is None else why_dead(each, of),
+                                self._announcers,
+                            )
+                            for each in batch
                         ]
                         if not await self._accept(receiver, entries, stopping):
                             return

@@ -19,7 +19,7 @@ from heliograph.errors import DatabaseUnavailable, HeliographError
 from heliograph.inbox.counts import Counts
 from heliograph.inbox.leases import Claimed, Leases, waits_for_retry
 from heliograph.inbox.parked import ParkedRows
-from heliograph.inbox.reading import Entry
+from heliograph.inbox.reading import REASON_LENGTH, Entry
 from heliograph.inbox.table import is_open
 from heliograph.logging import masked
 from heliograph.signals import QueuedReceiver
@@ -34,7 +34,7 @@ _STATE = "CASE WHEN reason IS NULL THEN 'pending' ELSE 'parked' END"
 _UNNEST = f"""
 INSERT INTO inbox (receiver, {_COLUMNS}, state, due_at, received_at)
 SELECT $1, {_COLUMNS}, {_STATE}, clock_timestamp(), clock_timestamp() FROM unnest(
-    $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[]
+    $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::bigint[]
 ) WITH ORDINALITY AS rows ({_COLUMNS}, place) ORDER BY place
 ON CONFLICT (receiver, event_id) DO NOTHING
 """  # noqa: S608 - names of ours only
@@ -128,9 +128,7 @@ class Inbox:
     async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
         """Let rows run again `delay` seconds from now."""
         async with self.database.transaction() as session:
-            await self._settle(
-                session, rows, reason=printable(masked(reason)), due_at=database_now(delay)
-            )
+            await self._settle(session, rows, reason=_told(reason), due_at=database_now(delay))
 
     async def hand_back(self, rows: Sequence[Claimed]) -> None:
         """Let rows run again at once and forget the attempt: it was we who broke it off."""
@@ -143,11 +141,7 @@ class Inbox:
     async def park(self, rows: Sequence[Claimed], reason: str) -> None:
         async with self.database.transaction() as session:
             await self._settle(
-                session,
-                rows,
-                state="parked",
-                reason=printable(masked(reason)),
-                due_at=database_now(),
+                session, rows, state="parked", reason=_told(reason), due_at=database_now()
             )
 
     async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:
@@ -171,6 +165,10 @@ class Inbox:
         async with self.database.transaction() as session:
             result = await session.execute(delete(table).where(table.c.id.in_(old)))
             return result.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def _told(reason: str) -> str:
+    return printable(masked(reason), REASON_LENGTH)
 
 
 def _row(receiver: QueuedReceiver, entry: Entry) -> dict[str, object]:

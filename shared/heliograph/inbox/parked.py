@@ -7,18 +7,34 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, and_, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, Table, and_, func, select, update
 
 from heliograph.database import Bell, Database, database_now
+from heliograph.errors import HeliographError
 from heliograph.inbox.table import is_parked
 
 STEP = 1000
 """Events that one transaction redrives or discards."""
+NAMED = 20
+"""Most events that an error names."""
+
+
+class NotWhole(HeliographError):
+    """Only the beginning of an event was kept: it cannot run again, it can be discarded."""
+
+    def __init__(self, ids: Collection[int]) -> None:
+        self.ids = tuple(sorted(ids))
+        named = ", ".join(map(str, self.ids[:NAMED]))
+        super().__init__(
+            f"only the beginning was kept of what is parked under {named}"
+            + (" and others" if len(self.ids) > NAMED else "")
+            + ": it cannot be redriven, discard it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """An event set aside, as an operator sees it."""
+    """An event set aside, as an operator sees it in a list."""
 
     id: int
     receiver: str
@@ -29,6 +45,14 @@ class Parked:
     reason: str
     received_at: datetime
     parked_at: datetime
+    size: int | None
+    """Bytes of headers and body together, where only the beginning of them is kept; else None."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedInFull(Parked):
+    """An event set aside, with what is kept of the message."""
+
     headers: dict[str, object]
     body: str
     """The body as text; base64 with the prefix `base64:` if it is not UTF-8."""
@@ -47,38 +71,53 @@ class ParkedRows:
         table = self._table
         async with self._database.reading() as session:
             rows = await session.execute(
-                select(table)
+                select(*_listed(table))
                 .where(is_parked(table), table.c.id > after)
                 .order_by(table.c.id)
                 .limit(limit)
             )
-            return [_parked(row) for row in rows]
+            return [Parked(**row) for row in rows.mappings()]
 
-    async def show(self, id: int) -> Parked | None:
+    async def show(self, id: int) -> ParkedInFull | None:
         """One parked event, or None if there is none under that id."""
         table = self._table
         async with self._database.reading() as session:
-            rows = await session.execute(select(table).where(table.c.id == id, is_parked(table)))
-            row = rows.first()
-        return None if row is None else _parked(row)
+            rows = await session.execute(
+                select(*_listed(table), table.c.headers, table.c.body).where(
+                    table.c.id == id, is_parked(table)
+                )
+            )
+            row = rows.mappings().one_or_none()
+        return None if row is None else _in_full(row)
 
     async def redrive(self, ids: Collection[int] | None) -> int:
-        """Let them run again from the first attempt, all of them if `ids` is None.
+        """Let them run again from the first attempt, all that can if `ids` is None.
 
-        They go before the later events of their subject, in order. Returns how many.
+        They go before the later events of their subject, in order. Returns how many. Raises
+        `NotWhole`, and lets none run, if only the beginning was kept of one that is named.
         """
-        return await self._release(
-            ids, state="pending", attempts=0, reason=None, due_at=database_now()
-        )
+        table = self._table
+        whole = table.c.size.is_(None)
+        if ids is not None:
+            async with self._database.reading() as session:
+                cut = await session.scalars(
+                    select(table.c.id).where(is_parked(table), table.c.id.in_(tuple(ids)), ~whole)
+                )
+                if found := cut.all():
+                    raise NotWhole(found)
+        again = {"state": "pending", "attempts": 0, "reason": None, "due_at": database_now()}
+        return await self._release(ids, whole, **again)
 
     async def discard(self, ids: Collection[int] | None) -> int:
         """Give them up, all of them if `ids` is None; returns how many."""
         return await self._release(ids, state="discarded", finished_at=database_now())
 
-    async def _release(self, ids: Collection[int] | None, **values: object) -> int:
+    async def _release(
+        self, ids: Collection[int] | None, *conditions: ColumnElement[bool], **values: object
+    ) -> int:
         """By steps, each committed by itself: however many there are, no statement is long."""
         table = self._table
-        parked = is_parked(table)
+        parked = and_(is_parked(table), *conditions)
         if ids is not None:
             parked = and_(parked, table.c.id.in_(tuple(ids)))
         released, last = 0, 0
@@ -104,21 +143,25 @@ class ParkedRows:
             self._bell.ring()
 
 
-def _parked(row: Row[Any]) -> Parked:
+def _listed(table: Table) -> list[ColumnElement[Any]]:
+    """What `Parked` has: no headers and no body, which may be large."""
+    columns = table.c
+    return [
+        *(columns[name] for name in ("id", "receiver", "event_id", "subject", "routing_key")),
+        columns.attempts,
+        func.coalesce(columns.reason, "").label("reason"),
+        columns.received_at,
+        columns.due_at.label("parked_at"),
+        columns.size,
+    ]
+
+
+def _in_full(row: RowMapping) -> ParkedInFull:
+    fields: dict[str, Any] = {**row}
     try:
-        body = row.body.decode()
+        body = fields["body"].decode()
     except UnicodeDecodeError:
-        body = "base64:" + base64.b64encode(row.body).decode()
-    return Parked(
-        id=row.id,
-        receiver=row.receiver,
-        event_id=row.event_id,
-        subject=row.subject,
-        routing_key=row.routing_key,
-        attempts=row.attempts,
-        reason=row.reason or "",
-        received_at=row.received_at,
-        parked_at=row.due_at,
-        headers=json.loads(row.headers),
-        body=body,
-    )
+        body = "base64:" + base64.b64encode(fields["body"]).decode()
+    # Earlier releases wrote NaN as it is.
+    headers = json.loads(fields["headers"], parse_constant=str)
+    return ParkedInFull(**fields | {"headers": headers, "body": body})

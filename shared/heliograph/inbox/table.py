@@ -1,6 +1,7 @@
 """The table of the inbox."""
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     FromClause,
@@ -32,6 +33,8 @@ def inbox_table(metadata: MetaData) -> Table:
         Column("attempts", Integer, nullable=False, server_default="0"),
         Column("token", Integer, nullable=False, server_default="0"),
         Column("reason", Text),
+        # Bytes of the whole message, where only the beginning of it is kept; it cannot run.
+        Column("size", BigInteger),
         Column("due_at", UtcDateTime, nullable=False),
         Column("received_at", UtcDateTime, nullable=False),
         Column("finished_at", UtcDateTime),

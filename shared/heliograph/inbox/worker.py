@@ -20,7 +20,9 @@ from heliograph.events import Event, decode_for
 from heliograph.group_commit import GroupCommit
 from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.leases import Claimed
+from heliograph.inbox.reading import REASON_LENGTH
 from heliograph.signals import Collaborators, QueuedReceiver
+from heliograph.text import printable
 from heliograph.waiting import LEASE_S, Retries, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
@@ -112,7 +114,9 @@ class Worker:
     async def run_group(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
         """Run the receiver once on these rows and settle them, whatever happens."""
         try:
-            await self._run(receiver, rows)
+            events, rows = await self._decoded(receiver, rows)
+            if rows:
+                await self._run(receiver, events, rows)
         except LeaseLost:
             log.warning("lease lost, work undone", receiver=receiver.name)
         except (Malformed, Park) as error:
@@ -124,8 +128,26 @@ class Worker:
         except Exception as error:  # noqa: BLE001
             await self._failed(receiver, rows, error)
 
-    async def _run(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
-        events = [decode_for(row.headers, row.body, receiver.contract) for row in rows]
+    async def _decoded(
+        self, receiver: QueuedReceiver, rows: Sequence[Claimed]
+    ) -> tuple[list[Event[Contract]], list[Claimed]]:
+        """Read the rows' events, and park those that another release accepted and we do not."""
+        events, readable = [], []
+        for row in rows:
+            try:
+                events.append(decode_for(row.headers, row.body, receiver.contract))
+            except Malformed as error:
+                await self._settle(self._inbox.park([row], f"malformed: {error}"))
+            else:
+                readable.append(row)
+        return events, readable
+
+    async def _run(
+        self,
+        receiver: QueuedReceiver,
+        events: Sequence[Event[Contract]],
+        rows: Sequence[Claimed],
+    ) -> None:
         inbox = self._inbox
         if not _asks_for_session(receiver):
             async with asyncio.timeout(LEASE_S - 5.0):
@@ -150,7 +172,7 @@ class Worker:
     async def _failed(
         self, receiver: QueuedReceiver, rows: Sequence[Claimed], error: Exception
     ) -> None:
-        reason = f"{type(error).__name__}: {error}"
+        reason = printable(f"{type(error).__name__}: {error}", REASON_LENGTH)
         attempt = max(row.attempts for row in rows)
         log.warning(
             "receiver failed", receiver=receiver.name, attempt=attempt, reason=reason,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from heliograph.http import ProblemError, problems
-from heliograph.inbox import Inbox
+from heliograph.inbox import Inbox, NotWhole
 from heliograph.payload import Payload
 from heliograph.web.auth import requires
 from heliograph.web.paging import PAGE, Limit
@@ -39,10 +39,12 @@ class ParkedEvent(BaseModel):
     reason: str
     received_at: AwareDatetime
     parked_at: AwareDatetime
+    size: int | None
+    """Bytes of the whole message, if only its beginning was kept: then it can only be discarded."""
 
 
 class ParkedEventInFull(ParkedEvent):
-    """A parked event with the message as it came.
+    """A parked event with the message as it came, or the beginning of one that is too large.
 
     `body` is text, or base64 after the prefix `base64:` if it is not UTF-8.
     """
@@ -122,9 +124,12 @@ def inbox_router(service: str, inbox: Inbox) -> APIRouter:
             raise ProblemError("not-found", "No event is parked under this id.")
         return ParkedEventInFull.model_validate(found)
 
-    @router.post("/redrive", summary="Let parked events run again")
+    @router.post("/redrive", summary="Let parked events run again", responses=problems("conflict"))
     async def redrive(selection: Selection) -> Redriven:
-        return Redriven(redriven=await inbox.parked.redrive(selection.chosen))
+        try:
+            return Redriven(redriven=await inbox.parked.redrive(selection.chosen))
+        except NotWhole as error:
+            raise ProblemError("conflict", f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
 
     @router.post("/discard", summary="Give parked events up")
     async def discard(selection: Selection) -> Discarded:

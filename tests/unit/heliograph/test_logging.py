@@ -20,6 +20,7 @@ except OSError:
     structlog.stdlib.get_logger("ours").exception("failed")
 structlog.stdlib.get_logger("ours").info("nested", failed={"bus": ["amqp://shop:hush@mq/"]})
 logging.getLogger("theirs").debug("too fine")
+structlog.stdlib.get_logger("ours").info("waited", seconds=float("nan"), of=[float("inf")])
 def receive(password):
     raise ValueError("amqp://shop:hush@mq/ refused")
 receive("hu" + "sh")
@@ -43,13 +44,15 @@ def test_every_line_is_json_and_holds_no_password() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
     )
     assert ran.returncode == 1
-    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    # No number of JSON is NaN, although Python reads it.
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in ran.stderr.splitlines()]
     assert [line["event"] for line in lines] == [
         "connected",
         "lost postgresql://shop:***@db/shop",
         "extra",
         "failed",
         "nested",
+        "waited",
         "failed",
     ]
     assert lines[0]["url"] == "amqp://shop:***@mq/"
@@ -59,6 +62,7 @@ def test_every_line_is_json_and_holds_no_password() -> None:
     assert lines[4]["failed"] == {"bus": ["amqp://shop:***@mq/"]}
     assert "ValueError" in lines[5]["exception"]
     assert "hush" not in ran.stderr
+    assert (lines[4]["seconds"], lines[4]["of"], lines[4]["level"]) == ("nan", "[inf]", "info")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_all_that_is_wrong_is_named_in_one_line() -> None:
         ("CATALOG_IMAGE_STORE_URL", "s3://bucket/folder"),
         ("CATALOG_PUBLIC_URL", "catalog.example"),
         ("CATALOG_PUBLIC_URL", "https://[::1"),
+        ("CATALOG_PUBLIC_URL", "https://catalog.example/hush" + "h" * 2_000),
         ("CATALOG_SECRET_KEY", "hush"),
         ("CATALOG_SECRET_KEY", "hush" * 10 + "\udcff"),
         ("CATALOG_SECRET_KEY_PREVIOUS", "hush"),

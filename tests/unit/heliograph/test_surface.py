@@ -32,11 +32,13 @@ SURFACE = {
         "request_finished request_started"
     ),
     "heliograph.events": (
-        "CONTENT_TYPE Event decode decode_for encode event_type exchange follow_up "
-        "headers_to_json new_id routing_key sequence"
+        "CONTENT_TYPE Event FieldNames Ids MAX_HEADER_LENGTH MOST_FIELDS Word admit decode "
+        "decode_for encode event_type exchange follow_up headers_to_json new_id routing_key "
+        "sequence"
     ),
     "heliograph.bus": (
-        "Binding Bus Delivery MemoryBus Message Publisher Queue Subscription Topology bus_from_url"
+        "Binding Bus Delivery KEPT LARGEST_BODY MemoryBus Message Publisher Queue Subscription "
+        "Topology bus_from_url"
     ),
     "heliograph.bus.rabbitmq": "RabbitBus queue_arguments",
     "heliograph.outbox": (
@@ -44,7 +46,9 @@ SURFACE = {
         "Relay claims_for encode_all outbox_table relay_lease_table"
     ),
     "heliograph.outbox.claims": "Claim Claims OutboxRow Outcome claims_for",
-    "heliograph.inbox": "Consumer Inbox LeaseLost Parked ParkedRows Worker inbox_table",
+    "heliograph.inbox": (
+        "Consumer Inbox LeaseLost NotWhole Parked ParkedInFull ParkedRows Worker inbox_table"
+    ),
     "heliograph.database": (
         "Backlog Bell BigId BulkInsert Condition Database NotifyBridge Query Schema Session "
         "Signalling Statement TableBacklog Unfinished UtcDateTime among database_now driver "
@@ -80,7 +84,7 @@ SURFACE = {
 """Every public name of the library and of each room; a change here is one for other teams."""
 
 GROUND = {
-    "contract": "Changes Contract Instant rfc3339",
+    "contract": "Changes Contract EARLIEST Instant LATEST rfc3339",
     "crash": "Fuse POINTS VARIABLE arm crash_point fuse",
     "errors": (
         "BusError BusUnavailable DatabaseUnavailable Deadlock EventTooLarge HeliographError "
@@ -90,14 +94,15 @@ GROUND = {
     "extras": "extra",
     "group_commit": "GroupCommit",
     "logging": "configure masked",
-    "money": "LARGEST_MINOR currencies exponent from_minor to_minor",
+    "money": "LARGEST_MINOR currencies exponent from_minor is_amount to_minor",
     "secret_files": "LARGEST_BYTES SUFFIX secret",
     "payload": "Payload UNKNOWN_TOLD",
     "settings": (
-        "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL MEMORY_BUS PublicURL "
-        "SHORTEST_KEY ServiceSettings directory_url load refuse_development_key refuse_memory_bus"
+        "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL LONGEST_PUBLIC_URL "
+        "MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings directory_url load "
+        "refuse_development_key refuse_memory_bus"
     ),
-    "text": "Line Text printable",
+    "text": "LINE Line TEXT Text printable",
     "tokens": (
         "ALGORITHM Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
         "LONGEST_SUBJECT LONGEST_TOKEN SCOPE TYPE Tokens"

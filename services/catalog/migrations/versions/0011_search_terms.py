@@ -17,7 +17,7 @@ from services.catalog.repositories.search import TSVECTOR
 from services.catalog.repositories.terms import terms
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

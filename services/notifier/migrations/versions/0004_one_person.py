@@ -7,7 +7,7 @@ of two emails about one event stays as it is.
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

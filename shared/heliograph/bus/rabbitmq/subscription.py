@@ -139,6 +139,8 @@ class RabbitSubscription:
                 body=arrived.body,
                 message_id=arrived.message_id,
                 content_type=arrived.content_type,
+                content_encoding=arrived.content_encoding,
+                body_size=arrived.size if arrived.size > len(arrived.body) else None,
                 redelivered=arrived.redelivered,
                 user=arrived.user_id,
                 tag=self._last,

@@ -194,11 +194,12 @@ async def test_what_cannot_be_read_is_parked_and_its_neighbours_flow(house: Hous
     assert await states(house) == {"done": 1, "parked": 2}
     first, second = await house.inbox.parked.page()
     assert first.reason.startswith("malformed: the body is not JSON")
-    assert first.body == "base64:/wB7"
-    assert first.headers["ce-id"] == good.message_id
     assert second.reason.startswith("malformed: the header ce-specversion")
     shown = await house.inbox.parked.show(first.id)
-    assert shown == first
+    assert shown is not None
+    assert shown.body == "base64:/wB7"
+    assert shown.headers["ce-id"] == good.message_id
+    assert (shown.id, shown.reason, shown.size) == (first.id, first.reason, None)
     assert await house.inbox.parked.show(10**6) is None
 
 

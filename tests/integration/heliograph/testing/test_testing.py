@@ -144,10 +144,10 @@ def unwanted() -> models.Product:
 
 
 async def test_what_is_parked_is_told_with_its_reason(notifier: Notifier, bus: MemoryBus) -> None:
-    broken = samples.product(price=Decimal("0.001"))
+    broken = samples.product(currency="XXX", price=Decimal("0.50"))
     async with at_work(notifier):
         await subscribe(notifier)
-        before = samples.product(id=broken.id, price=Decimal("1.00"))
+        before = samples.product(id=broken.id, currency="XXX", price=Decimal("1.00"))
         await announce(bus, pre_save, broken, original=before, created=False)
         with pytest.raises(
             NotDrained,

@@ -96,6 +96,30 @@ async def test_chosen_events_are_redriven_and_discarded(
     assert await states(house) == {"pending": 1, "discarded": 1, "parked": 1}
 
 
+async def test_what_was_cut_is_told_by_its_size_and_not_redriven(
+    client: httpx2.AsyncClient, house: House, parked: list[int]
+) -> None:
+    huge = Delivery("shop.note", "catalog.product.post_save", {"a": "b"}, b"x" * 1_000_000)
+    await house.accept(NOTE, [huge])
+    listed = (await client.get("/v1/inbox/parked")).json()["items"]
+    assert [each["size"] for each in listed] == [None, None, None, 1_000_009]
+    assert not any({"body", "headers"} & each.keys() for each in listed)
+    id_ = listed[3]["id"]
+    shown = (await client.get(f"/v1/inbox/parked/{id_}")).json()
+    assert (len(shown["body"]), shown["headers"]) == (65_536, {"a": "b"})
+    refused = await client.post("/v1/inbox/redrive", json={"ids": [parked[0], id_]})
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == (
+        f"Only the beginning was kept of what is parked under {id_}: "
+        "it cannot be redriven, discard it."
+    )
+    assert await states(house) == {"parked": 4}
+    redriven = await client.post("/v1/inbox/redrive", json={"all": True})
+    assert redriven.json() == {"redriven": 3}
+    discarded = await client.post("/v1/inbox/discard", json={"ids": [id_]})
+    assert discarded.json() == {"discarded": 1}
+
+
 @pytest.mark.parametrize(
     ("path", "answer", "left"),
     [

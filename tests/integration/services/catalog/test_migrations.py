@@ -44,7 +44,7 @@ async def test_products_from_before_their_terms_are_found(
 ) -> None:
     lamp = await create(client, name="हिन्दी दीपक")
 
-    await rerun(catalog, command.downgrade, "0009")
+    await rerun(catalog, command.downgrade, "0010")
     await rerun(catalog, command.upgrade, "head")
 
     found = (await client.get("/v1/products", params={"q": "दीपक"})).json()["items"]

@@ -269,3 +269,29 @@ def test_chosen_unpublished_events_are_released_and_unknown_ids_named(
 def test_all_unpublished_events_are_redriven_at_once(command: Run, unpublished: list[int]) -> None:
     assert command("outbox", "redrive", "--all").stdout == "2 events redriven\n"
     assert command("outbox", "redrive", "--all").stdout == "0 events redriven\n"
+
+
+def test_what_was_cut_can_be_shown_and_discarded_but_not_redriven(
+    command: Run, parked: list[int]
+) -> None:
+    async def park(catalog: Catalog) -> None:
+        receiver = catalog.receivers[0]
+        huge = Delivery("q", "catalog.product.viewed", {}, b"x" * 1_000_000)
+        await catalog.inbox.accept(receiver, [entry(receiver, huge)])
+
+    on_catalog(park)
+    listed = json.loads(command("inbox", "parked", "--json").stdout)
+    assert [each["size"] for each in listed] == [None, None, 1_000_002]
+    assert not {"body", "headers"} & listed[2].keys()
+    huge = listed[2]["id"]
+    shown = json.loads(command("inbox", "show", huge, "--json").stdout)
+    assert shown["body"] == "x" * 65_536
+    refused = command("inbox", "redrive", parked[0], huge)
+    assert refused.exit_code == 1
+    assert refused.stdout == ""
+    assert refused.stderr == (
+        f"only the beginning was kept of what is parked under {huge}: "
+        "it cannot be redriven, discard it\n"
+    )
+    assert command("inbox", "redrive", "--all").stdout == "2 events redriven\n"
+    assert command("inbox", "discard", huge).stdout == "1 event discarded\n"

@@ -14,6 +14,7 @@ from typing import SupportsIndex
 
 from pamqp.header import ContentHeader
 
+from heliograph.bus.protocol import KEPT, LARGEST_BODY
 from heliograph.bus.rabbitmq.wire.confirms import Confirms
 from heliograph.bus.rabbitmq.wire.numbers import (
     ACK,
@@ -51,7 +52,10 @@ class Arrived:
     content_type: str | None = None
     message_id: str | None = None
     user_id: str | None = None
+    content_encoding: str | None = None
     body: bytes = b""
+    size: int = 0
+    """Bytes of the body as it was sent: `body` has only the first of one that is too large."""
     missing: int = 0
     """Bytes of the body that have not arrived yet."""
 
@@ -113,8 +117,11 @@ class Sieve(asyncio.StreamReader):
         if kind == HEADER_FRAME:
             _read_header(arrived, payload)
         else:
-            arrived.body = arrived.body + payload if arrived.body else payload
             arrived.missing -= len(payload)
+            if arrived.size <= LARGEST_BODY:
+                arrived.body = arrived.body + payload if arrived.body else payload
+            elif len(arrived.body) < KEPT:
+                arrived.body = (arrived.body + payload)[:KEPT]
         if arrived.missing <= 0:
             del self._open[channel]
             # Without a sink its channel is about to close: the broker delivers it again.
@@ -147,7 +154,8 @@ def _delivery(payload: bytes) -> Arrived:
 
 
 def _read_header(arrived: Arrived, payload: bytes) -> None:
-    arrived.missing, properties = _SIZE.unpack_from(payload, 4)
+    arrived.size, properties = _SIZE.unpack_from(payload, 4)
+    arrived.missing = arrived.size
     if properties != PROPERTIES or not _read_ours(arrived, payload):
         _read_any(arrived, payload)
 
@@ -190,5 +198,6 @@ def _read_any(arrived: Arrived, payload: bytes) -> None:
     properties = header.properties
     arrived.headers = properties.headers or {}
     arrived.content_type = properties.content_type
+    arrived.content_encoding = properties.content_encoding
     arrived.message_id = properties.message_id
     arrived.user_id = properties.user_id

@@ -12,6 +12,7 @@ from heliograph.database import Session
 from heliograph.events import new_id
 from services.catalog import models
 from services.catalog.errors import Conflict, UnknownCategory
+from services.catalog.repositories import categories as room
 from services.catalog.repositories.categories import CategoryRepository, ProductCategories
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
@@ -199,3 +200,21 @@ async def test_a_slug_belongs_to_one_category(catalog: Catalog) -> None:
     with pytest.raises(Conflict, match="slug a"):
         async with catalog.database.transaction() as session:
             await save(session)
+
+
+async def test_a_product_stands_in_so_many_categories_and_those_of_old_may_leave(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = await _shelf(catalog, "abc")
+    monkeypatch.setattr(room, "MOST_CATEGORIES", 2)
+    async with catalog.database.transaction() as session:
+        products = ProductRepository(session)
+        relation = ProductCategories(products)
+        product = await products.edit(shelf.product_id)
+        with pytest.raises(Conflict, match="at most 2 categories"):
+            await relation.add(product, shelf.ids("d"))
+        await relation.remove(product, shelf.ids("a"))
+        with pytest.raises(Conflict, match="at most 2 categories"):
+            await relation.add(product, shelf.ids("ad"))
+        await relation.set(product, shelf.ids("cd"))
+        assert {each.id for each in product.categories} == shelf.ids("cd")

@@ -113,14 +113,16 @@ async def test_what_is_not_accepted_is_written_down_with_line_and_reason(
             LAMP | {"sku": "A-6", "name": "Forbidden"},
             LAMP | {"sku": "A-7\u0000"},
             LAMP | {"sku": "A-8"},
+            '{"sku": "A-9", "price": NaN}',
+            '{"sku": "A-9", "price": 1e999}',
         ],
     )
     with listening(pre_save, refuse, models.Product):
-        assert await _import(catalog, path) == Tally(created=2, rejected=8)
+        assert await _import(catalog, path) == Tally(created=2, rejected=10)
     assert await products(catalog) == ["A-1", "A-8"]
     assert len(await announced(catalog)) == 2 + 4 + 2 + 2
     told = _rejects(path)
-    assert [line for line, _ in told] == [2, 4, 5, 6, 7, 8, 9, 10]
+    assert [line for line, _ in told] == [2, 4, 5, 6, 7, 8, 9, 10, 12, 13]
     reasons = dict(told)
     assert reasons[2].startswith("it is not JSON")
     assert reasons[4] == "it is not a JSON object"

@@ -198,6 +198,25 @@ async def test_an_email_that_cannot_be_composed_fails_and_blocks_no_other(
     assert "cannot be composed" in ((await ledger(notifier))[0].reason or "")
 
 
+@sqlite_suffices
+async def test_what_an_earlier_release_noted_and_no_contract_holds_fails_in_a_moment(
+    notifier: Notifier, worker: MakeWorker
+) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True))
+    async with notifier.database.transaction() as session:
+        huge = product().model_dump_json().replace('"19.99"', '"1e20000000"')
+        await session.execute(update(Occasion).values(product=huge))
+    begun = time.process_time()
+    async with running(worker()):
+        assert await until_settled(notifier) == {ADA: "failed"}
+    assert time.process_time() - begun < 5
+    [failed] = await ledger(notifier)
+    assert failed.reason is not None
+    assert failed.reason.startswith("cannot be composed: price: ")
+    assert "e20000000" not in failed.reason
+
+
 async def test_who_unsubscribed_meanwhile_is_sent_nothing(
     notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
 ) -> None:

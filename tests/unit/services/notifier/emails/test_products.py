@@ -46,7 +46,11 @@ THUMBNAIL = {"name": "thumbnail", "key": "products/chair-small.png", "width": 32
 
 
 def a_product(**fields: Any) -> contracts.Product:
-    return contracts.Product.model_validate(
+    """A product with these fields; its words need not be those of the contract."""
+    words: dict[str, Any] = {
+        name: fields.pop(name) for name in ("name", "description") if name in fields
+    }
+    product = contracts.Product.model_validate(
         {
             "id": UUID(int=1),
             "url": "https://shop.example/v1/products/1",
@@ -61,6 +65,7 @@ def a_product(**fields: Any) -> contracts.Product:
             **fields,
         }
     )
+    return product.model_copy(update=words)
 
 
 def new_product(**fields: Any) -> NewProductEmail:
@@ -167,6 +172,31 @@ def test_an_image_is_shown_by_its_thumbnail() -> None:
     assert image["src"] == "https://shop.example/v1/images/products/chair-small.png"
     assert image["alt"] == "Aeron Chair"
     assert image["width"] == "320"
+
+
+@pytest.mark.parametrize(
+    ("key", "thumbnail"),
+    [
+        ("https://shop.example/x.png", "javascript:alert(1)"),
+        ("//shop.example/x.png", "//javascript:alert(1)"),
+        ("shop.example/x.png", "javascript:alert(1)"),
+    ],
+)
+def test_no_key_makes_another_kind_of_link(key: str, thumbnail: str) -> None:
+    image = IMAGE | {"url": "https://shop.example/x.png", "key": key}
+    image["variants"] = [THUMBNAIL | {"key": thumbnail}]
+    [shown] = Page(part(received(new_product(images=[image])), "html")).images()
+    assert shown["src"] is not None
+    assert shown["src"].startswith("https://")
+
+
+def test_an_email_about_the_largest_product_is_small() -> None:
+    url = "https://shop.example/" + "é" * 4_000
+    images = [{**IMAGE, "url": url, "alt": "é" * 300, "variants": [THUMBNAIL]}] * 100
+    email = price_drop(
+        url=url, name="é" * 200, description="é" * 10_000, images=images, price="9999999999999.99"
+    )
+    assert len(render(email).to(ada()).content) < 256 * 1024
 
 
 def test_an_image_tells_what_it_shows() -> None:

@@ -10,6 +10,7 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
+from heliograph.bus import KEPT, LARGEST_BODY
 from heliograph.bus.rabbitmq.wire.confirms import Confirms
 from heliograph.bus.rabbitmq.wire.sieve import Arrived, Sieve
 
@@ -179,6 +180,7 @@ async def test_deliveries_come_out_and_other_frames_pass_however_the_bytes_are_c
         {"content_type": "text/plain", "headers": {"deep": {"er": [1, None, True]}}},
         {"content_type": "x", "headers": {}, "delivery_mode": 1, "message_id": "m"},
         {"headers": {}, "user_id": "stranger", "app_id": "x"},
+        {"content_type": "application/json", "content_encoding": "gzip"},
     ],
 )
 async def test_messages_of_strangers_are_read_as_the_general_decoder_reads_them(
@@ -189,9 +191,28 @@ async def test_messages_of_strangers_are_read_as_the_general_decoder_reads_them(
     [arrived] = listening.arrived
     assert arrived.headers == properties.get("headers", {})
     assert arrived.content_type == properties.get("content_type")
+    assert arrived.content_encoding == properties.get("content_encoding")
     assert arrived.message_id == properties.get("message_id")
     assert arrived.user_id == properties.get("user_id")
-    assert arrived.body == b"body"
+    assert (arrived.body, arrived.size) == (b"body", 4)
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [
+        (LARGEST_BODY, LARGEST_BODY),
+        (LARGEST_BODY + 1, KEPT),
+        (64 * 1024 * 1024, KEPT),
+    ],
+)
+async def test_of_a_body_that_is_too_large_the_beginning_is_kept(size: int, kept: int) -> None:
+    listening = Listening()
+    body = b"0123456789abcdef" * (size // 16) + b"!" * (size % 16)
+    listening.sieve.feed_data(delivery(1, body, 131_064))
+    listening.sieve.feed_data(ours(2, b"next"))
+    first, second = listening.arrived
+    assert (first.size, first.body) == (size, body[:kept])
+    assert (second.size, second.body) == (4, b"next")
 
 
 async def test_a_message_whose_headers_cannot_be_read_arrives_without_any() -> None:
