@@ -75,16 +75,21 @@ class _Answer:
         await self._send(message)
 
     def _waits(self, start: Message) -> bool:
-        headers = start["headers"]
-        if not any(name == b"content-type" and _is_text(value) for name, value in headers):
+        headers = dict(start["headers"])
+        if not _is_text(headers.get(b"content-type", b"")):
             return False
-        if not any(name == b"vary" for name, _ in headers):
-            start["headers"] = [*headers, _VARY]
+        if b"vary" not in headers:
+            start["headers"] = [*start["headers"], _VARY]
         asked = [value for name, value in self._scope["headers"] if name == b"accept-encoding"]
         if not asked:
             return False
         self._accepted = accepted(b",".join(asked))
-        if not self._accepted.gzip or not _may_change(start):
+        if (
+            not self._accepted.gzip
+            or start["status"] in _SENT_AS_THEY_ARE
+            or b"content-encoding" in headers
+            or b"no-transform" in headers.get(b"cache-control", b"")
+        ):
             return False
         self._start = start
         return True
@@ -123,15 +128,6 @@ def _is_text(content_type: bytes) -> bool:
     if kind.startswith(b"text/"):
         return kind != b"text/event-stream"
     return kind.endswith((b"/json", b"+json", b"/openmetrics-text"))
-
-
-def _may_change(start: Message) -> bool:
-    headers = MutableHeaders(scope=start)
-    return (
-        start["status"] not in _SENT_AS_THEY_ARE
-        and "content-encoding" not in headers
-        and "no-transform" not in headers.get("cache-control", "")
-    )
 
 
 def _gzip(body: bytes) -> bytes:
