@@ -9,15 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import Header, Response
+from pydantic import WithJsonSchema
 
 from heliograph.http import gzip_tag
 from services.catalog.errors import PreconditionFailed
 
+# To the document one line of any text is well formed; all lines are read.
+_Lines = Annotated[list[str] | None, WithJsonSchema({"type": "string"})]
 IfMatch = Annotated[
-    list[str] | None, Header(description="Change only what still has one of these entity tags.")
+    _Lines, Header(description="Change only what still has one of these entity tags.")
 ]
 IfNoneMatch = Annotated[
-    list[str] | None,
+    _Lines,
     Header(
         description="Read: answer 304 if it still has one of these entity tags. Change: 412 then."
     ),
