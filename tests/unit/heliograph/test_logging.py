@@ -60,9 +60,9 @@ def test_every_line_is_json_and_holds_no_password() -> None:
     assert lines[2]["rows"] == 3
     assert "OSError" in lines[3]["exception"]
     assert lines[4]["failed"] == {"bus": ["amqp://shop:***@mq/"]}
-    assert "ValueError" in lines[5]["exception"]
+    assert "ValueError" in lines[6]["exception"]
     assert "hush" not in ran.stderr
-    assert (lines[4]["seconds"], lines[4]["of"], lines[4]["level"]) == ("nan", "[inf]", "info")
+    assert (lines[5]["seconds"], lines[5]["of"], lines[5]["level"]) == ("nan", "[inf]", "info")
 
 
 @pytest.mark.parametrize(

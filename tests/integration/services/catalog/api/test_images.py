@@ -16,7 +16,7 @@ from services.catalog import models
 from services.catalog.images.darkroom import MAX_BYTES
 from services.catalog.images.sweeper import Sweeper
 from services.catalog.service import Catalog
-from tests import constructed, pictures
+from tests import pictures
 from tests.integration.services.catalog.conftest import (
     MISSING,
     announced,
@@ -26,6 +26,7 @@ from tests.integration.services.catalog.conftest import (
     listening,
     stored,
 )
+from tests.pictures import constructed
 from tests.servers.s3 import S3
 
 

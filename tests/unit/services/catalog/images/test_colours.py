@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from services.catalog.images.developed import DevelopedPicture
-from tests import constructed
-from tests.constructed import (
+from tests.pictures import constructed, png_chunk
+from tests.pictures.constructed import (
     ADOBE,
     GREY,
     GREY_ALPHA,
@@ -23,7 +23,6 @@ from tests.constructed import (
     Rows,
     chance,
 )
-from tests.pictures import png_chunk
 from tests.unit.services.catalog.images.conftest import Develop
 
 LOSS = 6

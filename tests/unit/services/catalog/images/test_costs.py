@@ -22,9 +22,9 @@ from services.catalog.errors import (
     PictureTooLarge,
 )
 from services.catalog.images.darkroom import MAX_BYTES, Darkroom
-from tests import constructed, pictures
-from tests.constructed import JFIF, chance
-from tests.pictures import png_chunk
+from tests import pictures
+from tests.pictures import constructed, png_chunk
+from tests.pictures.constructed import JFIF, chance
 from tests.polling import until
 from tests.unit.services.catalog.images.conftest import Develop
 
