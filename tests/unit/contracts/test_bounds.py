@@ -203,7 +203,7 @@ class TestWhatTheCatalogCanKeep:
         st.integers(0, LARGEST_MINOR),
         st.sampled_from([*currencies(0), *currencies(2), *currencies(3), *currencies(4)]),
         st.integers(1, 2**31 - 1),
-        st.sampled_from([0, 1, 200, 1_000]),
+        st.sampled_from([0, 1, 100, 200]),
     )
     def test_the_largest_rows_are_taken(
         self, minor: int, currency: str, version: int, images: int
@@ -226,15 +226,13 @@ class TestWhatTheCatalogCanKeep:
             for place in range(images)
         ]
         row.categories = [Category(id=product().id) for _ in range(images)]
-        self.check(self.SNAPSHOTS.product(row), twice=images <= 200)
+        self.check(self.SNAPSHOTS.product(row))
 
     @staticmethod
-    def check(snapshot: contracts.Product, *, twice: bool = True) -> None:
-        original = snapshot if twice else None
-        message = encode(event(snapshot, original=original, actor="x" * 200))
-        if len(message.body) <= 2**21:
-            id_, subject, _ = admit(message.headers, message.body, lambda *_: contracts.Product)
-            assert (id_, subject) == (message.id, str(snapshot.id))
+    def check(snapshot: contracts.Product) -> None:
+        message = encode(event(snapshot, original=snapshot, actor="x" * 200))
+        id_, subject, _ = admit(message.headers, message.body, lambda *_: contracts.Product)
+        assert (id_, subject) == (message.id, str(snapshot.id))
         assert contracts.Product.model_validate_json(snapshot.model_dump_json()) == snapshot
 
 
