@@ -23,7 +23,6 @@ LARGEST_MINOR = 10**15 - 1
 """Most minor units of one amount: far from the limits of a 64-bit integer, and a JSON
 reader that parses numbers as doubles still keeps it exact."""
 
-_QUANTUM = {code: Decimal(1).scaleb(-places) for code, places in _EXPONENT.items()}
 _LARGEST = {code: Decimal(LARGEST_MINOR).scaleb(-places) for code, places in _EXPONENT.items()}
 
 
@@ -64,10 +63,8 @@ def is_amount(amount: Decimal, currency: str) -> bool:
     True of a currency that ISO 4217 does not list, or not yet: nobody knows its decimals. Takes
     the same time for any amount.
     """
-    quantum = _QUANTUM.get(currency)
-    if quantum is None:
-        return True
-    return amount.same_quantum(quantum) and 0 <= amount <= _LARGEST[currency]
+    largest = _LARGEST.get(currency)
+    return largest is None or (amount.same_quantum(largest) and 0 <= amount <= largest)
 
 
 def from_minor(minor: int, currency: str) -> Decimal:

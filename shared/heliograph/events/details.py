@@ -17,7 +17,7 @@ MOST_FIELDS = 1_000
 
 FieldNames = Annotated[tuple[Word, ...], Field(max_length=MOST_FIELDS, fail_fast=True)]
 Ids = Annotated[frozenset[UUID], Field(max_length=10_000, fail_fast=True)]
-FieldChanges = Annotated[dict[Word, dict[Word, Any]], Field(max_length=MOST_FIELDS)]
+FieldChanges = Annotated[dict[Word, dict[str, Any]], Field(max_length=MOST_FIELDS)]
 
 
 class Details(BaseModel):
@@ -26,8 +26,6 @@ class Details(BaseModel):
     Later releases may know other origins and actions: any word is taken.
     """
 
-    sender: Word | None = None
-    signal: Word | None = None
     changes: FieldChanges | None = None
     created: bool | None = None
     update_fields: FieldNames | None = None

@@ -47,6 +47,12 @@ def exchange(sender_name: str) -> str:
     return f"{sender_name.partition('.')[0]}.events"
 
 
+@cache
+def body_start(sender_name: str, signal: str) -> bytes:
+    """What begins the body of every event of a sender and a signal."""
+    return to_json({"sender": sender_name, "signal": signal})[:-1] + b","
+
+
 class _Address(NamedTuple):
     """What all events of a sender and a signal have in common."""
 
@@ -64,9 +70,11 @@ def _address(sender_name: str, signal: str) -> _Address:
         "ce-source": "/" + sender_name.partition(".")[0],
         "ce-type": event_type(sender_name, signal),
     }
-    start = to_json({"sender": sender_name, "signal": signal})
     return _Address(
-        exchange(sender_name), routing_key(sender_name, signal), headers, start[:-1] + b","
+        exchange(sender_name),
+        routing_key(sender_name, signal),
+        headers,
+        body_start(sender_name, signal),
     )
 
 
