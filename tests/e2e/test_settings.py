@@ -79,7 +79,8 @@ async def test_who_neither_checks_nor_issues_tokens_needs_no_key(
     tmp_path: Path, amqp_url: str
 ) -> None:
     settings = {"CATALOG_BUS_URL": amqp_url, "NOTIFIER_BUS_URL": amqp_url}
-    for module in (NOTIFIER, CATALOG):
+    # In this order: the notifier binds to the exchange of the catalog.
+    for module in (CATALOG, NOTIFIER):
         migrated = await asyncio.to_thread(command, tmp_path, module, "migrate", settings=settings)
         assert migrated.returncode == 0, migrated.stderr
     words = (NOTIFIER, "work"), (CATALOG, "work"), (CATALOG, "relay")

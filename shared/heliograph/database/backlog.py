@@ -20,11 +20,12 @@ class Unfinished(NamedTuple):
     state: str
     attempts: int
     reason: str | None
-    """What the last attempt failed of."""
+    """What the last attempt failed of, or why there was none."""
 
     def __str__(self) -> str:
-        tried = f"after {self.attempts} attempts: {self.reason}" if self.attempts else "untried"
-        return f"{self.what}, {self.state}, {tried}"
+        tried = f"after {self.attempts} attempts" if self.attempts else "untried"
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.what}, {self.state}, {tried}{why}"
 
 
 class Backlog(Protocol):

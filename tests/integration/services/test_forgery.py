@@ -166,7 +166,7 @@ async def test_dead_letters_keep_their_publisher(stack: Stack) -> None:
 
         await until(both)
         found = sorted(each.partition(":")[0] for each in await reasons(stack.notifier))
-    assert found == ["forged", "the broker gave up"]
+    assert found == ["forged", "rejected"]
 
 
 async def test_what_an_operator_deletes_is_back_and_announced_on_again(
