@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import to_json
 
-from heliograph.bus import Message
+from heliograph.bus import LARGEST_BODY, Message
 from heliograph.contract import rfc3339
 from heliograph.errors import EventTooLarge
 from heliograph.events.event import Event, new_id
@@ -23,8 +23,8 @@ CONTENT_TYPE = "application/json"
 
 TYPE_VERSION = "v1"
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
-"""Of an event. A change that would announce a larger one is refused."""
+MAX_BODY_BYTES = LARGEST_BODY
+"""Of an event: no reader takes more. A change that would announce a larger one is refused."""
 
 
 def sequence(version: int, place: int) -> str:
