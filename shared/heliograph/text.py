@@ -4,6 +4,7 @@ Used as `name: Annotated[str, Line(200)]`. Both refuse control characters, NUL a
 surrogates, and give back NFC, so that equal words are equal strings.
 """
 
+import base64
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -95,6 +96,20 @@ def _normalised(value: str, max_length: int) -> str:
             {"max_length": max_length},
         )
     return value
+
+
+def readable(data: bytes, *, whole: bool = True) -> str:
+    """Data as text; base64 with the prefix `base64:` if it is not UTF-8.
+
+    Where it is not `whole` a character may be cut at its end: what is left of that one is left out.
+    """
+    # At most three bytes of a character.
+    for end in range(len(data), len(data) - (1 if whole else 4), -1):
+        try:
+            return data[:end].decode()
+        except UnicodeDecodeError:
+            continue
+    return "base64:" + base64.b64encode(data).decode()
 
 
 def printable(value: str, limit: int = 2000) -> str:

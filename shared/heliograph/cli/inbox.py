@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
-from heliograph.cli.output import AsJson, print_json, print_table, visible
+from heliograph.cli.output import AsJson, print_json, print_message, print_table
 from heliograph.cli.program import Program, typer_app, with_service
 
 if TYPE_CHECKING:
-    from heliograph.inbox import Parked, ParkedInFull
+    from heliograph.inbox import Parked
     from heliograph.service import Service
     from heliograph.settings import ServiceSettings
 
@@ -31,6 +31,8 @@ Ids = Annotated[
     list[int] | None, typer.Argument(metavar="ID", min=1, max=LARGEST_ID, show_default=False)
 ]
 SomeIds = Annotated[list[int], typer.Argument(metavar="ID", min=1, max=LARGEST_ID)]
+Limit = Annotated[int, typer.Option(help="Most events to list.", min=1, max=1000)]
+After = Annotated[int, typer.Option(help="List those behind this id.", min=0, max=LARGEST_ID)]
 OneId = Annotated[int, typer.Argument(metavar="ID", min=1, max=LARGEST_ID)]
 
 
@@ -64,14 +66,7 @@ def inbox_commands(program: Program[G, S]) -> typer.Typer:
 
 def _add_looking(app: typer.Typer, program: Program[G, S]) -> None:
     @app.command()
-    def parked(
-        limit: Annotated[int, typer.Option(help="Most events to list.", min=1, max=1000)] = 50,
-        after: Annotated[
-            int, typer.Option(help="List those behind this id.", min=0, max=LARGEST_ID)
-        ] = 0,
-        *,
-        as_json: AsJson = False,
-    ) -> None:
+    def parked(limit: Limit = 50, after: After = 0, *, as_json: AsJson = False) -> None:
         """List parked events, the oldest first."""
 
         async def main(service: S) -> None:
@@ -94,7 +89,7 @@ def _add_looking(app: typer.Typer, program: Program[G, S]) -> None:
             if as_json:
                 print_json(asdict(found))
             else:
-                _print_in_full(found)
+                print_message(asdict(found))
 
         with_service(program, main)
 
@@ -183,13 +178,3 @@ def _print_list(found: Sequence["Parked"]) -> None:
         for each in found
     ]
     print_table(columns, rows)
-
-
-def _print_in_full(parked: "ParkedInFull") -> None:
-    fields = asdict(parked)
-    headers, body = fields.pop("headers"), fields.pop("body")
-    for name, value in fields.items():
-        typer.echo(f"{name:<22} {visible(value)}")
-    for name, value in headers.items():
-        typer.echo(f"{visible(name):<22} {visible(value)}")
-    typer.echo(f"\n{visible(body)}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from heliograph.cli.inbox import (
-    LARGEST_ID,
+    After,
     Ids,
+    Limit,
     OneId,
     SomeIds,
     chosen_of,
@@ -19,7 +20,7 @@ from heliograph.cli.inbox import (
     nothing_parked,
     release,
 )
-from heliograph.cli.output import AsJson, print_json, print_table, visible
+from heliograph.cli.output import AsJson, print_json, print_message, print_table
 from heliograph.cli.program import Program, typer_app, with_service
 
 if TYPE_CHECKING:
@@ -59,14 +60,7 @@ def outbox_commands(program: Program[G, S], outbox: "Callable[[S], Outbox]") -> 
 
 def _add_looking(app: typer.Typer, program: Program[G, S], outbox: "Callable[[S], Outbox]") -> None:
     @app.command()
-    def parked(
-        limit: Annotated[int, typer.Option(help="Most events to list.", min=1, max=1000)] = 50,
-        after: Annotated[
-            int, typer.Option(help="List those behind this id.", min=0, max=LARGEST_ID)
-        ] = 0,
-        *,
-        as_json: AsJson = False,
-    ) -> None:
+    def parked(limit: Limit = 50, after: After = 0, *, as_json: AsJson = False) -> None:
         """List parked events, the oldest first."""
 
         async def main(service: S) -> None:
@@ -86,14 +80,10 @@ def _add_looking(app: typer.Typer, program: Program[G, S], outbox: "Callable[[S]
             found = await outbox(service).parked.show(id)
             if found is None:
                 raise nothing_parked([id])
-            fields = asdict(found)
             if as_json:
-                print_json(fields)
-                return
-            headers, body = fields.pop("headers"), fields.pop("body")
-            for name, value in {**fields, **headers}.items():
-                typer.echo(f"{visible(name):<22} {visible(value)}")
-            typer.echo(f"\n{visible(body)}")
+                print_json(asdict(found))
+            else:
+                print_message(asdict(found))
 
         with_service(program, main)
 

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def print_message(fields: dict[str, Any]) -> None:
+    """Print what is known of a message, its headers and its body, each below the other."""
+    headers, body = fields.pop("headers"), fields.pop("body")
+    for name, value in (*fields.items(), *headers.items()):
+        typer.echo(f"{visible(name):<22} {visible(value)}")
+    typer.echo(f"\n{visible(body)}")
 
 
 def print_json(value: object) -> None:

@@ -1,6 +1,5 @@
 """Events set aside because they kept failing: what an operator sees of them, and may do."""
 
-import base64
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, Table, and_, func, select, upd
 from heliograph.database import Bell, Database, database_now
 from heliograph.errors import HeliographError
 from heliograph.inbox.table import is_parked
+from heliograph.text import readable
 
 STEP = 1000
 """Events that one transaction redrives or discards."""
@@ -158,10 +158,6 @@ def _listed(table: Table) -> list[ColumnElement[Any]]:
 
 def _in_full(row: RowMapping) -> ParkedInFull:
     fields: dict[str, Any] = {**row}
-    try:
-        body = fields["body"].decode()
-    except UnicodeDecodeError:
-        body = "base64:" + base64.b64encode(fields["body"]).decode()
     # Earlier releases wrote NaN as it is.
     headers = json.loads(fields["headers"], parse_constant=str)
-    return ParkedInFull(**fields | {"headers": headers, "body": body})
+    return ParkedInFull(**fields | {"headers": headers, "body": readable(fields["body"])})

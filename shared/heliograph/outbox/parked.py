@@ -1,6 +1,5 @@
 """Events set aside because the bus will not have them: what an operator sees, and may do."""
 
-import base64
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Table, func, null, select, update
 
 from heliograph.database import Bell, Database, database_now
+from heliograph.text import readable
 
 SHOWN_BYTES = 64 * 1024
 """Of a body: what is larger is cut where it is shown."""
@@ -111,15 +111,5 @@ def _in_full(*columns: Any) -> ParkedInFull:
     *fields, headers, start = columns
     body = start or b""  # SQLite makes NULL of no bytes
     parked = Parked(*fields)
-    text = _text(body, whole=len(body) == parked.bytes)
+    text = readable(body, whole=len(body) == parked.bytes)
     return ParkedInFull(**asdict(parked), headers=from_json(headers), body=text)
-
-
-def _text(body: bytes, *, whole: bool) -> str:
-    # Where it is cut a character may be, too: at most three bytes of it are left.
-    for end in range(len(body), len(body) - (1 if whole else 4), -1):
-        try:
-            return body[:end].decode()
-        except UnicodeDecodeError:
-            continue
-    return "base64:" + base64.b64encode(body).decode()

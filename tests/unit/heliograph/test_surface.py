@@ -102,7 +102,7 @@ GROUND = {
         "MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings directory_url load "
         "refuse_development_key refuse_memory_bus"
     ),
-    "text": "LINE Line TEXT Text printable",
+    "text": "LINE Line TEXT Text printable readable",
     "tokens": (
         "ALGORITHM Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
         "LONGEST_SUBJECT LONGEST_TOKEN SCOPE TYPE Tokens"
