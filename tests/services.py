@@ -2,11 +2,38 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
+from heliograph.bus import MemoryBus
 from heliograph.service import Service
+from services.catalog.service import Catalog
+from services.catalog.settings import CatalogSettings
+from services.notifier.service import Notifier
+from services.notifier.settings import NotifierSettings
+
+KEY = "a key of the tests, long enough for HS256"
 
 S = TypeVar("S", bound=Service)
+
+
+def catalog(database_url: str, folder: Path) -> Service:
+    """A catalog on that database, whose files lie in the folder."""
+    settings = CatalogSettings(
+        database_url=database_url, secret_key=KEY, image_store_url=(folder / "images").as_uri()
+    )
+    return Catalog(settings, MemoryBus())
+
+
+def notifier(database_url: str, folder: Path) -> Service:
+    """A notifier on that database, whose files and emails lie in the folder."""
+    settings = NotifierSettings(
+        database_url=database_url,
+        secret_key=KEY,
+        image_store_url=(folder / "images").as_uri(),
+        smtp_url=(folder / "mail").as_uri(),
+    )
+    return Notifier(settings, MemoryBus())
 
 
 @asynccontextmanager

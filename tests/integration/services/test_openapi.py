@@ -16,36 +16,14 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from heliograph.bus import MemoryBus
 from heliograph.service import Service
-from services.catalog.service import Catalog
-from services.catalog.settings import CatalogSettings
-from services.notifier.service import Notifier
-from services.notifier.settings import NotifierSettings
+from tests.services import catalog, notifier
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-KEY = "a key of the tests, long enough for HS256"
 STARTS_WITHIN_S = 30
 ENDS_WITHIN_S = 300
 
 _POSTGRESQL = pytest.mark.postgresql
-
-
-def catalog(database_url: str, folder: Path) -> Service:
-    settings = CatalogSettings(
-        database_url=database_url, secret_key=KEY, image_store_url=(folder / "images").as_uri()
-    )
-    return Catalog(settings, MemoryBus())
-
-
-def notifier(database_url: str, folder: Path) -> Service:
-    settings = NotifierSettings(
-        database_url=database_url,
-        secret_key=KEY,
-        image_store_url=(folder / "images").as_uri(),
-        smtp_url=(folder / "mail").as_uri(),
-    )
-    return Notifier(settings, MemoryBus())
 
 
 # The notifier meets the stricter one only, for the time that it takes.

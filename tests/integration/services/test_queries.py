@@ -9,34 +9,11 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from heliograph.bus import MemoryBus
 from heliograph.service import Service
-from services.catalog.service import Catalog
-from services.catalog.settings import CatalogSettings
-from services.notifier.service import Notifier
-from services.notifier.settings import NotifierSettings
-from tests.services import migrated
+from tests.services import catalog, migrated, notifier
 
-KEY = "a key of the tests, long enough for HS256"
 ID = "019a0000-0000-7000-8000-000000000000"
 SCOPES = ("catalog:read", "catalog:write", "catalog:admin", "notifier:admin")
-
-
-def catalog(sqlite_url: str, folder: Path) -> Service:
-    settings = CatalogSettings(
-        database_url=sqlite_url, secret_key=KEY, image_store_url=(folder / "images").as_uri()
-    )
-    return Catalog(settings, MemoryBus())
-
-
-def notifier(sqlite_url: str, folder: Path) -> Service:
-    settings = NotifierSettings(
-        database_url=sqlite_url,
-        secret_key=KEY,
-        image_store_url=(folder / "images").as_uri(),
-        smtp_url=(folder / "mail").as_uri(),
-    )
-    return Notifier(settings, MemoryBus())
 
 
 @pytest.fixture(params=[catalog, notifier])
