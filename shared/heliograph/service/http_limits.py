@@ -38,6 +38,8 @@ class Limits:
     """For which a client may take nothing of its answer."""
 
     linger_s: float = 60
+    linger_head_bytes: int = 2 * KIB * KIB
+    """As `linger_bytes`, of a request that is refused before its body."""
     linger_bytes: int = 64 * KIB * KIB
     """What a client may still send after an answer that did not wait for its whole request.
 

@@ -242,7 +242,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _drop(self, count: int) -> None:
         self._dropped_bytes += count
-        if self._dropped_bytes > self._limits.linger_bytes:
+        limits = self._limits
+        most = limits.linger_head_bytes if self._in_headers else limits.linger_bytes
+        if self._dropped_bytes > most:
             self._wire.abort()
 
     def _close(self) -> None:

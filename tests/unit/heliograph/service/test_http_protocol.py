@@ -115,7 +115,7 @@ def test_what_never_ends_is_refused_early_and_the_refusal_can_be_read(
 ) -> None:
     with client(port) as stranger:
         stranger.send(begin)
-        for _ in range(160):
+        for _ in range(24):
             # Written to the end, as many clients do before they read.
             stranger.send(more)
         answer = stranger.answer()
@@ -123,6 +123,15 @@ def test_what_never_ends_is_refused_early_and_the_refusal_can_be_read(
         assert answer.headers["connection"] == "close"
         assert {"date", "x-content-type-options"} <= answer.headers.keys()
         assert stranger.is_closed()
+    assert_is_well(port)
+
+
+def test_who_does_not_end_its_headers_behind_a_refusal_is_cut_off(port: int) -> None:
+    with client(port) as stranger:
+        stranger.send(b"GET /")
+        with pytest.raises(ConnectionError):
+            for _ in range(160):
+                stranger.send(b"a" * 65536)
     assert_is_well(port)
 
 
