@@ -43,6 +43,8 @@ class IdempotentRoute(GuardedRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        if self.methods != {"POST"}:
+            return handle
 
         async def answer(request: Request) -> Response:
             try:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import zlib
+from collections.abc import Awaitable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,10 +44,10 @@ class Compressed:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
             send = _Answer(scope, send).send
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def gzip_tag(tag: str) -> str:
