@@ -60,6 +60,18 @@ async def test_posting_unsubscribes_however_often(
     assert await told(notifier) == [BOB]
 
 
+async def test_what_trackers_add_to_the_link_harms_nothing(
+    notifier: Notifier, public: httpx2.AsyncClient
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product")
+    tracked = f"/unsubscribe/{token}?utm_source=email&utm_source=again&x"
+    assert (await public.get(tracked)).status_code == 200
+    assert "no more emails" in (await public.post(tracked)).text
+    await tell(notifier, event(created=True))
+    assert await told(notifier) == []
+
+
+@sqlite_suffices
 async def test_the_link_ends_all_of_its_topic_and_no_other(
     notifier: Notifier, client: httpx2.AsyncClient
 ) -> None:
