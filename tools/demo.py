@@ -27,6 +27,7 @@ with starting():
     from tools.demo_stage import Changes, Heard, Listener, Stage, StepMissing
 
 COUNTERFEIT = "Counterfeit lamp"
+DELETED = ("pre_delete", "post_delete")
 STYLES = {"event": "cyan", "email": "green", "file": "yellow", "views": "magenta"}
 
 console = Console(highlight=False, soft_wrap=True)
@@ -106,7 +107,9 @@ class Story:
         self._title("The product is deleted")
         await self._call(self._catalog, "DELETE", path, status=204)
         self._files = 0
-        await self._see(["product.pre_delete", "product.post_delete"])
+        await self._see(
+            [f"{sender}.{signal}" for sender in ("image", "product") for signal in DELETED]
+        )
         await self._see_views(path)
 
     async def _call(

@@ -93,20 +93,26 @@ def check_order(events: Iterable[Heard], findings: Findings) -> None:
 
 
 def check_history(events: Iterable[Heard], versions: Mapping[str, int], findings: Findings) -> None:
-    """Every version of every product was announced, by two events, and none besides."""
+    """Every version of every product was announced, by two events, and none besides.
+
+    The last of a deleted one has as many as its last event says: those of its images come before.
+    """
     seen: Sequences = defaultdict(lambda: defaultdict(set))
-    ended: dict[str, int] = {}
+    ended: dict[str, tuple[int, int]] = {}
     for event in events:
         if event.sequence is not None:
             seen[event.subject][event.sequence].add(event.id)
             if event.routing_key == LAST_WORD:
-                ended[event.subject] = int(event.sequence.partition(".")[0])
+                version, _, place = event.sequence.partition(".")
+                ended[event.subject] = int(version), int(place)
     for subject in {*seen, *versions}:
-        last = versions.get(subject, ended.get(subject))
-        if last is None:
+        if subject not in versions and subject not in ended:
             findings.unexpected.append(f"{subject}: announced, but neither there nor deleted")
             continue
+        last, final = ended.get(subject, (0, 0))
+        last = versions.get(subject, last)
         wanted = {f"{number:012d}.{place:04d}" for number in range(1, last + 1) for place in (0, 1)}
+        wanted |= {f"{last:012d}.{place:04d}" for place in range(final + 1)}
         found = seen[subject]
         findings.lost += [f"{subject}: {each}" for each in sorted(wanted - found.keys())]
         findings.unexpected += [f"{subject}: {each}" for each in sorted(found.keys() - wanted)]

@@ -63,6 +63,10 @@ class Body(BaseModel, Generic[S]):
     origin: Word | None = Field(
         description="`batch`, `import`, or one that a later release knows; null for a single write."
     )
+    cascade: Word | None = Field(
+        description="Of a deletion: the sender with whose deletion the instance went, as an image "
+        "goes with its product; null if it was deleted by itself."
+    )
     actor: Word | None = Field(description="Subject of the token with which it was done.")
 
 

@@ -83,8 +83,8 @@ class Product(Signalling, Base):
     images: Mapped[list["Image"]] = relationship(
         back_populates="product",
         order_by="(Image.position, Image.id)",
-        cascade="all, delete-orphan",
-        passive_deletes=True,
+        # They are deleted by themselves, with their signals, before their product is.
+        passive_deletes="all",
         lazy="raise",
     )
     categories: Mapped[list["Category"]] = relationship(

@@ -36,7 +36,12 @@ async def email_price_drop(event: Event[contracts.Product], session: Session) ->
 async def purge_images(
     event: Event[contracts.Product] | Event[contracts.Image], images: ImageStore
 ) -> None:
-    """Delete the files of what was deleted, each by its key; one already gone is fine."""
+    """Delete the files of what was deleted, each by its key; one already gone is fine.
+
+    Images that went with their product stand in its snapshot: its event takes their files.
+    """
+    if event.cascade == contracts.Product.sender_name:
+        return
     instance = event.instance
     pictures = instance.images if isinstance(instance, contracts.Product) else (instance,)
     for key in (key for picture in pictures for key in picture.keys):

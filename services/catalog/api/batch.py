@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-import contracts
 from heliograph import EventTooLarge, Refused
 from heliograph.database import Session
 from heliograph.events import new_id
@@ -145,9 +144,9 @@ class _Work:
 
     def refused(self, error: Refused) -> ProblemError:
         """The problem of a change that a receiver refused, and where it stands."""
-        product = error.event and error.event.snapshot
-        if isinstance(product, contracts.Product) and product.id in self._places:
-            self._clash("refused", str(error), *self._places[product.id])
+        about = error.event and error.event.snapshot
+        if about is not None and about.subject in self._places:
+            self._clash("refused", str(error), *self._places[about.subject])
         return ProblemError("refused", str(error), errors=self._conflicts)
 
     def _raise(self) -> None:

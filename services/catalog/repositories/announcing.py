@@ -67,11 +67,16 @@ class Announcer(Generic[M, C]):
         return event, snapshot if event.changes else original
 
     @asynccontextmanager
-    async def deleting(self, drafts: Iterable[tuple[M, int]]) -> AsyncIterator[None]:
-        """Announce that instances are deleted, each with the version that this makes."""
+    async def deleting(
+        self, drafts: Iterable[tuple[M, int]], *, cascade: str | None = None
+    ) -> AsyncIterator[None]:
+        """Announce that instances are deleted, each with the version that this makes.
+
+        `cascade` is the sender with whose deletion they go, if they are not deleted by themselves.
+        """
         events = []
         for instance, version in drafts:
-            event = self.event(instance, self._snapshot(instance), version)
+            event = self.event(instance, self._snapshot(instance), version, cascade=cascade)
             await pre_delete.send(event, self._session.collaborators)
             events.append(event)
         yield

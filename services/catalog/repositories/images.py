@@ -123,6 +123,19 @@ class ImageRepository:
             await self.session.delete(image)
             await flush(self.session, [image, product])
 
+    async def delete_all(self, products: Iterable[tuple[Product, int]]) -> None:
+        """Delete the images of products that are deleted next, each with the version of that.
+
+        They are announced as gone with their product, which keeps them in its snapshot.
+        """
+        drafts = [(image, version) for product, version in products for image in product.images]
+        if not drafts:
+            return
+        async with self._announcer.deleting(drafts, cascade=contracts.Product.sender_name):
+            images = [image for image, _ in drafts]
+            await self.session.delete_all(images)
+            await flush(self.session, images)
+
     @staticmethod
     def of(product: Product, image_id: UUID) -> Image:
         """Find an image among those of a loaded product; raise `NotFound`."""

@@ -15,6 +15,7 @@ from heliograph.database import Session, one_of
 from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import Announcer, flush, next_version, now
+from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.listing import Listing
 from services.catalog.repositories.new_products import insert_bare, is_bare
 from services.catalog.repositories.terms import terms
@@ -225,20 +226,16 @@ class ProductRepository:
         await self.save_many(products)
 
     async def delete(self, product: Product) -> None:
-        """Delete a product from `edit`, with its images.
-
-        The images travel in the product's snapshot and announce nothing of their own.
-        """
+        """Delete a product from `edit`, after its images, which announce that they go with it."""
         await self.delete_many([product])
 
     async def delete_many(self, products: Sequence[Product]) -> None:
         """Delete as `delete` does, at the price of a few statements."""
         drafts = [(each, next_version(self.session, each.id, each.version)) for each in products]
+        await ImageRepository(self.session).delete_all(drafts)
         async with self.announcer.deleting(drafts):
-            for each in products:
-                await self.session.delete(each)
-            images = (image for each in products for image in each.images)
-            await flush(self.session, [*products, *images])
+            await self.session.delete_all(products)
+            await flush(self.session, products)
         await ViewRepository(self.session).keep_counts([each.id for each in products])
         for product in products:
             self._originals.pop(product.id, None)

@@ -169,6 +169,7 @@ def decode_for(
         update_fields=details.update_fields,
         origin=details.origin,
         actor=details.actor,
+        cascade=details.cascade,
         action=details.action,
         field=details.field,
         pk_set=details.pk_set,

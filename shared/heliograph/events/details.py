@@ -11,7 +11,7 @@ from heliograph.text import LINE
 C = TypeVar("C", bound=Contract)
 
 Word = Annotated[str, Field(max_length=200, pattern=LINE)]
-"""A name of ours or of somebody else's: of a field, an origin, an action, a caller."""
+"""A name of ours or of somebody else's: of a field, an origin, an action, a caller, a sender."""
 
 MOST_FIELDS = 1_000
 
@@ -31,6 +31,7 @@ class Details(BaseModel):
     update_fields: FieldNames | None = None
     origin: Word | None = None
     actor: Word | None = None
+    cascade: Word | None = None
     action: Word | None = None
     field: Word | None = None
     pk_set: Ids | None = None

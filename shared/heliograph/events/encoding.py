@@ -148,6 +148,7 @@ def _data(event: Event[Any]) -> dict[str, Any]:
             "changes": event.changes,
             "update_fields": event.update_fields,
             "origin": event.origin,
+            "cascade": event.cascade,
         }
         if event.action is not None:
             pk_set = event.pk_set

@@ -40,6 +40,8 @@ class Event(Generic[T]):
     """`"batch"`, `"import"`, or None for a single write."""
     actor: str | None = None
     """Subject of the token with which the change was made."""
+    cascade: str | None = None
+    """Of a deletion: the sender with whose deletion the instance went; None if by itself."""
     action: str | None = None
     """m2m_changed only: `pre_add`, `post_add`, `pre_remove`, … `post_clear`."""
     field: str | None = None

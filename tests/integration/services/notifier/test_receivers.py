@@ -190,6 +190,18 @@ async def test_a_deleted_image_takes_its_files_even_if_one_is_gone(notifier: Not
 
 
 @sqlite_suffices
+@pytest.mark.parametrize(("cascade", "left"), [("catalog.product", 1), ("catalog.shop", 0)])
+async def test_an_image_that_went_with_its_product_is_left_to_the_event_of_that(
+    notifier: Notifier, cascade: str, left: int
+) -> None:
+    key = new_key("png")
+    await store(notifier, key)
+    image = contracts.Image.model_validate(picture(key).model_dump() | {"product_id": new_id()})
+    await tell(notifier, event(image, signal="pre_delete", cascade=cascade))
+    assert len(await stored(notifier)) == left
+
+
+@sqlite_suffices
 async def test_a_key_that_is_not_ours_is_left_alone(notifier: Notifier) -> None:
     key = new_key("png")
     await store(notifier, key)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from chaos.listener import Heard
@@ -90,6 +91,21 @@ def test_a_deleted_product_is_where_it_should_be() -> None:
     told = ledger(Entry("create", "mark-0", LAMP, "ok"), Entry("delete", "mark-1", LAMP, "ok"))
     assert found(events, records(versions={}, inbox=inbox), told).all() == []
     assert found(events, records(inbox=inbox), told).unexpected
+
+
+def test_the_events_of_a_deleted_products_images_come_before_its_own() -> None:
+    image = [
+        replace(heard("i1", "", "000000000002.0000"), routing_key="catalog.image.pre_delete"),
+        replace(heard("i2", "", "000000000002.0001"), routing_key="catalog.image.post_delete"),
+    ]
+    product = [
+        heard("e3", "pre_delete", "000000000002.0002"),
+        heard("e4", "post_delete", "000000000002.0003"),
+    ]
+    inbox = {**INBOX, "purge_images": {"e3": "done", "i1": "done"}}
+    gone = records(versions={}, inbox=inbox)
+    assert found([*CREATED, *image, *product], gone).all() == []
+    assert f"{LAMP}: 000000000002.0001" in found([*CREATED, image[0], *product], gone).lost
 
 
 def test_a_later_event_that_comes_first_is_out_of_order() -> None:

@@ -44,7 +44,7 @@ def test_an_event_travels_as_a_cloud_event_in_binary_mode() -> None:
     body = json.loads(message.body)
     assert list(body) == [
         "sender", "signal", "created", "instance", "original", "changes", "update_fields",
-        "origin", "actor",
+        "origin", "cascade", "actor",
     ]  # fmt: skip
     assert body["sender"] == "catalog.product"
     assert body["instance"]["price"] == "14.90"

@@ -21,6 +21,7 @@ from tests.integration.services.catalog.conftest import (
     listening,
     products,
 )
+from tests.pictures import png
 from tests.statements import statements_of
 
 URL = "/v1/products/batch"
@@ -267,6 +268,21 @@ async def test_the_change_that_a_receiver_refuses_is_pointed_to(
     problem = is_problem(answer, 409)
     assert (problem["type"].rpartition(":")[2], problem["detail"]) == ("refused", "not this one")
     assert errors(answer, 409) == {pointer: "refused"}
+
+
+@sqlite_suffices
+async def test_the_deletion_of_a_product_whose_image_is_refused_is_pointed_to(
+    client: httpx2.AsyncClient,
+) -> None:
+    def refuse(_event: Event[models.Image]) -> None:
+        raise Refused("not this one")
+
+    ids = [(await create(client, sku=f"A-{number}"))["id"] for number in (1, 2)]
+    files = {"file": ("lamp.png", png())}
+    assert (await client.post(f"/v1/products/{ids[1]}/images", files=files)).status_code == 201
+    with listening(pre_delete, refuse, models.Image):
+        answer = await client.post(URL, json={"delete": ids})
+    assert errors(answer, 409) == {"#/delete/1": "refused"}
 
 
 @sqlite_suffices

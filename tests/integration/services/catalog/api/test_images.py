@@ -7,14 +7,16 @@ import httpx2
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from heliograph import Event, Refused, pre_save
-from heliograph.database import database_now
+import contracts
+from heliograph import Event, Refused, post_delete, pre_delete, pre_save
+from heliograph.database import Session, database_now
 from heliograph.database.guard import ALLOWED
 from heliograph.events import new_id
 from heliograph.storage import StoreUnavailable
 from services.catalog import models
 from services.catalog.images.darkroom import MAX_BYTES
 from services.catalog.images.sweeper import Sweeper
+from services.catalog.repositories.images import ImageRepository
 from services.catalog.service import Catalog
 from tests import pictures
 from tests.integration.services.catalog.conftest import (
@@ -252,18 +254,67 @@ async def test_a_deleted_image_is_announced_and_its_files_are_left_to_who_hears_
     assert await stored(catalog) == keys(image)
 
 
-async def test_a_deleted_product_takes_its_images_along_in_its_snapshot(
+async def test_a_deleted_product_announces_its_images_before_itself(
     client: httpx2.AsyncClient, catalog: Catalog, url: str
 ) -> None:
-    image = (await upload(client, url, pictures.png())).json()
+    images = [(await upload(client, url, pictures.png())).json() for _ in range(2)]
 
     assert (await client.delete(url.removesuffix("/images"))).status_code == 204
 
-    *_, before, after = await announced(catalog)
-    assert [before.key, after.key] == ["catalog.product.pre_delete", "catalog.product.post_delete"]
-    assert [each["key"] for each in before.body["instance"]["images"]] == [image["key"]]
+    events = (await announced(catalog))[-6:]
+    assert [each.key for each in events] == [
+        "catalog.image.pre_delete", "catalog.image.pre_delete",
+        "catalog.image.post_delete", "catalog.image.post_delete",
+        "catalog.product.pre_delete", "catalog.product.post_delete",
+    ]  # fmt: skip
+    assert [each.sequence for each in events] == [f"000000000004.{place:04d}" for place in range(6)]
+    assert len({each.headers["ce-subject"] for each in events}) == 1
+    assert [each.body["instance"] for each in events[:4]] == images * 2
+    assert [each.body["cascade"] for each in events] == ["catalog.product"] * 4 + [None] * 2
+    assert events[0].event(contracts.Image).cascade == "catalog.product"
+    for each in events[4:]:
+        assert [image["key"] for image in each.body["instance"]["images"]] == [
+            image["key"] for image in images
+        ]
     async with catalog.database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(models.Image)) == 0
+
+
+async def test_receivers_of_images_hear_of_a_product_that_is_deleted_and_may_refuse(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    image = (await upload(client, url, pictures.png())).json()
+    heard: list[tuple[str, bool]] = []
+
+    async def keep(event: Event[models.Image], session: Session) -> None:
+        assert event.cascade == contracts.Product.sender_name
+        heard.append((event.signal, await ImageRepository(session).exists(event.instance.id)))
+        if event.signal == "pre_delete" and len(heard) == 1:
+            raise Refused("The picture is on a poster.")
+
+    with listening(pre_delete, keep, models.Image), listening(post_delete, keep, models.Image):
+        before = await announced(catalog)
+        product = url.removesuffix("/images")
+        refused = is_problem(await client.delete(product), 409)
+        assert refused["detail"] == "The picture is on a poster."
+        assert (await client.get(url)).json()["items"] == [image]
+        assert await announced(catalog) == before
+        assert (await client.delete(product)).status_code == 204
+    assert heard == [("pre_delete", True), ("pre_delete", True), ("post_delete", False)]
+
+
+async def test_receivers_of_a_product_that_is_deleted_find_its_images_on_it(
+    client: httpx2.AsyncClient, catalog: Catalog, url: str
+) -> None:
+    image = (await upload(client, url, pictures.png())).json()
+    found: list[str] = []
+
+    def look(event: Event[models.Product]) -> None:
+        found.extend(each.key for each in event.instance.images)
+
+    with listening(pre_delete, look, models.Product), listening(post_delete, look, models.Product):
+        assert (await client.delete(url.removesuffix("/images"))).status_code == 204
+    assert found == [image["key"]] * 2
 
 
 @sqlite_suffices

@@ -6,9 +6,11 @@ import pytest
 
 from heliograph import Event, Refused, pre_save
 from heliograph.events import new_id
+from heliograph.storage import new_key
 from services.catalog import models
 from services.catalog.errors import Conflict, SkuTaken
 from services.catalog.repositories.categories import CategoryRepository
+from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
 from tests.integration.services.catalog.conftest import announced, listening, products
@@ -171,6 +173,44 @@ async def test_deleting_where_announces_every_row(catalog: Catalog) -> None:
     events = (await announced(catalog))[before:]
     assert sorted(each.signal for each in events) == ["post_delete"] * 2 + ["pre_delete"] * 2
     assert {each.sequence[:12] for each in events} == {"000000000002"}
+
+
+def _image() -> models.Image:
+    return models.Image(
+        id=new_id(), key=new_key("png"), content_type="image/png", width=1, height=1, bytes=1,
+        variants=[], alt="",
+    )  # fmt: skip
+
+
+async def _picture(catalog: Catalog, product_ids: list[UUID], count: int) -> None:
+    async with catalog.database.transaction() as session:
+        images = ImageRepository(session)
+        for product in (await ProductRepository(session).edit_many(product_ids)).values():
+            for _ in range(count):
+                await images.add(product, _image())
+
+
+async def test_deleting_many_announces_their_images_in_few_statements(catalog: Catalog) -> None:
+    ids = await _save_many(catalog, *[f"A-{number}" for number in range(100)])
+    await _picture(catalog, ids, 5)
+    before = len(await announced(catalog))
+    async with statements_of(catalog.database) as statements, catalog.database.transaction() as s:
+        assert await ProductRepository(s).delete_where(models.Product.sku.startswith("A")) == 100
+    # BEGIN; the products with images and categories, and that there are no more; images,
+    # relations and products deleted; the counts of views kept; the events; COMMIT.
+    assert len(statements) == 10, statements
+    events = (await announced(catalog))[before:]
+    assert len(events) == 100 * (5 + 1) * 2
+    by_subject = sorted(events, key=lambda each: (each.headers["ce-subject"], each.sequence))
+    for _, group in groupby(by_subject, key=lambda each: each.headers["ce-subject"]):
+        told = [(each.key, each.body["cascade"], each.sequence) for each in group]
+        keys = ["catalog.image.pre_delete"] * 5 + ["catalog.image.post_delete"] * 5
+        keys += ["catalog.product.pre_delete", "catalog.product.post_delete"]
+        cascades = ["catalog.product"] * 10 + [None] * 2
+        places = [f"000000000003.{place:04d}" for place in range(12)]
+        assert told == [*zip(keys, cascades, places, strict=True)]
+    async with catalog.database.reading() as session:
+        assert [each async for each in ImageRepository(session).files()] == []
 
 
 async def test_two_bulk_writes_over_the_same_rows_do_not_deadlock(catalog: Catalog) -> None:
