@@ -1,5 +1,6 @@
 """A category, as events tell of it."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 from uuid import UUID
 
@@ -11,6 +12,7 @@ class Category(Contract):
     """A category as it was when its event happened."""
 
     sender_name: ClassVar[str] = "catalog.category"
+    relations: ClassVar[Mapping[str, str] | None] = {}
 
     id: UUID
     name: Name

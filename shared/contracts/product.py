@@ -1,11 +1,13 @@
 """A product and its images, as events tell of them."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from contracts.category import Category
 from contracts.fields import (
     MOST_CATEGORIES,
     MOST_IMAGES,
@@ -63,6 +65,7 @@ class Product(Contract):
     """A product as it was when its event happened."""
 
     sender_name: ClassVar[str] = "catalog.product"
+    relations: ClassVar[Mapping[str, str] | None] = {"categories": Category.sender_name}
 
     id: UUID
     url: Link
@@ -92,6 +95,7 @@ class Image(Picture, Contract):
     """An image as it was when its event happened; its subject is its product."""
 
     sender_name: ClassVar[str] = "catalog.image"
+    relations: ClassVar[Mapping[str, str] | None] = {}
 
     product_id: UUID
 

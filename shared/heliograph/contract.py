@@ -5,6 +5,7 @@ change that breaks readers gets a new version of the event type. Readers ignore
 fields that they do not know.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self
@@ -56,6 +57,12 @@ class Contract(BaseModel):
 
     flat: ClassVar[bool] = False
     """True if the fields stand in the event's body itself, not under `instance`."""
+
+    relations: ClassVar[Mapping[str, str] | None] = None
+    """By name, the many-to-many relations of its rows, each with its other side's `sender_name`.
+
+    None where that is the owner's to know, as in a contract to read another team's events with.
+    """
 
     @property
     def subject(self) -> UUID:

@@ -6,7 +6,6 @@
 from heliograph.database.backlog import Backlog, TableBacklog, Unfinished
 from heliograph.database.bulk import BulkInsert
 from heliograph.database.database import Database
-from heliograph.database.guard import Signalling
 from heliograph.database.schema import Schema
 from heliograph.database.session import Session
 from heliograph.database.statements import Query, Statement, driver, query_for, statement_for
@@ -21,6 +20,7 @@ from heliograph.database.types import (
 )
 from heliograph.database.unavailable import unavailable
 from heliograph.database.wakeup import Bell, NotifyBridge
+from heliograph.signals import Signalling
 
 __all__ = [
     "Backlog",

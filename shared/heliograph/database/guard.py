@@ -7,7 +7,7 @@ Textual SQL is outside: SQLAlchemy does not know what it writes.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, FromClause, UpdateBase
@@ -23,16 +23,7 @@ from sqlalchemy.sql.visitors import iterate
 
 from heliograph.errors import Unannounced
 from heliograph.events import Event
-
-
-class Signalling:
-    """Mixin for models whose changes are announced.
-
-    `repository` names the class that announces them; the guard's error points to it.
-    """
-
-    repository: ClassVar[str]
-
+from heliograph.signals import Signalling
 
 ALLOWED = {"heliograph_allowed": True}
 """Execution options of a statement or a connection whose writes are none of the guard's."""

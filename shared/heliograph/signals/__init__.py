@@ -3,6 +3,7 @@
 from heliograph.signals.collaborators import NOBODY, Collaborators
 from heliograph.signals.queued import QueuedReceiver, queued_receivers
 from heliograph.signals.receiver import check_collaborators, receiver
+from heliograph.signals.senders import Signalling
 from heliograph.signals.signal import (
     MODEL_SIGNALS,
     Signal,
@@ -21,6 +22,7 @@ __all__ = [
     "Collaborators",
     "QueuedReceiver",
     "Signal",
+    "Signalling",
     "check_collaborators",
     "m2m_changed",
     "post_delete",

@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
-from heliograph.errors import MissingCollaborator
+from heliograph.errors import Misregistered, MissingCollaborator
 from heliograph.events import Event
 from heliograph.signals.collaborators import Collaborators
+from heliograph.signals.senders import several
 from heliograph.signals.signal import Signal
 
 T = TypeVar("T")
@@ -19,8 +20,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 @overload
 def receiver(
     signal: Signal | Iterable[Signal],
-    *,
     sender: type[T],
+    *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: None = None,
@@ -30,8 +31,8 @@ def receiver(
 @overload
 def receiver(
     signal: Signal | Iterable[Signal],
-    *,
     sender: type[T],
+    *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: int,
@@ -44,8 +45,8 @@ def receiver(
 @overload
 def receiver(
     signal: Signal | Iterable[Signal],
-    *,
     sender: tuple[type[T], type[U]],
+    *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: None = None,
@@ -57,7 +58,37 @@ def receiver(
 
 @overload
 def receiver(
-    signal: Signal | Iterable[Signal], *, sender: None = None, dispatch_uid: Hashable = None
+    signal: Signal | Iterable[Signal],
+    sender: Iterable[type[Any]],
+    *,
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: None = None,
+) -> Callable[
+    [Callable[Concatenate[Event[Any], P], R]], Callable[Concatenate[Event[Any], P], R]
+]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    sender: Iterable[type[Any]],
+    *,
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: int,
+) -> Callable[
+    [Callable[Concatenate[Sequence[Event[Any]], P], R]],
+    Callable[Concatenate[Sequence[Event[Any]], P], R],
+]: ...
+
+
+@overload
+def receiver(
+    signal: Signal | Iterable[Signal],
+    sender: None = None,
+    *,
+    dispatch_uid: Hashable = None,
 ) -> Callable[
     [Callable[Concatenate[Event[Any], P], R]], Callable[Concatenate[Event[Any], P], R]
 ]: ...
@@ -65,13 +96,13 @@ def receiver(
 
 def receiver(
     signal: Signal | Iterable[Signal],
+    sender: type | Iterable[type] | None = None,
     *,
-    sender: type | tuple[type, type] | None = None,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: int | None = None,
 ) -> Callable[[F], F]:
-    """Connect the decorated function to one signal or to each of several, from one sender or two.
+    """Connect the decorated function to one signal or to several, from one sender or several.
 
     `sender` says how far the signal carries: a class from `models` in the process and the
     transaction, one from `contracts` behind the bus, where the function's name is also its
@@ -82,8 +113,16 @@ def receiver(
     `batch=n` hands over a list of up to `n` events that succeed or fail together; after a
     failure they come one by one.
     """
-    signals = (signal,) if isinstance(signal, Signal) else tuple(signal)
-    senders = sender if isinstance(sender, tuple) else (sender,)
+    signals = (signal,) if isinstance(signal, Signal) else several(signal)
+    senders = several(sender)
+    for each in signals or [signal]:
+        if not isinstance(each, Signal):
+            raise Misregistered(
+                f"{each!r} is no signal: write @receiver(post_save, sender=…), with one of"
+                " heliograph's signals or of your own, or a list of them"
+            )
+    if not senders:
+        raise Misregistered("the list of senders is empty: write one, or none for anyone")
 
     def connect(function: F) -> F:
         for each, whose in itertools.product(signals, senders):

@@ -27,6 +27,7 @@ from heliograph.errors import Misregistered, Refused
 from heliograph.events import Event
 from heliograph.signals.collaborators import NOBODY, Collaborators, needs
 from heliograph.signals.queued import queued_receivers
+from heliograph.signals.senders import check_sender
 
 T = TypeVar("T")
 
@@ -79,6 +80,9 @@ class Signal:
         sender) changes nothing. Receivers run in the order of registration, those marked
         `last` after all others. `ordered` and `batch` are for senders behind the bus.
         """
+        # An outbox hears all signals of a sender, whichever it sends.
+        if sender is not None and not last:
+            check_sender(self.name, sender, function.__qualname__)
         if isinstance(sender, type) and issubclass(sender, Contract):
             uid = function if dispatch_uid is None else dispatch_uid
             queued_receivers.add(function, self.name, sender, key=uid, ordered=ordered, batch=batch)

@@ -27,9 +27,9 @@ SURFACE = {
         "receiver request_finished request_started"
     ),
     "heliograph.signals": (
-        "Collaborators MODEL_SIGNALS NOBODY QueuedReceiver Signal check_collaborators "
-        "m2m_changed post_delete post_save pre_delete pre_save queued_receivers receiver "
-        "request_finished request_started"
+        "Collaborators MODEL_SIGNALS NOBODY QueuedReceiver Signal Signalling "
+        "check_collaborators m2m_changed post_delete post_save pre_delete pre_save "
+        "queued_receivers receiver request_finished request_started"
     ),
     "heliograph.events": (
         "CONTENT_TYPE Event FieldNames Ids MAX_HEADER_LENGTH MOST_FIELDS Word admit decode "

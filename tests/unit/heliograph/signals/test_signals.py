@@ -255,8 +255,18 @@ async def right(event: Event[contracts.Product]) -> None: ...
 @receiver(post_save, sender=contracts.Product, batch=10)
 async def right_batch(events: Sequence[Event[contracts.Product]]) -> None: ...
 
-@receiver(post_save, sender=models.Product)
+@receiver(post_save, models.Product)
 async def right_here(event: Event[models.Product]) -> None: ...
+
+@receiver(post_save, sender=[contracts.Product, contracts.Image, contracts.Category])
+async def right_of_three(
+    event: Event[contracts.Product] | Event[contracts.Image] | Event[contracts.Category],
+) -> None: ...
+
+@receiver(post_save, sender=(contracts.Product, contracts.Image), batch=10)
+async def right_batch_of_two(
+    events: Sequence[Event[contracts.Product] | Event[contracts.Image]],
+) -> None: ...
 """
 
 
