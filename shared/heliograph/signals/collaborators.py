@@ -49,16 +49,22 @@ NOBODY = Collaborators()
 
 def needs(function: Callable[..., Any]) -> tuple[type, ...]:
     """List the types of what a receiver asks for after its event, in order."""
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters:
-        raise Misregistered(f"{function.__qualname__} takes no event")
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    plain = all(
+        each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters
+    )
+    if not parameters or not plain or parameters[0].name == "sender":
+        raise Misregistered(
+            f"{function.__qualname__}{signature} cannot be called: a receiver is given one event,"
+            " and by type what it asks for besides. Write"
+            f" async def {function.__name__}(event: Event[Product], session: Session), without the"
+            " session if it needs none: event.sender, event.instance and event.created are what"
+            " Django hands over by name"
+        )
     hints = get_type_hints(function)
     found = []
     for parameter in parameters[1:]:
-        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            raise Misregistered(
-                f"{function.__qualname__}: write {parameter.name} as a plain parameter"
-            )
         kind = hints.get(parameter.name)
         if not isinstance(kind, type):
             raise Misregistered(

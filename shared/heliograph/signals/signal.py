@@ -16,6 +16,7 @@ The names, the sender filter, the order and `dispatch_uid` mean what they mean i
 """
 
 import inspect
+import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,6 +31,8 @@ from heliograph.signals.queued import queued_receivers
 from heliograph.signals.senders import check_sender
 
 T = TypeVar("T")
+
+_NAME = re.compile("[a-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,12 @@ class Signal:
     routing key of its events.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str = "") -> None:
+        if not _NAME.fullmatch(name):
+            raise Misregistered(
+                f"{name!r} is no name for a signal, which stands in the keys of its events: write"
+                ' Signal("viewed"), in lower case, digits and _'
+            )
         self.name = name
         self._connections: list[Connection] = []
         self._by_sender: dict[type, tuple[Connection, ...]] = {}
@@ -140,8 +148,11 @@ class Signal:
         The first exception ends it and passes to the caller, whose transaction then rolls
         back. `collaborators` holds what the receivers ask for besides the event.
         """
+        try:
+            sender = event.sender
+        except AttributeError:
+            raise self._no_event(event) from None
         event.signal = self.name
-        sender = event.sender
         responses: list[tuple[Callable[..., Any], Any]] = []
         try:
             for connection in self._by_sender.get(sender) or self._listeners(sender):
@@ -163,6 +174,8 @@ class Signal:
         With a session in `collaborators` each receiver runs in a savepoint, so that what a failing
         one wrote is undone and the transaction goes on.
         """
+        if not isinstance(event, Event):
+            raise self._no_event(event)
         event.signal = self.name
         responses: list[tuple[Callable[..., Any], Any]] = []
         session = collaborators.find(AsyncSession)
@@ -178,6 +191,16 @@ class Signal:
                 answer = error
             responses.append((connection.function, answer))
         return responses
+
+    asend, asend_robust = send, send_robust
+    """Django's names for them."""
+
+    def _no_event(self, given: object) -> TypeError:
+        # A class would take the signal's name for an attribute of its own.
+        return TypeError(
+            f"{self.name} is sent as an event, not {given!r}: write"
+            " await signal.send(Event(sender=Product, instance=product), session.collaborators)"
+        )
 
     @staticmethod
     async def _answer(
