@@ -19,7 +19,7 @@ import contracts
 from heliograph import Event
 from heliograph.bus import Bus, Message, Topology, bus_from_url
 from heliograph.database import Bell, Database
-from heliograph.events import encode, new_id
+from heliograph.events import EventKind, encode, new_id
 from heliograph.inbox import Inbox, inbox_table
 from heliograph.outbox import (
     Claims,
@@ -44,7 +44,7 @@ async def receive(_event: Event[contracts.Product]) -> None:
     """Do nothing: an empty receiver."""
 
 
-RECEIVER = QueuedReceiver(receive, (("post_save", contracts.Product),), needs=())
+RECEIVER = QueuedReceiver(receive, (EventKind("post_save", contracts.Product),), needs=())
 QUEUE = RECEIVER.queue("bench")
 TOPOLOGY = Topology(("catalog.events",), (QUEUE,))
 

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from contracts import Product
 from heliograph.database import Bell, Database
+from heliograph.events import EventKind
 from heliograph.inbox import Inbox
 from heliograph.outbox import PARTITIONS, claims_for
 from heliograph.signals import QueuedReceiver
@@ -60,7 +61,7 @@ async def _measure(database: Database, rows: int) -> tuple[float, float]:
     await _fill(database, rows)
     claims = claims_for(database, outbox, relay_lease)
     box = Inbox(database, inbox, Bell(uuid4().hex))
-    receiver = QueuedReceiver(receive, (("post_save", Product),), ())
+    receiver = QueuedReceiver(receive, (EventKind("post_save", Product),), ())
 
     async def claim_outbox() -> None:
         async with claims.claim(ROWS) as claim:

@@ -1,6 +1,6 @@
 """Events: what receivers are given, how one is written as bytes, and read again."""
 
-from heliograph.events.decoding import MAX_HEADER_LENGTH, admit, decode, decode_for
+from heliograph.events.decoding import MAX_HEADER_LENGTH, admit, check_data, decode, decode_for
 from heliograph.events.details import MOST_FIELDS, FieldNames, Ids, Word
 from heliograph.events.encoding import (
     CONTENT_TYPE,
@@ -12,6 +12,7 @@ from heliograph.events.encoding import (
     sequence,
 )
 from heliograph.events.event import Event, new_id
+from heliograph.events.kind import EventKind
 from heliograph.events.plain_json import headers_to_json
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "MAX_HEADER_LENGTH",
     "MOST_FIELDS",
     "Event",
+    "EventKind",
     "FieldNames",
     "Ids",
     "Word",
     "admit",
+    "check_data",
     "decode",
     "decode_for",
     "encode",

@@ -8,20 +8,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from pydantic import ValidationError
+import typing_extensions
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from heliograph.bus import LARGEST_BODY
 from heliograph.contract import EARLIEST, LATEST, Contract
 from heliograph.errors import Malformed
-from heliograph.events.details import Data, Details
+from heliograph.events.details import Carrying, Data, Details
 from heliograph.events.encoding import TYPE_VERSION, body_start
 from heliograph.events.event import Event
+from heliograph.events.kind import EventKind
 from heliograph.events.plain_json import check_json, unlike_json
 
 C = TypeVar("C", bound=Contract)
+D = typing_extensions.TypeVar("D", default=None)
+
+KindOf = Callable[[str, str], EventKind]
+"""Finds the kind of an event by its sender's name and its signal; `Malformed` if there is none."""
 
 MAX_HEADER_LENGTH = 200
 MOST_NESTED = 200_000
@@ -101,41 +108,45 @@ def _read_type(name: str) -> tuple[str, str]:
 
 
 @cache
-def _data_about(contract: type[Contract]) -> type[Data[Any]]:
-    return Data[contract]  # type: ignore[valid-type]  # known at run time only
+def _body(contract: type[Contract], data: type[BaseModel] | None) -> type[Data[Any]]:
+    # Known at run time only.
+    if data is None:
+        return Data[contract]  # type: ignore[valid-type]
+    return Carrying[contract, data]  # type: ignore[valid-type]
 
 
 @dataclass(slots=True)
-class _Read(Generic[C]):
+class _Read:
     """A message that is an event."""
 
     attributes: _Attributes
-    contract: type[C]
-    instance: C
-    original: C | None
+    contract: type[Contract]
+    instance: Contract
+    original: Contract | None
+    data: BaseModel | None
     details: Details
 
 
-def _read(
-    headers: Mapping[str, object], body: bytes, contract_of: Callable[[str, str], type[C]]
-) -> _Read[C]:
+def _read(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> _Read:
     attributes = _read_attributes(headers)
-    contract = contract_of(attributes.sender_name, attributes.signal)
+    _, contract, carried = kind_of(attributes.sender_name, attributes.signal)
     if attributes.sender_name != contract.sender_name:
         raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
     if len(body) > LARGEST_BODY:
         raise Malformed(f"the body has more than {LARGEST_BODY} bytes")
     if len(body) > MOST_NESTED and body.count(b"[") + body.count(b"{") > MOST_NESTED:
         raise Malformed(f"the body has more than {MOST_NESTED} lists and objects")
-    original: C | None = None
+    original: Contract | None = None
+    data: BaseModel | None = None
     details: Details
     try:
         if contract.flat:
             instance = contract.model_validate_json(body)
             details = Details.model_validate_json(body)
         else:
-            data = _data_about(contract).model_validate_json(body)
-            details, instance, original = data, data.instance, data.original
+            read = _body(contract, carried).model_validate_json(body)
+            details, instance, original = read, read.instance, read.original
+            data = getattr(read, "data", None)
     except ValidationError as error:
         raise Malformed(_complaint(error, body)) from error
     # Written out it would take three times as long.
@@ -145,24 +156,30 @@ def _read(
         or int(written.replace("-", ""), 16) != instance.subject.int
     ):
         raise Malformed("ce-subject is not the instance's")
-    return _Read(attributes, contract, instance, original, details)
+    return _Read(attributes, contract, instance, original, data, details)
 
 
-def decode(headers: Mapping[str, object], body: bytes, contract: type[C]) -> Event[C]:
-    """Read an event whose instances are `contract`s; raise `Malformed` with what is wrong."""
-    return decode_for(headers, body, lambda _sender_name, _signal: contract)
+def decode(
+    headers: Mapping[str, object], body: bytes, contract: type[C], data: type[D] | None = None
+) -> Event[C, D]:
+    """Read an event whose instances are `contract`s, and that carries `data`.
+
+    Raises `Malformed` with what is wrong.
+    """
+    carried = cast("type[BaseModel] | None", data)
+    read = decode_for(headers, body, lambda _, signal: EventKind(signal, contract, carried))
+    return cast("Event[C, D]", read)
 
 
-def decode_for(
-    headers: Mapping[str, object], body: bytes, contract_of: Callable[[str, str], type[C]]
-) -> Event[C]:
-    """Read an event as `decode` does, of the contract for its sender and signal."""
-    read = _read(headers, body, contract_of)
+def decode_for(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> Event[Contract, Any]:
+    """Read an event as `decode` does, of the kind that its sender and signal tell."""
+    read = _read(headers, body, kind_of)
     attributes, details = read.attributes, read.details
     return Event(
         sender=read.contract,
         instance=read.instance,
         signal=attributes.signal,
+        data=read.data,
         original=read.original,
         changes=details.changes,
         created=details.created,
@@ -180,15 +197,13 @@ def decode_for(
     )
 
 
-def admit(
-    headers: Mapping[str, object], body: bytes, contract_of: Callable[[str, str], type[C]]
-) -> tuple[str, str, str]:
+def admit(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> tuple[str, str, str]:
     """Check a message that has just arrived; return the event's id, subject and sender's name.
 
     Raises `Malformed` for what `decode_for` refuses, and for JSON that two readers may
     understand differently or that cannot be stored as text.
     """
-    read = _read(headers, body, contract_of)
+    read = _read(headers, body, kind_of)
     attributes = read.attributes
     # As `encode` writes it; else it is looked for.
     known = 2 if body.startswith(body_start(attributes.sender_name, attributes.signal)) else 0
@@ -198,6 +213,17 @@ def admit(
         if found.get(name, value) != value:
             raise Malformed(f"the body's {name} is not that of ce-type")
     return attributes.id, attributes.subject, attributes.sender_name
+
+
+def check_data(data: BaseModel, carried: type[BaseModel]) -> None:
+    """Raise `ValueError` unless readers will take this for the data of an event."""
+    written = to_json(data)
+    try:
+        check_json(written, carried.model_validate_json(written))
+    except ValidationError as error:
+        raise ValueError(_complaint(error, written)) from error
+    except Malformed as error:
+        raise ValueError(str(error)) from error
 
 
 def _complaint(error: ValidationError, body: bytes) -> str:

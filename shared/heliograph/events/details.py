@@ -9,6 +9,7 @@ from heliograph.contract import Contract
 from heliograph.text import LINE
 
 C = TypeVar("C", bound=Contract)
+D = TypeVar("D", bound=BaseModel)
 
 Word = Annotated[str, Field(max_length=200, pattern=LINE)]
 """A name of ours or of somebody else's: of a field, an origin, an action, a caller, a sender."""
@@ -42,3 +43,9 @@ class Data(Details, Generic[C]):
 
     instance: C
     original: C | None = None
+
+
+class Carrying(Data[C], Generic[C, D]):
+    """The data of an event whose signal carries something besides."""
+
+    data: D

@@ -78,7 +78,7 @@ def _address(sender_name: str, signal: str) -> _Address:
     )
 
 
-def encode(event: Event[Any]) -> Message:
+def encode(event: Event[Any, Any]) -> Message:
     """Write an event as the message that leaves on the bus.
 
     Raises `TypeError` without a snapshot, `ValueError` if it holds NaN or infinity, and
@@ -118,14 +118,14 @@ def follow_up(event: Event[T]) -> Event[T]:
     return replace(event, id=new_id())
 
 
-def _sized(written: bytes, event: Event[Any]) -> bytes:
+def _sized(written: bytes, event: Event[Any, Any]) -> bytes:
     if len(written) > MAX_BODY_BYTES:
         subject = "?" if event.snapshot is None else str(event.snapshot.subject)
         raise EventTooLarge(subject, len(written), MAX_BODY_BYTES)
     return written
 
 
-def _content(event: Event[Any]) -> bytes:
+def _content(event: Event[Any, Any]) -> bytes:
     """What the body says behind sender and signal, written unless it is already."""
     if event.content is None:
         content = to_json(_data(event))
@@ -134,7 +134,7 @@ def _content(event: Event[Any]) -> bytes:
     return event.content
 
 
-def _data(event: Event[Any]) -> dict[str, Any]:
+def _data(event: Event[Any, Any]) -> dict[str, Any]:
     snapshot = event.snapshot
     if snapshot is None:
         raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
@@ -157,5 +157,7 @@ def _data(event: Event[Any]) -> dict[str, Any]:
                 "field": event.field,
                 "pk_set": None if pk_set is None else sorted(pk_set),
             }
+    if event.data is not None:
+        body["data"] = event.data
     body["actor"] = event.actor
     return body

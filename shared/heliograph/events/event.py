@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import typing_extensions
 import uuid_utils.compat as uuid_utils
 
 from heliograph.contract import Changes, Contract
 
 T = TypeVar("T")
+D = typing_extensions.TypeVar("D", default=None)
 
 
 def new_id() -> UUID:
@@ -18,18 +20,21 @@ def new_id() -> UUID:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Event(Generic[T]):
+class Event(Generic[T, D]):
     """One thing that happens or happened to an instance of `sender`.
 
     In the process (`sender` from `models`) `instance` is the live row, and receivers of
     `pre_save` may alter it; `original` is always a frozen snapshot. Behind the bus
-    (`sender` from `contracts`) both are frozen snapshots.
+    (`sender` from `contracts`) both are frozen snapshots. `Event[Product, Restocked]` is of a
+    signal that carries data, `Event[Product]` of one that does not.
     """
 
     sender: type[T]
     instance: T
     signal: str = ""
     """Name of the signal; `Signal.send` fills it in."""
+    data: D = None  # type: ignore[assignment]  # it is None where D is
+    """What the signal carries besides the instance; None if it carries nothing."""
     original: Any = None
     """Snapshot of the instance before the change; None where there is no before."""
     changes: Changes | None = None

@@ -59,7 +59,7 @@ def entry(
     routing_key = _printable(delivery.routing_key)
     try:
         _check_form(delivery)
-        event_id, subject, sender_name = admit(delivery.headers, delivery.body, receiver.contract)
+        event_id, subject, sender_name = admit(delivery.headers, delivery.body, receiver.kind)
     except Malformed as error:
         return _disbelieved("malformed", delivery, routing_key, headers, f"malformed: {error}")
     announcer = announcers.get(exchange(sender_name))

@@ -135,7 +135,7 @@ class Worker:
         events, readable = [], []
         for row in rows:
             try:
-                events.append(decode_for(row.headers, row.body, receiver.contract))
+                events.append(decode_for(row.headers, row.body, receiver.kind))
             except Malformed as error:
                 await self._settle(self._inbox.park([row], f"malformed: {error}"))
             else:

@@ -1,5 +1,6 @@
 """Signals and their receivers: Django's, async and typed, in the process and behind the bus."""
 
+from heliograph.signals.announced import announced_signals, event_kinds
 from heliograph.signals.collaborators import NOBODY, Collaborators
 from heliograph.signals.queued import QueuedReceiver, queued_receivers
 from heliograph.signals.receiver import check_collaborators, receiver
@@ -23,7 +24,9 @@ __all__ = [
     "QueuedReceiver",
     "Signal",
     "Signalling",
+    "announced_signals",
     "check_collaborators",
+    "event_kinds",
     "m2m_changed",
     "post_delete",
     "post_save",

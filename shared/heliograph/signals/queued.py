@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from heliograph.bus import Binding, Queue
-from heliograph.contract import Contract
 from heliograph.errors import Malformed, Misregistered
-from heliograph.events import exchange, routing_key
+from heliograph.events import EventKind, exchange, routing_key
 from heliograph.signals.collaborators import needs
 
 
@@ -16,8 +15,8 @@ class QueuedReceiver:
     """A receiver with a queue, an inbox and retries of its own."""
 
     function: Callable[..., Any]
-    listens: tuple[tuple[str, type[Contract]], ...]
-    """Signal names and their senders, in the order of registration."""
+    listens: tuple[EventKind, ...]
+    """What it hears, in the order of registration."""
     needs: tuple[type, ...]
     ordered: bool = True
     """False lets events of one subject run side by side and out of order."""
@@ -28,11 +27,11 @@ class QueuedReceiver:
     def name(self) -> str:
         return self.function.__name__
 
-    def contract(self, sender_name: str, signal: str) -> type[Contract]:
-        """The class whose snapshots it takes for such an event; `Malformed` if it has none."""
-        for name, sender in self.listens:
-            if name == signal and sender.sender_name == sender_name:
-                return sender
+    def kind(self, sender_name: str, signal: str) -> EventKind:
+        """As what it reads such an event; `Malformed` if it does not hear any."""
+        for kind in self.listens:
+            if kind.signal == signal and kind.contract.sender_name == sender_name:
+                return kind
         raise Malformed(f"{self.name} does not listen to {sender_name}.{signal}")
 
     def queue(self, service: str) -> Queue:
@@ -40,8 +39,9 @@ class QueuedReceiver:
         return Queue(
             name=f"{service}.{self.name}",
             bindings=tuple(
-                Binding(exchange(sender.sender_name), routing_key(sender.sender_name, signal))
-                for signal, sender in self.listens
+                Binding(exchange(sender_name), routing_key(sender_name, each.signal))
+                for each in self.listens
+                for sender_name in [each.contract.sender_name]
             ),
         )
 
@@ -55,29 +55,27 @@ class QueuedReceivers:
     def add(
         self,
         function: Callable[..., Any],
-        signal: str,
-        sender: type[Contract],
+        kind: EventKind,
         *,
         key: object,
         ordered: bool,
         batch: int | None,
     ) -> None:
-        listens = (signal, sender)
         known = self._by_key.get(key)
         if known is None:
             if batch is not None and batch < 1:
                 raise Misregistered(f"{function.__qualname__}: batch must be at least 1")
             self._by_key[key] = QueuedReceiver(
-                function, (listens,), needs(function), ordered=ordered, batch=batch
+                function, (kind,), needs(function), ordered=ordered, batch=batch
             )
-        elif listens not in known.listens:
-            self._by_key[key] = replace(known, listens=(*known.listens, listens))
+        elif kind not in known.listens:
+            self._by_key[key] = replace(known, listens=(*known.listens, kind))
 
-    def remove(self, signal: str, sender: type[Contract], *, key: object) -> bool:
+    def remove(self, kind: EventKind, *, key: object) -> bool:
         known = self._by_key.get(key)
-        if known is None or (signal, sender) not in known.listens:
+        if known is None or kind not in known.listens:
             return False
-        left = tuple(each for each in known.listens if each != (signal, sender))
+        left = tuple(each for each in known.listens if each != kind)
         if left:
             self._by_key[key] = replace(known, listens=left)
         else:

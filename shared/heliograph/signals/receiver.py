@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
+import typing_extensions
+
 from heliograph.errors import Misregistered, MissingCollaborator
 from heliograph.events import Event
 from heliograph.signals.collaborators import Collaborators
@@ -11,6 +13,7 @@ from heliograph.signals.senders import several
 from heliograph.signals.signal import Signal
 
 T = TypeVar("T")
+D = typing_extensions.TypeVar("D", default=None)
 P = ParamSpec("P")
 R = TypeVar("R")
 U = TypeVar("U")
@@ -19,83 +22,85 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @overload
 def receiver(
-    signal: Signal | Iterable[Signal],
+    signal: Signal[D] | Iterable[Signal[D]],
     sender: type[T],
     *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: None = None,
-) -> Callable[[Callable[Concatenate[Event[T], P], R]], Callable[Concatenate[Event[T], P], R]]: ...
+) -> Callable[
+    [Callable[Concatenate[Event[T, D], P], R]], Callable[Concatenate[Event[T, D], P], R]
+]: ...
 
 
 @overload
 def receiver(
-    signal: Signal | Iterable[Signal],
+    signal: Signal[D] | Iterable[Signal[D]],
     sender: type[T],
     *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: int,
 ) -> Callable[
-    [Callable[Concatenate[Sequence[Event[T]], P], R]],
-    Callable[Concatenate[Sequence[Event[T]], P], R],
+    [Callable[Concatenate[Sequence[Event[T, D]], P], R]],
+    Callable[Concatenate[Sequence[Event[T, D]], P], R],
 ]: ...
 
 
 @overload
 def receiver(
-    signal: Signal | Iterable[Signal],
+    signal: Signal[D] | Iterable[Signal[D]],
     sender: tuple[type[T], type[U]],
     *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: None = None,
 ) -> Callable[
-    [Callable[Concatenate[Event[T] | Event[U], P], R]],
-    Callable[Concatenate[Event[T] | Event[U], P], R],
+    [Callable[Concatenate[Event[T, D] | Event[U, D], P], R]],
+    Callable[Concatenate[Event[T, D] | Event[U, D], P], R],
 ]: ...
 
 
 @overload
 def receiver(
-    signal: Signal | Iterable[Signal],
+    signal: Signal[D] | Iterable[Signal[D]],
     sender: Iterable[type[Any]],
     *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: None = None,
 ) -> Callable[
-    [Callable[Concatenate[Event[Any], P], R]], Callable[Concatenate[Event[Any], P], R]
+    [Callable[Concatenate[Event[Any, D], P], R]], Callable[Concatenate[Event[Any, D], P], R]
 ]: ...
 
 
 @overload
 def receiver(
-    signal: Signal | Iterable[Signal],
+    signal: Signal[D] | Iterable[Signal[D]],
     sender: Iterable[type[Any]],
     *,
     dispatch_uid: Hashable = None,
     ordered: bool = True,
     batch: int,
 ) -> Callable[
-    [Callable[Concatenate[Sequence[Event[Any]], P], R]],
-    Callable[Concatenate[Sequence[Event[Any]], P], R],
+    [Callable[Concatenate[Sequence[Event[Any, D]], P], R]],
+    Callable[Concatenate[Sequence[Event[Any, D]], P], R],
 ]: ...
 
 
 @overload
 def receiver(
-    signal: Signal | Iterable[Signal],
+    signal: Signal[D] | Iterable[Signal[D]],
     sender: None = None,
     *,
     dispatch_uid: Hashable = None,
 ) -> Callable[
-    [Callable[Concatenate[Event[Any], P], R]], Callable[Concatenate[Event[Any], P], R]
+    [Callable[Concatenate[Event[Any, D], P], R]], Callable[Concatenate[Event[Any, D], P], R]
 ]: ...
 
 
 def receiver(
-    signal: Signal | Iterable[Signal],
+    signal: Signal[Any] | Iterable[Signal[Any]],
     sender: type | Iterable[type] | None = None,
     *,
     dispatch_uid: Hashable = None,
@@ -132,7 +137,7 @@ def receiver(
     return connect
 
 
-def check_collaborators(signals: Iterable[Signal], collaborators: Collaborators) -> None:
+def check_collaborators(signals: Iterable[Signal[Any]], collaborators: Collaborators) -> None:
     """Raise `MissingCollaborator` if a connected receiver asks for what `collaborators` lacks."""
     for signal in signals:
         for connection in signal:

@@ -19,18 +19,22 @@ import inspect
 import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+import typing_extensions
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.contract import Contract
 from heliograph.errors import Misregistered, Refused
-from heliograph.events import Event
+from heliograph.events import Event, EventKind, check_data
+from heliograph.signals.announced import BUILT_IN, announced_signals, check_carries
 from heliograph.signals.collaborators import NOBODY, Collaborators, needs
 from heliograph.signals.queued import queued_receivers
 from heliograph.signals.senders import check_sender
 
 T = TypeVar("T")
+D = typing_extensions.TypeVar("D", default=None)
 
 _NAME = re.compile("[a-z0-9_]+")
 
@@ -46,31 +50,85 @@ class Connection:
     needs: tuple[type, ...]
     is_async: bool
 
-    def call(self, event: Event[Any], collaborators: Collaborators) -> Any:
+    def call(self, event: Event[Any, Any], collaborators: Collaborators) -> Any:
         if self.needs:
             return self.function(event, *[collaborators[kind] for kind in self.needs])
         return self.function(event)
 
 
-class Signal:
+class Signal(Generic[D]):
     """A moment that receivers can listen to.
 
-    A signal of one's own is one line: `viewed = Signal("viewed")`. The name is part of the
-    routing key of its events.
+    A signal of one's own is one line: `Signal("checked")` stays in the process,
+    `Signal("restocked", sender=contracts.Product, carries=Restocked)` reaches the bus too, where
+    its name ends the routing key of its events.
     """
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        sender: type[Contract] | None = None,
+        carries: type[D] | None = None,
+        buffered: bool = False,
+    ) -> None:
+        """Declare a signal, which `sender`'s service announces on the bus.
+
+        `carries` is a frozen pydantic model, whose instances are the events' `data`. Events of a
+        `buffered` signal are sent outside a transaction, wait in a buffer that a crash loses, and
+        have no order. Raises `Misregistered`.
+        """
         if not _NAME.fullmatch(name):
             raise Misregistered(
                 f"{name!r} is no name for a signal, which stands in the keys of its events: write"
                 ' Signal("viewed"), in lower case, digits and _'
             )
+        check_carries(name, carries)
+        if buffered and sender is None:
+            raise Misregistered(
+                f"{name}: buffered is how events reach the bus: name their sender too"
+            )
         self.name = name
+        self.sender = sender
+        self.carries = carries
+        self.buffered = buffered
         self._connections: list[Connection] = []
         self._by_sender: dict[type, tuple[Connection, ...]] = {}
+        announced_signals.add(self)
 
     def __repr__(self) -> str:
         return f"<Signal {self.name}>"
+
+    @property
+    def kind(self) -> EventKind:
+        """The kind of its events; only a signal with a sender has one."""
+        if self.sender is None:
+            raise Misregistered(
+                f"{self.name} has no sender: declare it with Signal({self.name!r}, sender=…), "
+                "a class from contracts"
+            )
+        return self._kind(self.sender)
+
+    def _kind(self, contract: type[Contract]) -> EventKind:
+        return EventKind(self.name, contract, cast("type[BaseModel] | None", self.carries))
+
+    def check(self, data: object) -> None:
+        """Raise `TypeError` or `ValueError` unless these are data as the signal carries them."""
+        if self.carries is None:
+            if data is not None:
+                raise TypeError(
+                    f"{self.name} carries nothing: leave the {type(data).__name__} out, or declare "
+                    f"the signal with carries={type(data).__name__}"
+                )
+            return
+        carried = self.carries.__name__
+        if not isinstance(data, self.carries):
+            said = "nothing" if data is None else f"a {type(data).__name__}"
+            raise TypeError(f"{self.name} carries a {carried}, not {said}: write {carried}(…)")
+        try:
+            check_data(cast("BaseModel", data), cast("type[BaseModel]", self.carries))
+        except ValueError as error:
+            raise ValueError(f"{self.name}: no reader takes this {carried}: {error}") from error
 
     def connect(
         self,
@@ -93,7 +151,8 @@ class Signal:
             check_sender(self.name, sender, function.__qualname__)
         if isinstance(sender, type) and issubclass(sender, Contract):
             uid = function if dispatch_uid is None else dispatch_uid
-            queued_receivers.add(function, self.name, sender, key=uid, ordered=ordered, batch=batch)
+            kind = self._heard_from(sender)
+            queued_receivers.add(function, kind, key=uid, ordered=ordered, batch=batch)
             return
         if batch is not None or not ordered:
             raise Misregistered(
@@ -124,13 +183,22 @@ class Signal:
         """Undo `connect`; True if something was connected under that key."""
         if isinstance(sender, type) and issubclass(sender, Contract):
             uid = function if dispatch_uid is None else dispatch_uid
-            return queued_receivers.remove(self.name, sender, key=uid)
+            return queued_receivers.remove(self._heard_from(sender), key=uid)
         key = (function if dispatch_uid is None else dispatch_uid, sender)
         kept = [each for each in self._connections if each.key != key]
         found = len(kept) < len(self._connections)
         self._connections = kept
         self._by_sender.clear()
         return found
+
+    def _heard_from(self, sender: type[Contract]) -> EventKind:
+        """The kind of what receivers behind the bus hear from there."""
+        if self.name not in BUILT_IN and self.kind.contract.sender_name != sender.sender_name:
+            raise Misregistered(
+                f"{self.name} is announced for {self.kind.contract.sender_name}, never for "
+                f"{sender.sender_name}: write sender={self.kind.contract.__name__}"
+            )
+        return self._kind(sender)
 
     def has_listeners(self, sender: type | None = None, *, last: bool = True) -> bool:
         """True if an event of `sender` would reach anyone in this process.
@@ -141,7 +209,7 @@ class Signal:
         return any(last or not each.last for each in found)
 
     async def send(
-        self, event: Event[T], collaborators: Collaborators = NOBODY
+        self, event: Event[T, D], collaborators: Collaborators = NOBODY
     ) -> list[tuple[Callable[..., Any], Any]]:
         """Call the receivers one after another and return what each answered.
 
@@ -152,6 +220,8 @@ class Signal:
             sender = event.sender
         except AttributeError:
             raise self._no_event(event) from None
+        if self.carries is not None and not isinstance(event.data, self.carries):
+            self.check(event.data)
         event.signal = self.name
         responses: list[tuple[Callable[..., Any], Any]] = []
         try:
@@ -167,7 +237,7 @@ class Signal:
         return responses
 
     async def send_robust(
-        self, event: Event[T], collaborators: Collaborators = NOBODY
+        self, event: Event[T, D], collaborators: Collaborators = NOBODY
     ) -> list[tuple[Callable[..., Any], Any]]:
         """Like `send`, but a receiver's exception is returned as its answer, not raised.
 
@@ -176,6 +246,8 @@ class Signal:
         """
         if not isinstance(event, Event):
             raise self._no_event(event)
+        if self.carries is not None and not isinstance(event.data, self.carries):
+            self.check(event.data)
         event.signal = self.name
         responses: list[tuple[Callable[..., Any], Any]] = []
         session = collaborators.find(AsyncSession)
@@ -204,7 +276,7 @@ class Signal:
 
     @staticmethod
     async def _answer(
-        connection: Connection, event: Event[Any], collaborators: Collaborators
+        connection: Connection, event: Event[Any, Any], collaborators: Collaborators
     ) -> Any:
         answer = connection.call(event, collaborators)
         return await answer if connection.is_async else answer

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import contracts
 from heliograph import Malformed
-from heliograph.events import admit, decode, encode
+from heliograph.events import EventKind, admit, decode, encode
 from heliograph.money import LARGEST_MINOR, currencies, from_minor
 from services.catalog import asyncapi
 from services.catalog.drafts import NewProduct
@@ -30,7 +30,11 @@ def told(change: Mapping[str, Any], *, of: str = "instance") -> str:
     body = json.loads(message.body)
     (body[of] if of else body).update(change)
     try:
-        admit(message.headers, json.dumps(body).encode(), lambda *_: contracts.Product)
+        admit(
+            message.headers,
+            json.dumps(body).encode(),
+            lambda _, signal: EventKind(signal, contracts.Product),
+        )
     except Malformed as error:
         reason = str(error)
     else:
@@ -231,7 +235,9 @@ class TestWhatTheCatalogCanKeep:
     @staticmethod
     def check(snapshot: contracts.Product) -> None:
         message = encode(event(snapshot, original=snapshot, actor="x" * 200))
-        id_, subject, _ = admit(message.headers, message.body, lambda *_: contracts.Product)
+        id_, subject, _ = admit(
+            message.headers, message.body, lambda _, signal: EventKind(signal, contracts.Product)
+        )
         assert (id_, subject) == (message.id, str(snapshot.id))
         assert contracts.Product.model_validate_json(snapshot.model_dump_json()) == snapshot
 

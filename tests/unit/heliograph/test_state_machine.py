@@ -20,7 +20,7 @@ import contracts
 from heliograph import BusUnavailable, Event
 from heliograph.bus import Delivery, Message
 from heliograph.database import Bell, Database, database_now
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.inbox import Inbox, LeaseLost, inbox_table
 from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import entry
@@ -65,7 +65,7 @@ async def react(event: Event[contracts.Product]) -> None:
     """Stands for any receiver; the machine does its work by hand."""
 
 
-RECEIVER = QueuedReceiver(react, (("post_save", contracts.Product),), ())
+RECEIVER = QueuedReceiver(react, (EventKind("post_save", contracts.Product),), ())
 
 
 class Delivered(RuleBasedStateMachine):

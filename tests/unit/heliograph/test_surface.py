@@ -27,14 +27,14 @@ SURFACE = {
         "receiver request_finished request_started"
     ),
     "heliograph.signals": (
-        "Collaborators MODEL_SIGNALS NOBODY QueuedReceiver Signal Signalling "
-        "check_collaborators m2m_changed post_delete post_save pre_delete pre_save "
+        "Collaborators MODEL_SIGNALS NOBODY QueuedReceiver Signal Signalling announced_signals "
+        "check_collaborators event_kinds m2m_changed post_delete post_save pre_delete pre_save "
         "queued_receivers receiver request_finished request_started"
     ),
     "heliograph.events": (
-        "CONTENT_TYPE Event FieldNames Ids MAX_HEADER_LENGTH MOST_FIELDS Word admit decode "
-        "decode_for encode event_type exchange follow_up headers_to_json new_id routing_key "
-        "sequence"
+        "CONTENT_TYPE Event EventKind FieldNames Ids MAX_HEADER_LENGTH MOST_FIELDS Word admit "
+        "check_data decode decode_for encode event_type exchange follow_up headers_to_json new_id "
+        "routing_key sequence"
     ),
     "heliograph.bus": (
         "Binding Bus Delivery KEPT LARGEST_BODY MemoryBus Message Publisher Queue Subscription "

@@ -8,7 +8,7 @@ from sqlalchemy import select
 import contracts
 from heliograph import DatabaseUnavailable, Event
 from heliograph.bus import Topology
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.inbox import Consumer, Inbox
 from heliograph.inbox.consumer import BATCH
 from heliograph.inbox.reading import Entry
@@ -21,7 +21,7 @@ from tests.samples import event
 async def note(_event: Event[contracts.Product]) -> None: ...
 
 
-RECEIVER = QueuedReceiver(note, (("post_save", contracts.Product),), ())
+RECEIVER = QueuedReceiver(note, (EventKind("post_save", contracts.Product),), ())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import contracts
 from heliograph import Event
 from heliograph.bus import KEPT, LARGEST_BODY, Delivery
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.inbox import ParkedInFull, Worker
 from heliograph.inbox.reading import REASON_LENGTH, entry, why_dead
 from heliograph.signals import QueuedReceiver
@@ -31,7 +31,7 @@ async def note_all(events: list[Event[contracts.Product]]) -> None:
     seen.extend(each.instance.name for each in events)
 
 
-RECEIVER = QueuedReceiver(note, (("post_save", contracts.Product),), ())
+RECEIVER = QueuedReceiver(note, (EventKind("post_save", contracts.Product),), ())
 
 
 def delivery(**fields: Any) -> Delivery:

@@ -13,7 +13,7 @@ import contracts
 from heliograph import Event, Park
 from heliograph.bus import Delivery
 from heliograph.database import Session, database_now
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.inbox import Inbox, LeaseLost, Worker
 from heliograph.logging import masked
 from heliograph.signals import QueuedReceiver
@@ -27,10 +27,8 @@ QUICK = Retries(attempts=3, first=0.01, longest=0.02)
 
 
 def receives(function: Callable[..., Any], **options: Any) -> QueuedReceiver:
-    return QueuedReceiver(
-        function, tuple((name, contracts.Product) for name in ("pre_save", "post_save")), (),
-        **options,
-    )  # fmt: skip
+    listens = tuple(EventKind(name, contracts.Product) for name in ("pre_save", "post_save"))
+    return QueuedReceiver(function, listens, (), **options)
 
 
 def delivery(sent: Event[Any]) -> Delivery:
@@ -213,7 +211,7 @@ async def test_the_receivers_work_and_its_mark_are_one_transaction(house: House)
         if crash:
             raise ValueError("after the write")
 
-    receiver = QueuedReceiver(write, (("post_save", contracts.Product),), (Session,))
+    receiver = QueuedReceiver(write, (EventKind("post_save", contracts.Product),), (Session,))
     await house.accept(receiver, [delivery(event())])
     async with working(house, receiver):
         await until(house.inbox.parked.page)

@@ -6,7 +6,7 @@ import contracts
 from heliograph import Event
 from heliograph.bus import Delivery
 from heliograph.database import Session
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.inbox import Worker
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import Retries
@@ -38,7 +38,11 @@ async def test_a_failed_batch_opens_no_more_transactions_than_the_worker_runs_si
             alone += 1
 
     receiver = QueuedReceiver(
-        fail_together, (("post_save", contracts.Product),), (Session,), batch=ROWS, ordered=False
+        fail_together,
+        (EventKind("post_save", contracts.Product),),
+        (Session,),
+        batch=ROWS,
+        ordered=False,
     )
     await house.accept(receiver, [_delivery(event()) for _ in range(ROWS)])
 

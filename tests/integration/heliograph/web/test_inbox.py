@@ -10,7 +10,7 @@ from pydantic import SecretStr
 import contracts
 from heliograph import Event
 from heliograph.bus import Delivery
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.http import Health, Metrics
 from heliograph.signals import QueuedReceiver
 from heliograph.tokens import Tokens
@@ -26,7 +26,7 @@ async def note(event: Event[contracts.Product]) -> None:
     raise NotImplementedError
 
 
-NOTE = QueuedReceiver(note, (("post_save", contracts.Product),), ())
+NOTE = QueuedReceiver(note, (EventKind("post_save", contracts.Product),), ())
 
 
 @pytest.fixture

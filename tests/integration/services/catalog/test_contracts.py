@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 
 import contracts
-from heliograph.events import admit
+from heliograph.events import EventKind, admit
 from heliograph.money import currencies
 from services.catalog.service import Catalog
 from tests.databases import sqlite_suffices
@@ -90,5 +90,6 @@ async def test_whatever_is_written_by_the_api_makes_events_that_are_read(
     for each in heard:
         sender, _, signal = each.key.rpartition(".")
         contract = contracts.View if signal == "viewed" else CONTRACTS[sender]
-        admit(each.headers, each.content, lambda *_, of=contract: of)
+        kind = EventKind(signal, contract)
+        admit(each.headers, each.content, lambda *_, kind=kind: kind)
     assert {each.signal for each in heard} >= {"viewed", "m2m_changed", "pre_save", "pre_delete"}

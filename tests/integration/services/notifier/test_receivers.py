@@ -49,7 +49,7 @@ async def stored(notifier: Notifier) -> set[str]:
 @sqlite_suffices
 def test_the_notifier_has_exactly_three_receivers(notifier: Notifier) -> None:
     listened = {
-        each.name: {(signal, sender.sender_name) for signal, sender in each.listens}
+        each.name: {(kind.signal, kind.contract.sender_name) for kind in each.listens}
         for each in notifier.receivers
     }
     assert listened == {

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import contracts
 from heliograph import Contract, Malformed
 from heliograph.bus import LARGEST_BODY
-from heliograph.events import admit, encode, headers_to_json, new_id
+from heliograph.events import EventKind, admit, encode, headers_to_json, new_id
 from tests.samples import event, image, product
 
 VARIANT = {"name": "a", "key": "b", "width": 1, "height": 2}
@@ -35,7 +35,7 @@ def refused(body: bytes) -> str:
     """Why a product's event with this body is not admitted; empty if it is."""
     begun = time.process_time()
     try:
-        admit(MESSAGE.headers, body, lambda *_: contracts.Product)
+        admit(MESSAGE.headers, body, lambda _, signal: EventKind(signal, contracts.Product))
     except Malformed as error:
         reason = str(error)
     else:

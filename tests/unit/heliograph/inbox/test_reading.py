@@ -5,7 +5,7 @@ import pytest
 import contracts
 from heliograph import Event
 from heliograph.bus import Delivery
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.inbox.reading import entry
 from heliograph.signals import QueuedReceiver
 from tests.samples import event
@@ -14,7 +14,7 @@ from tests.samples import event
 async def note(_event: Event[contracts.Product]) -> None: ...
 
 
-RECEIVER = QueuedReceiver(note, (("post_save", contracts.Product),), ())
+RECEIVER = QueuedReceiver(note, (EventKind("post_save", contracts.Product),), ())
 CATALOG = {"catalog.events": "catalog"}
 
 

@@ -55,8 +55,8 @@ def _forget() -> Iterator[None]:
                 signal.disconnect(react, each.sender)
     for queued in queued_receivers:
         if queued.function is react:
-            for name, sender in queued.listens:
-                queued_receivers.remove(name, sender, key=react)
+            for kind in queued.listens:
+                queued_receivers.remove(kind, key=react)
 
 
 NEVER: list[tuple[Signal, Any, str]] = [

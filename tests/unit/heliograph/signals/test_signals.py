@@ -206,8 +206,8 @@ def remote() -> Any:
     yield lambda name: next(each for each in queued_receivers if each.name == name)
     for each in queued_receivers:
         if each.function.__module__ == __name__:
-            for name, sender in each.listens:
-                queued_receivers.remove(name, sender, key=each.function)
+            for kind in each.listens:
+                queued_receivers.remove(kind, key=each.function)
 
 
 def test_a_sender_from_contracts_is_heard_behind_the_bus_only(remote: Any) -> None:

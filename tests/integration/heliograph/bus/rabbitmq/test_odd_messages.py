@@ -13,7 +13,7 @@ import contracts
 from heliograph import Event
 from heliograph.bus import Bus, Topology, bus_from_url
 from heliograph.bus.rabbitmq.topology import DELIVERY_LIMIT
-from heliograph.events import encode
+from heliograph.events import EventKind, encode
 from heliograph.inbox import Consumer
 from heliograph.signals import QueuedReceiver
 from tests.buses import until
@@ -24,7 +24,7 @@ from tests.samples import event
 async def note(_event: Event[contracts.Product]) -> None: ...
 
 
-RECEIVER = QueuedReceiver(note, (("post_save", contracts.Product),), ())
+RECEIVER = QueuedReceiver(note, (EventKind("post_save", contracts.Product),), ())
 QUEUE = RECEIVER.queue("test")
 
 
