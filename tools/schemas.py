@@ -1,4 +1,4 @@
-"""The JSON Schemas of all events and the AsyncAPI document, under `docs/`.
+"""The JSON Schemas of all events, bodies and headers, and the AsyncAPI document, under `docs/`.
 
 python -m tools.schemas          writes them
 python -m tools.schemas --check  fails if that would change anything
@@ -13,16 +13,18 @@ from typing import Any
 from services.starting import starting
 
 with starting():
-    from services.catalog import asyncapi
+    from heliograph.asyncapi import body_schema, header_schema
+    from services.catalog.service import Catalog
 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
 def documents() -> dict[Path, str]:
     """The content of each file, by its path below `docs/`."""
-    found = {Path("asyncapi.json"): _json(asyncapi.document())}
-    for type_, schema in asyncapi.schemas().items():
-        found[Path("schemas") / f"{type_}.json"] = _json(schema)
+    found = {Path("asyncapi.json"): _json(Catalog.asyncapi())}
+    for each in Catalog.announced():
+        found[Path("schemas") / f"{each.type}.json"] = _json(body_schema(each))
+        found[Path("schemas") / f"{each.type}.headers.json"] = _json(header_schema(each))
     return found
 
 

@@ -28,6 +28,7 @@ from services.catalog.viewers import Viewers
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
+    from heliograph.asyncapi import Announced
     from services.catalog.images.uploads import Uploads
 
 SENDERS = (models.Product, models.Image, models.Category)
@@ -80,6 +81,12 @@ class Catalog(Service):
         self.backlogs[:0] = [self.views, self.outbox.backlog]
         self.outbox.connect(MODEL_SIGNALS, SENDERS)
         viewed.connect(self.views.hold, models.Product, last=True)
+
+    @classmethod
+    def announced(cls) -> "Sequence[Announced]":
+        from services.catalog.announced import ANNOUNCED
+
+        return ANNOUNCED
 
     def check_collaborators(self) -> None:
         super().check_collaborators()

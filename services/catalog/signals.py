@@ -1,8 +1,9 @@
 """The catalog's own signals."""
 
+from contracts import View
 from heliograph import Signal
 
-viewed = Signal("viewed")
+viewed = Signal("viewed", sender=View, buffered=True)
 """Somebody read a product.
 
 In the process the sender is `models.Product`, but a read loads no row: `instance` is the product as

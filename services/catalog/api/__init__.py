@@ -5,7 +5,6 @@ from fastapi import APIRouter
 from services.catalog.api import (
     batch,
     categories,
-    documents,
     files,
     images,
     product_categories,
@@ -24,5 +23,4 @@ routers: list[APIRouter] = [
     images.router,
     files.router,
     views.router,
-    documents.router,
 ]

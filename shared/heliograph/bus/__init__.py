@@ -4,6 +4,7 @@ One protocol, two buses: `MemoryBus` joins services of one process, `heliograph.
 through a broker and needs the extra `rabbitmq`.
 """
 
+from heliograph.bus.arguments import queue_arguments
 from heliograph.bus.connect import bus_from_url
 from heliograph.bus.memory import MemoryBus
 from heliograph.bus.protocol import (
@@ -32,4 +33,5 @@ __all__ = [
     "Subscription",
     "Topology",
     "bus_from_url",
+    "queue_arguments",
 ]

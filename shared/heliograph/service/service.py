@@ -30,6 +30,7 @@ from heliograph.signals import Collaborators, queued_receivers
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
+    from heliograph.asyncapi import Announced
     from heliograph.database.migrations import Migrations
     from heliograph.tokens import Tokens
 
@@ -131,6 +132,26 @@ class Service(ABC):
         """What receivers may ask for: the service's collaborators and a session."""
         return Collaborators({AsyncSession: None, Session: None}, self.collaborators)
 
+    @classmethod
+    def announced(cls) -> "Sequence[Announced]":
+        """What the service announces; asked for, and best imported, only where it is described."""
+        return ()
+
+    @classmethod
+    def asyncapi(cls) -> dict[str, Any]:
+        """The AsyncAPI document: which events the service announces and hears."""
+        from heliograph.asyncapi import document
+
+        import_module(f"{cls.package}.receivers")
+        return document(
+            name=cls.name,
+            title=cls.title,
+            description=cls.description,
+            version=cls.version,
+            announced=cls.announced(),
+            receivers=queued_receivers.of(cls.package),
+        )
+
     @abstractmethod
     def routers(self) -> "Sequence[APIRouter]":
         """The service's REST API; asked for, and best imported, only where it is answered."""
@@ -153,7 +174,7 @@ class Service(ABC):
 
     def api(self, health: Health) -> "FastAPI":
         """The REST API, with health and metrics."""
-        from heliograph.web import create_app, inbox_router
+        from heliograph.web import asyncapi_router, create_app, inbox_router
 
         app = create_app(
             self.title,
@@ -164,7 +185,8 @@ class Service(ABC):
             metrics=self.metrics,
             service=self,
         )
-        for router in (*self.routers(), inbox_router(self.name, self.inbox)):
+        inbox = inbox_router(self.name, self.inbox)
+        for router in (*self.routers(), inbox, asyncapi_router(self.asyncapi)):
             app.include_router(router)
         return app
 

@@ -4,6 +4,7 @@ from heliograph.extras import extra
 
 with extra("service"):
     from heliograph.web.app import create_app, service_of
+    from heliograph.web.asyncapi import asyncapi_router
     from heliograph.web.auth import OptionalCaller, requires
     from heliograph.web.inbox import inbox_router
     from heliograph.web.outbox import outbox_router
@@ -15,6 +16,7 @@ __all__ = [
     "GuardedRoute",
     "Limit",
     "OptionalCaller",
+    "asyncapi_router",
     "create_app",
     "inbox_router",
     "outbox_router",

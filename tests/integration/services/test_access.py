@@ -22,6 +22,7 @@ SCOPES = {
 SHARED = {
     "GET /health/live": None,
     "GET /health/ready": None,
+    "GET /asyncapi.json": None,
 }
 CATALOG = SHARED | {
     "POST /v1/products": "catalog:write",
@@ -54,7 +55,6 @@ CATALOG = SHARED | {
     "GET /v1/outbox/parked/{id}": "catalog:admin",
     "POST /v1/outbox/redrive": "catalog:admin",
     "POST /v1/outbox/discard": "catalog:admin",
-    "GET /asyncapi.json": None,
 }
 NOTIFIER = SHARED | {
     "POST /v1/subscriptions": "notifier:admin",

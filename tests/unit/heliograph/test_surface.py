@@ -36,9 +36,10 @@ SURFACE = {
         "check_data decode decode_for encode event_type exchange follow_up headers_to_json new_id "
         "routing_key sequence"
     ),
+    "heliograph.asyncapi": "Announced body_schema document header_schema",
     "heliograph.bus": (
         "Binding Bus Delivery KEPT LARGEST_BODY MemoryBus Message Publisher Queue Subscription "
-        "Topology bus_from_url"
+        "Topology bus_from_url queue_arguments"
     ),
     "heliograph.bus.rabbitmq": "RabbitBus queue_arguments",
     "heliograph.outbox": (
@@ -67,8 +68,8 @@ SURFACE = {
         "gzip_tag max_body plain_app pointer problem_response problem_type problems"
     ),
     "heliograph.web": (
-        "GuardedRoute Limit OptionalCaller PAGE create_app inbox_router outbox_router requires "
-        "service_of"
+        "GuardedRoute Limit OptionalCaller PAGE asyncapi_router create_app inbox_router "
+        "outbox_router requires service_of"
     ),
     "heliograph.service": (
         "CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service bind "

@@ -3,8 +3,8 @@
 from heliograph.extras import extra
 
 with extra("rabbitmq"):
+    from heliograph.bus.arguments import queue_arguments
     from heliograph.bus.rabbitmq.bus import RabbitBus
-    from heliograph.bus.rabbitmq.topology import queue_arguments
 
 __all__ = [
     "RabbitBus",

@@ -15,11 +15,11 @@ from aiormq.exceptions import (
     ChannelPreconditionFailed,
 )
 
+from heliograph.bus.arguments import queue_arguments
 from heliograph.bus.protocol import Binding, Queue, Topology
 from heliograph.bus.rabbitmq.connection import CALL_DEADLINE, Link, end_channel, within
 from heliograph.errors import BusError, BusUnavailable
 
-DELIVERY_LIMIT = 200
 UNLIMITED = 2**31 - 1
 """A queue of its kind knows no greater limit, and from RabbitMQ 4.0 on the default is 20."""
 _OTHERWISE = (
@@ -53,19 +53,6 @@ async def verify(link: Link, topology: Topology) -> None:
         for queue in topology.queues:
             await _look_for_queue(calls, queue.name)
             await _look_for_queue(calls, queue.dead)
-
-
-def queue_arguments(queue: Queue) -> dict[str, Any]:
-    """Return the arguments of a receiver's queue."""
-    return {
-        "x-queue-type": "quorum",
-        "x-single-active-consumer": True,
-        "x-delivery-limit": DELIVERY_LIMIT,
-        "x-dead-letter-exchange": queue.dead_exchange,
-        "x-dead-letter-routing-key": queue.dead,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
 
 
 class _Missing(BusUnavailable):

@@ -127,9 +127,8 @@ def test_what_never_ends_is_refused_early_and_the_refusal_can_be_read(
 
 
 def test_who_does_not_end_its_headers_behind_a_refusal_is_cut_off(port: int) -> None:
-    with client(port) as stranger:
-        with pytest.raises(ConnectionError):
-            stranger.send(b"GET /" + b"a" * 65536 * 160)
+    with client(port) as stranger, pytest.raises(ConnectionError):
+        stranger.send(b"GET /" + b"a" * 65536 * 160)
     assert_is_well(port)
 
 

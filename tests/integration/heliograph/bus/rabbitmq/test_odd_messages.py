@@ -12,7 +12,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 import contracts
 from heliograph import Event
 from heliograph.bus import Bus, Topology, bus_from_url
-from heliograph.bus.rabbitmq.topology import DELIVERY_LIMIT
+from heliograph.bus.arguments import DELIVERY_LIMIT
 from heliograph.events import EventKind, encode
 from heliograph.inbox import Consumer
 from heliograph.signals import QueuedReceiver

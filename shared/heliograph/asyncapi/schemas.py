@@ -1,0 +1,130 @@
+"""The JSON Schemas of an event: of its body, and of its headers.
+
+They are written for generators of code: whatever has a meaning of its own has a name, nothing
+nests without one, and no list of words is closed.
+"""
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+from heliograph.asyncapi.announced import Announced
+from heliograph.asyncapi.bodies import body
+from heliograph.events import MAX_HEADER_LENGTH
+
+JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+_SEQUENCE = "^[0-9]{12}[.][0-9]{4}$"
+
+
+class _Readable(GenerateJsonSchema):
+    """What must be there for a reader, as generators of code understand it best."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        # It would be the name of a type.
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Bound the names, and say of all at once what they name: few know `patternProperties`."""
+        found = super().dict_schema(schema)
+        for pattern, values in found.pop("patternProperties", {}).items():
+            found["additionalProperties"] = values
+            found.setdefault("propertyNames", {})["pattern"] = pattern
+        return found
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """Write a simple type that may be null as one of two types, not as a choice of schemas."""
+        found = super().nullable_schema(schema)
+        inner = found["anyOf"][0] if "anyOf" in found else {}
+        kind = inner.get("type")
+        return {**inner, "type": [kind, "null"]} if isinstance(kind, str) else found
+
+
+class _Promised(_Readable):
+    """What is always written: a field that has a default when it is read is."""
+
+    def field_is_required(
+        self,
+        field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
+        total: bool,  # noqa: FBT001 - the signature is pydantic's
+    ) -> bool:
+        return True
+
+
+def body_schema(announced: Announced, *, heard: bool = False) -> dict[str, Any]:
+    """The schema of the body of its events: what is promised, or what a reader needs of it."""
+    mode: JsonSchemaMode = "validation" if heard else "serialization"
+    generator = _Readable if heard else _Promised
+    schema = body(announced).model_json_schema(mode=mode, schema_generator=generator)
+    return {
+        "$schema": JSON_SCHEMA,
+        "$id": f"urn:heliograph:event:{announced.type}",
+        "title": schema.pop("title"),
+        **schema,
+    }
+
+
+def header_schema(announced: Announced) -> dict[str, Any]:
+    """The schema of the headers of its events: CloudEvents 1.0 in binary mode.
+
+    Whoever reads them leaves those that they do not know.
+    """
+    required = {
+        "ce-specversion": {"type": "string", "const": "1.0"},
+        "ce-id": {
+            "type": "string",
+            "format": "uuid",
+            "description": "Tells a repeat; the same as the property message-id.",
+        },
+        "ce-source": {"type": "string", "const": f"/{announced.service}"},
+        "ce-type": {
+            "type": "string",
+            "const": announced.type,
+            "description": "The same as the property type.",
+        },
+        "ce-subject": {
+            "type": "string",
+            "format": "uuid",
+            "description": "What the event is about; events of one subject are in order."
+            if announced.ordered
+            else "What the event is about.",
+        },
+        "ce-time": {
+            "type": "string",
+            "format": "date-time",
+            "maxLength": MAX_HEADER_LENGTH,
+            "description": "When it happened, in UTC.",
+        },
+    }
+    sequence = {
+        "ce-subjectsequence": {
+            "type": "string",
+            "pattern": _SEQUENCE,
+            "description": "The subject's version and the place within the change; sorts as text.",
+            "examples": ["000000000007.0001"],
+        }
+    }
+    optional: dict[str, Any] = {
+        "traceparent": {
+            "type": "string",
+            "maxLength": MAX_HEADER_LENGTH,
+            "description": "W3C Trace Context of the request.",
+            "examples": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
+        }
+    }
+    if announced.ordered:
+        required |= sequence
+    elif announced.ordered is None:
+        optional |= sequence
+    return {
+        "$schema": JSON_SCHEMA,
+        "$id": f"urn:heliograph:headers:{announced.type}",
+        "title": f"{announced.title}Headers",
+        "description": f"The headers of an event `{announced.key}`.",
+        "type": "object",
+        "properties": required | optional,
+        "required": [*required],
+    }
