@@ -149,7 +149,9 @@ def _guarded_tables() -> dict[FromClause, type[Signalling]]:
     """The tables of signalling models, and those that join one to another model."""
     tables: dict[FromClause, type[Signalling]] = {}
     for model in Signalling.__subclasses__():
-        mapper: Any = mapping_of(model)
+        mapper: Any = mapping_of(model, raiseerr=False)
+        if mapper is None:  # a class that others inherit from, without a table
+            continue
         joins = (each.secondary for each in mapper.relationships)
         tables |= {each: model for each in (*joins, mapper.local_table) if each is not None}
     return tables
