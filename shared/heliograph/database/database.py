@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import structlog
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import (
@@ -25,8 +24,6 @@ from heliograph.database.guard import guard
 from heliograph.database.session import Session
 from heliograph.database.unavailable import unavailable
 from heliograph.signals import NOBODY, Collaborators
-
-log = structlog.stdlib.get_logger(__name__)
 
 Hook = Callable[[Session], Awaitable[None]]
 
@@ -72,13 +69,8 @@ class Database:
             for before in self._before_commit:
                 await before(session)
             await session.commit()
-            callbacks = tuple(session.sync_session.callbacks)
-        for callback in callbacks:
-            try:
-                callback()
-            # What is committed stays so: whoever asked for the change must not hear otherwise.
-            except Exception:
-                log.exception("a callback failed after the commit")
+            callbacks = session.take_callbacks()
+        await session.call_back(callbacks)
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncConnection]:
@@ -99,10 +91,17 @@ class Database:
         """
         async with unavailable(), self._session(self.read_engine) as session:
             yield session
+            callbacks = session.take_callbacks()
+        await session.call_back(callbacks)
 
     def _session(self, engine: AsyncEngine) -> Session:
         return Session(
-            bind=engine, collaborators=self.collaborators, expire_on_commit=False, autoflush=False
+            bind=engine,
+            collaborators=self.collaborators,
+            expire_on_commit=False,
+            autoflush=False,
+            # What is done in it later, as after the commit, would never be committed.
+            close_resets_only=False,
         )
 
     async def check(self) -> None:

@@ -41,7 +41,7 @@ class GuardedSession(Session):
         """Events of this transaction, in the order in which they were sent."""
         self.adopted: list[object] = []
         """Instances whose rows this transaction inserted without a flush."""
-        self.callbacks: list[Callable[[], None]] = []
+        self.callbacks: list[Callable[[], object]] = []
         """What is to be called once this transaction has committed."""
         self._before: WeakKeyDictionary[SessionTransaction, tuple[int, int, int]] = (
             WeakKeyDictionary()

@@ -1,13 +1,19 @@
 """Sessions: units of work that know on whose behalf they are done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from inspect import isawaitable
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heliograph.database.guard import GuardedSession
 from heliograph.signals import NOBODY, Collaborators
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Session(AsyncSession):
@@ -32,10 +38,47 @@ class Session(AsyncSession):
         # It holds the session: a circle, with all that the session holds, for the collector.
         self.collaborators = NOBODY
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call it once the transaction has committed; never if it, or its savepoint, does not."""
+    def on_commit(self, callback: Callable[[], object]) -> None:
+        """Call it once the transaction has committed; never if it, or its savepoint, does not.
+
+        As Django's `transaction.on_commit`, for receivers and repositories alike; what it returns
+        is awaited if it can be. Of several all are called at once, in this order, and then awaited
+        one after another, before whoever asked for the change is answered. One that fails is
+        logged by its name, and nothing is undone. In a session that only reads, it is called as
+        the session ends.
+        """
         self.sync_session.callbacks.append(callback)
+
+    def take_callbacks(self) -> list[Callable[[], object]]:
+        """What is to be called once it is closed, whatever becomes of its transaction from now."""
+        callbacks, self.sync_session.callbacks = self.sync_session.callbacks, []
+        return callbacks
+
+    async def call_back(self, callbacks: list[Callable[[], object]]) -> None:
+        """Call these, and what they in turn ask to be called."""
+        while callbacks:
+            waiting = []
+            for each in callbacks:
+                with _told(each):
+                    answer = each()
+                    if isawaitable(answer):
+                        waiting.append((each, answer))
+            for each, answer in waiting:
+                with _told(each):
+                    await answer
+            callbacks = self.take_callbacks()
 
     def allow_flush(self, instance: object) -> None:
         """Let the next flush write this instance of a signalling model: its signals are sent."""
         self.sync_session.allowed.add(instance)
+
+
+@contextmanager
+def _told(callback: Callable[[], object]) -> Iterator[None]:
+    """Log its failure: what is committed stays so, and whoever asked for it hears nothing else."""
+    try:
+        yield
+    except Exception:
+        function = callback.func if isinstance(callback, partial) else callback
+        name = getattr(function, "__qualname__", repr(function))
+        log.exception("a callback failed after the commit", callback=name)
