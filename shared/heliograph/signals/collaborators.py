@@ -51,10 +51,12 @@ def needs(function: Callable[..., Any]) -> tuple[type, ...]:
     """List the types of what a receiver asks for after its event, in order."""
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
-    plain = all(
-        each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters
-    )
-    if not parameters or not plain or parameters[0].name == "sender":
+    if (
+        not parameters
+        or parameters[0].name == "sender"
+        # They stand in the order of their kinds: behind these are those with a star.
+        or parameters[-1].kind > inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ):
         raise Misregistered(
             f"{function.__qualname__}{signature} cannot be called: a receiver is given one event,"
             " and by type what it asks for besides. Write"
@@ -62,6 +64,8 @@ def needs(function: Callable[..., Any]) -> tuple[type, ...]:
             " session if it needs none: event.sender, event.instance and event.created are what"
             " Django hands over by name"
         )
+    if len(parameters) == 1:
+        return ()
     hints = get_type_hints(function)
     found = []
     for parameter in parameters[1:]:
