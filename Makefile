@@ -56,7 +56,8 @@ chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10 RATE=30 SEED
 bench: $(VENV)/.bench-ready ## measure Heliograph beside its peers, 15 minutes (QUICK=1: 4; ARGS="--only publish")
 	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
-check: $(VENV)/.dev-ready ## check format, lint, types, import rules, locks and generated docs
+check: $(VENV)/.dev-ready ## check contracts, format, lint, types, import rules, locks and generated docs
+	$(PY) -m tools.contract_gate
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PY) -m mypy shared services tools tests chaos benchmarks
