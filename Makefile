@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
+VERSION ?=
 VENV ?= .venv
 
 PY := $(VENV)/bin/python
@@ -41,7 +42,7 @@ logs: ## follow what the stack says
 
 ## Tests and checks
 
-.PHONY: test chaos test-containers bench check fmt lock wheel
+.PHONY: test chaos test-containers bench check fmt lock wheel release
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
 	@$(PY) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
@@ -73,6 +74,9 @@ fmt: $(VENV)/.dev-ready ## format the code and mend what lint can mend
 
 lock: $(VENV)/.dev-ready ## renew the locks in requirements/ (ARGS=--upgrade for new releases)
 	$(PY) -m tools.locks $(ARGS)
+
+release: $(VENV)/.dev-ready ## freeze the contracts of a release (VERSION=1.2.3)
+	@$(PY) -m tools.release "$(VERSION)"
 
 wheel: $(VENV)/.uv-ready ## build the library as a distribution: dist/heliograph-*.whl
 	@rm -f dist/heliograph-*.whl
