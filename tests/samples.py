@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import contracts
-from heliograph import Contract, Event
+from contracts.fields import Currency, Description, Link, Name, Price, Sku, Version
+from heliograph import Contract, Event, Instant
 from heliograph.events import new_id
 from heliograph.storage import new_key
 
@@ -54,3 +55,42 @@ def image(**fields: Any) -> contracts.Image:
         "bytes": 5,
     }
     return contracts.Image(**defaults | fields)
+
+
+class ProductV2(Contract):
+    """A product of which a later release says `title` for `name`, and tells both versions."""
+
+    sender_name: ClassVar[str] = "catalog.product"
+    contract_version: ClassVar[int] = 2
+    before: ClassVar[type[Contract]] = contracts.Product
+
+    id: UUID
+    url: Link
+    sku: Sku
+    title: Name
+    description: Description
+    price: Price
+    currency: Currency
+    categories: tuple[UUID, ...] = ()
+    images: tuple[contracts.Picture, ...] = ()
+    version: Version
+    created_at: Instant
+    updated_at: Instant
+
+    @property
+    def subject(self) -> UUID:
+        return self.id
+
+    @classmethod
+    def upcast(cls, older: contracts.Product) -> Self:
+        fields = dict(older)
+        return cls(title=fields.pop("name"), **fields)
+
+    def downcast(self) -> contracts.Product:
+        fields = dict(self)
+        return contracts.Product(name=fields.pop("title"), **fields)
+
+
+def renamed(**fields: Any) -> ProductV2:
+    """Make the snapshot of a product that has a `title`, as `product` does."""
+    return ProductV2.upcast(product(name=fields.pop("title", "Lamp"), **fields))

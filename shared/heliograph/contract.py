@@ -1,13 +1,14 @@
 """The public snapshots that events carry: what other services may rely on.
 
 A snapshot is a frozen copy of a row at one moment. Fields are only ever added; a
-change that breaks readers gets a new version of the event type. Readers ignore
+change that breaks readers makes a contract of the next version. Readers ignore
 fields that they do not know.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
+from inspect import getattr_static
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
@@ -64,6 +65,33 @@ class Contract(BaseModel):
     None where that is the owner's to know, as in a contract to read another team's events with.
     """
 
+    contract_version: ClassVar[int] = 1
+    """Counts up with a change that breaks readers; the `v2` of an event's type."""
+
+    before: ClassVar["type[Contract] | None"] = None
+    """The contract of the version before this one, which `upcast` brings up.
+
+    A later version than the first says what it is: None if events of that version are nowhere any
+    more, neither sent nor stored.
+    """
+
+    @classmethod
+    def upcast(cls, older: Any) -> Self:
+        """Make a snapshot of this version of one of `before`'s: what receivers read of it."""
+        raise NotImplementedError
+
+    def downcast(self) -> "Contract":
+        """Make a snapshot of `before`'s of this one, about the same subject.
+
+        A contract that has this method is announced in both versions.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **keywords: Any) -> None:
+        super().__pydantic_init_subclass__(**keywords)
+        _check_version(cls)
+
     @property
     def subject(self) -> UUID:
         """The id of what the event is about; events of one subject keep their order."""
@@ -88,3 +116,54 @@ class Contract(BaseModel):
 
 Changes = dict[str, dict[str, Any]]
 """`{field: {"from": before, "to": after}}`, values in their JSON form."""
+
+
+@cache
+def lineage(contract: type[Contract]) -> tuple[type[Contract], ...]:
+    """List the contracts whose events are read as this one's: itself, and all before it."""
+    return (contract, *(() if contract.before is None else lineage(contract.before)))
+
+
+@cache
+def announced_as(contract: type[Contract]) -> tuple[type[Contract], ...]:
+    """List the contracts in which its events are announced: itself, and those that it tells."""
+    if contract.before is None or _inherits(contract, "downcast"):
+        return (contract,)
+    return (contract, *announced_as(contract.before))
+
+
+def _inherits(contract: type[Contract], method: str) -> bool:
+    """Whether it has no method of its own between itself and the one before it."""
+    found = getattr_static(contract, method)
+    return any(
+        found is getattr_static(each, method) for each in (Contract, contract.before) if each
+    )
+
+
+def _check_version(contract: type[Contract]) -> None:
+    """Raise `TypeError` for a contract that does not follow on the one before it."""
+    name, version, before = contract.__name__, contract.contract_version, contract.before
+    if version < 1:
+        raise TypeError(f"{name}: versions count from 1, and contract_version is {version}")
+    if before is None:
+        if "downcast" in vars(contract):
+            raise TypeError(f"{name} has a `downcast`: say to which contract, as its `before`")
+        ours = contract.__mro__[: contract.__mro__.index(Contract)]
+        if version > 1 and not any("before" in vars(each) for each in ours):
+            raise TypeError(
+                f"{name} is version {version} and does not say how version {version - 1} is read: "
+                "write `before =` its contract, and an `upcast`; or `before = None`, if events of "
+                "it are neither sent nor stored any more"
+            )
+        return
+    found = f"{before.__name__}, version {before.contract_version} of {before.sender_name}"
+    if (before.contract_version, before.sender_name) != (version - 1, contract.sender_name):
+        raise TypeError(
+            f"{name} is version {version} of {contract.sender_name}, and its `before` is {found}: "
+            f"it must be version {version - 1} of {contract.sender_name}"
+        )
+    if _inherits(contract, "upcast"):
+        raise TypeError(
+            f"{name} does not say how its `before` is read: write the class method "
+            f"`upcast(cls, older: {before.__name__}) -> Self`"
+        )

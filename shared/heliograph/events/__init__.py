@@ -14,6 +14,7 @@ from heliograph.events.encoding import (
 from heliograph.events.event import Event, new_id
 from heliograph.events.kind import EventKind
 from heliograph.events.plain_json import headers_to_json
+from heliograph.events.versions import LaterVersion, versions
 
 __all__ = [
     "CONTENT_TYPE",
@@ -23,6 +24,7 @@ __all__ = [
     "EventKind",
     "FieldNames",
     "Ids",
+    "LaterVersion",
     "Word",
     "admit",
     "check_data",
@@ -36,4 +38,5 @@ __all__ = [
     "new_id",
     "routing_key",
     "sequence",
+    "versions",
 ]

@@ -19,10 +19,11 @@ from heliograph.bus import LARGEST_BODY
 from heliograph.contract import EARLIEST, LATEST, Contract
 from heliograph.errors import Malformed
 from heliograph.events.details import Carrying, Data, Details
-from heliograph.events.encoding import TYPE_VERSION, body_start
+from heliograph.events.encoding import BESIDES, BESIDES_ID, body_start
 from heliograph.events.event import Event
 from heliograph.events.kind import EventKind
 from heliograph.events.plain_json import check_json, unlike_json
+from heliograph.events.versions import brought_up, reworded, written_as
 
 C = TypeVar("C", bound=Contract)
 D = typing_extensions.TypeVar("D", default=None)
@@ -35,7 +36,8 @@ MOST_NESTED = 200_000
 """Lists and objects in one body: each costs thirty times its two bytes once it is read. A
 hundred images whose texts are brackets have fewer."""
 
-_TYPE = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)\.v([0-9]+)")
+_TYPE = re.compile(r"([a-z0-9_]+\.[a-z0-9_]+)\.([a-z0-9_]+)\.v([1-9][0-9]{0,3})")
+_VERSION = re.compile(r"v([1-9][0-9]{0,3})")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SEQUENCE = re.compile(r"[0-9.]{1,40}")
 
@@ -45,8 +47,11 @@ class _Attributes:
     """The attributes of a delivered event that can be read without its data."""
 
     id: str
+    """The event's own: of a copy in a later version that of the oldest."""
     sender_name: str
     signal: str
+    version: int
+    besides: int | None
     subject: str
     time: datetime
     sequence: str | None
@@ -57,7 +62,7 @@ def _read_attributes(headers: Mapping[str, object]) -> _Attributes:
     """Read the CloudEvents attributes; raise `Malformed` naming the first that is wrong."""
     if _text(headers, "ce-specversion") != "1.0":
         raise Malformed("ce-specversion is not 1.0")
-    sender_name, signal = _read_type(_text(headers, "ce-type"))
+    sender_name, signal, version = _read_type(_text(headers, "ce-type"))
     try:
         time = datetime.fromisoformat(_text(headers, "ce-time"))
     except ValueError as error:
@@ -66,12 +71,9 @@ def _read_attributes(headers: Mapping[str, object]) -> _Attributes:
         raise Malformed("ce-time has no zone")
     if not EARLIEST.year < time.year < LATEST.year:
         raise Malformed("ce-time is at an end of the calendar")
-    id_ = _text(headers, "ce-id")
-    if _UUID.fullmatch(id_) is None:
-        try:
-            id_ = str(UUID(id_))  # it has many spellings
-        except ValueError as error:
-            raise Malformed("ce-id is not a UUID") from error
+    id_, besides = _uuid(headers, "ce-id"), None
+    if BESIDES in headers:
+        id_, besides = _uuid(headers, BESIDES_ID), _version(_text(headers, BESIDES))
     sequence = None
     if "ce-subjectsequence" in headers:
         sequence = _text(headers, "ce-subjectsequence")
@@ -81,6 +83,8 @@ def _read_attributes(headers: Mapping[str, object]) -> _Attributes:
         id_,
         sender_name,
         signal,
+        version,
+        besides,
         _text(headers, "ce-subject"),
         time,
         sequence,
@@ -99,12 +103,29 @@ def _text(headers: Mapping[str, object], name: str) -> str:
     return value
 
 
+def _uuid(headers: Mapping[str, object], name: str) -> str:
+    written = _text(headers, name)
+    if _UUID.fullmatch(written) is not None:
+        return written
+    try:
+        return str(UUID(written))  # it has many spellings
+    except ValueError as error:
+        raise Malformed(f"{name} is not a UUID") from error
+
+
 @lru_cache(maxsize=256)
-def _read_type(name: str) -> tuple[str, str]:
+def _read_type(name: str) -> tuple[str, str, int]:
     kind = _TYPE.fullmatch(name)
-    if kind is None or f"v{kind[3]}" != TYPE_VERSION:
-        raise Malformed(f"ce-type is not <service>.<sender>.<signal>.{TYPE_VERSION}")
-    return kind[1], kind[2]
+    if kind is None:
+        raise Malformed("ce-type is not <service>.<sender>.<signal>.v<version>")
+    return kind[1], kind[2], int(kind[3])
+
+
+def _version(written: str) -> int:
+    found = _VERSION.fullmatch(written)
+    if found is None:
+        raise Malformed(f"{BESIDES} is not v<version>")
+    return int(found[1])
 
 
 @cache
@@ -121,6 +142,7 @@ class _Read:
 
     attributes: _Attributes
     contract: type[Contract]
+    """As it is to be read; the snapshots are in the version in which they were written."""
     instance: Contract
     original: Contract | None
     data: BaseModel | None
@@ -132,28 +154,32 @@ def _read(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> _Read:
     _, contract, carried = kind_of(attributes.sender_name, attributes.signal)
     if attributes.sender_name != contract.sender_name:
         raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
+    written: type[Contract] = contract
+    if attributes.version != contract.contract_version:
+        written = written_as(contract, attributes.version, attributes.besides)
     if len(body) > LARGEST_BODY:
         raise Malformed(f"the body has more than {LARGEST_BODY} bytes")
     if len(body) > MOST_NESTED and body.count(b"[") + body.count(b"{") > MOST_NESTED:
         raise Malformed(f"the body has more than {MOST_NESTED} lists and objects")
+    instance: Contract
     original: Contract | None = None
     data: BaseModel | None = None
     details: Details
     try:
-        if contract.flat:
-            instance = contract.model_validate_json(body)
+        if written.flat:
+            instance = written.model_validate_json(body)
             details = Details.model_validate_json(body)
         else:
-            read = _body(contract, carried).model_validate_json(body)
+            read = _body(written, carried).model_validate_json(body)
             details, instance, original = read, read.instance, read.original
             data = getattr(read, "data", None)
     except ValidationError as error:
         raise Malformed(_complaint(error, body)) from error
     # Written out it would take three times as long.
-    written = attributes.subject
+    subject = attributes.subject
     if (
-        _UUID.fullmatch(written) is None
-        or int(written.replace("-", ""), 16) != instance.subject.int
+        _UUID.fullmatch(subject) is None
+        or int(subject.replace("-", ""), 16) != instance.subject.int
     ):
         raise Malformed("ce-subject is not the instance's")
     return _Read(attributes, contract, instance, original, data, details)
@@ -172,18 +198,30 @@ def decode(
 
 
 def decode_for(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> Event[Contract, Any]:
-    """Read an event as `decode` does, of the kind that its sender and signal tell."""
+    """Read an event as `decode` does, of the kind that its sender and signal tell.
+
+    One in a version before the contract's is brought up. Raises `LaterVersion` for a copy that is
+    to be left, as the event comes in a version that is read.
+    """
     read = _read(headers, body, kind_of)
-    attributes, details = read.attributes, read.details
+    attributes, details, contract = read.attributes, read.details, read.contract
+    instance: Any = read.instance
+    original: Any = read.original
+    changes, update_fields = details.changes, details.update_fields
+    if attributes.version != contract.contract_version:
+        spoken = type(instance)
+        instance = brought_up(instance, contract)
+        original = None if original is None else brought_up(original, contract)
+        changes, update_fields = reworded(changes, update_fields, spoken, original, instance)
     return Event(
-        sender=read.contract,
-        instance=read.instance,
+        sender=contract,
+        instance=instance,
         signal=attributes.signal,
         data=read.data,
-        original=read.original,
-        changes=details.changes,
+        original=original,
+        changes=changes,
         created=details.created,
-        update_fields=details.update_fields,
+        update_fields=update_fields,
         origin=details.origin,
         actor=details.actor,
         cascade=details.cascade,
@@ -200,14 +238,15 @@ def decode_for(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> E
 def admit(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> tuple[str, str, str]:
     """Check a message that has just arrived; return the event's id, subject and sender's name.
 
-    Raises `Malformed` for what `decode_for` refuses, and for JSON that two readers may
-    understand differently or that cannot be stored as text.
+    Raises `Malformed` for what `decode_for` refuses before it brings anything up, and for JSON
+    that two readers may understand differently or that cannot be stored as text; `LaterVersion`
+    as `decode_for`.
     """
     read = _read(headers, body, kind_of)
     attributes = read.attributes
     # As `encode` writes it; else it is looked for.
     known = 2 if body.startswith(body_start(attributes.sender_name, attributes.signal)) else 0
-    parts = (read.instance, read.details) if read.contract.flat else (read.details,)
+    parts = (read.instance, read.details) if read.instance.flat else (read.details,)
     found = check_json(body, *parts, known=known)
     for name, value in (("sender", attributes.sender_name), ("signal", attributes.signal)):
         if found.get(name, value) != value:

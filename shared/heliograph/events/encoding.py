@@ -8,11 +8,12 @@ promise; `docs/schemas/` holds its JSON Schemas, and `decoding` reads it.
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
+from uuid import uuid5
 
 from pydantic_core import to_json
 
 from heliograph.bus import LARGEST_BODY, Message
-from heliograph.contract import rfc3339
+from heliograph.contract import Contract, announced_as, rfc3339
 from heliograph.errors import EventTooLarge
 from heliograph.events.event import Event, new_id
 from heliograph.events.plain_json import check_finite
@@ -21,7 +22,10 @@ T = TypeVar("T")
 
 CONTENT_TYPE = "application/json"
 
-TYPE_VERSION = "v1"
+BESIDES = "ce-besides"
+"""The oldest version in which the event of a later one is announced too: `v1`."""
+BESIDES_ID = "ce-besidesid"
+"""The `ce-id` of the copy in that version: the event's own, of which all are copies."""
 
 MAX_BODY_BYTES = LARGEST_BODY
 """Of an event: no reader takes more. A change that would announce a larger one is refused."""
@@ -32,14 +36,14 @@ def sequence(version: int, place: int) -> str:
     return f"{version:012d}.{place:04d}"
 
 
-def routing_key(sender_name: str, signal: str) -> str:
-    """Address an event on the sender's exchange: `catalog.product.post_save`."""
-    return f"{sender_name}.{signal}"
+def routing_key(sender_name: str, signal: str, version: int = 1) -> str:
+    """Address an event on the sender's exchange: `catalog.product.post_save`, `…post_save.v2`."""
+    return f"{sender_name}.{signal}" if version == 1 else f"{sender_name}.{signal}.v{version}"
 
 
-def event_type(sender_name: str, signal: str) -> str:
+def event_type(sender_name: str, signal: str, version: int = 1) -> str:
     """Name the format of an event, `ce-type`; a change that breaks readers counts up."""
-    return f"{sender_name}.{signal}.{TYPE_VERSION}"
+    return f"{sender_name}.{signal}.v{version}"
 
 
 def exchange(sender_name: str) -> str:
@@ -54,40 +58,47 @@ def body_start(sender_name: str, signal: str) -> bytes:
 
 
 class _Address(NamedTuple):
-    """What all events of a sender and a signal have in common."""
+    """What all events of a contract and a signal have in common."""
 
     exchange: str
     routing_key: str
     headers: dict[str, str]
     start: bytes
     """The body's."""
+    beside: bool
+    """Whether they are announced in an older version too."""
 
 
 @cache
-def _address(sender_name: str, signal: str) -> _Address:
+def _address(contract: type[Contract], signal: str) -> _Address:
+    sender_name, version = contract.sender_name, contract.contract_version
     headers = {
         "ce-specversion": "1.0",
         "ce-source": "/" + sender_name.partition(".")[0],
-        "ce-type": event_type(sender_name, signal),
+        "ce-type": event_type(sender_name, signal, version),
     }
+    oldest = announced_as(contract)[-1].contract_version
+    if oldest < version:
+        headers[BESIDES] = f"v{oldest}"
     return _Address(
         exchange(sender_name),
-        routing_key(sender_name, signal),
+        routing_key(sender_name, signal, version),
         headers,
         body_start(sender_name, signal),
+        oldest < version,
     )
 
 
 def encode(event: Event[Any, Any]) -> Message:
-    """Write an event as the message that leaves on the bus.
+    """Write an event, in its snapshot's version, as the message that leaves on the bus.
 
-    Raises `TypeError` without a snapshot, `ValueError` if it holds NaN or infinity, and
-    `EventTooLarge`.
+    `versions` gives the others in which it leaves. Raises `TypeError` without a snapshot,
+    `ValueError` if it holds NaN or infinity, and `EventTooLarge`.
     """
     snapshot = event.snapshot
     if snapshot is None:
         raise TypeError(f"an event of {event.sender.__name__} has no snapshot to announce")
-    address = _address(snapshot.sender_name, event.signal)
+    address = _address(type(snapshot), event.signal)
     id_ = str(event.id)
     headers = {
         **address.headers,
@@ -95,6 +106,9 @@ def encode(event: Event[Any, Any]) -> Message:
         "ce-subject": str(snapshot.subject),
         "ce-time": rfc3339(event.time),
     }
+    if address.beside:
+        headers[BESIDES_ID] = id_
+        headers["ce-id"] = id_ = str(uuid5(event.id, headers["ce-type"]))
     if event.sequence is not None:
         headers["ce-subjectsequence"] = event.sequence
     if event.traceparent is not None:

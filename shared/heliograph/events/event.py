@@ -54,6 +54,7 @@ class Event(Generic[T, D]):
     pk_set: frozenset[UUID] | None = None
     """m2m_changed only: the ids added or removed; None for clear."""
     id: UUID = dataclasses.field(default_factory=new_id)
+    """The same in every version in which the event is announced, and brought up."""
     time: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
     version: int | None = None
     """The subject's version that this change makes; None for signals without an order."""

@@ -24,7 +24,7 @@ from heliograph.database import (
     database_now,
 )
 from heliograph.errors import HeliographError
-from heliograph.events import Event, encode, sequence
+from heliograph.events import Event, encode, sequence, versions
 from heliograph.outbox.parked import ParkedRows
 from heliograph.outbox.table import BACKGROUND, PARTITIONS
 from heliograph.signals import Signal
@@ -148,6 +148,7 @@ class Outbox:
 def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> list[EncodedEvent]:
     """Number a transaction's events within their changes, and encode them as outbox rows.
 
+    One that is announced in several versions is a row for each, all with the same number.
     Raises `EventTooLarge`.
     """
     rows = []
@@ -160,19 +161,20 @@ def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> 
             places[change] = place + 1
             event.sequence = sequence(event.version, place)
         event.traceparent = event.traceparent or traceparent
-        message = encode(event)
-        subject = message.headers["ce-subject"]
-        rows.append(
-            (
-                _partition(event, subject),
-                message.id,
-                subject,
-                message.exchange,
-                message.routing_key,
-                to_json(message.headers),
-                message.body,
+        for each in versions(event):
+            message = encode(each)
+            subject = message.headers["ce-subject"]
+            rows.append(
+                (
+                    _partition(event, subject),
+                    message.id,
+                    subject,
+                    message.exchange,
+                    message.routing_key,
+                    to_json(message.headers),
+                    message.body,
+                )
             )
-        )
     return rows
 
 

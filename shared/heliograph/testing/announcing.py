@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from heliograph.bus import Publisher
 from heliograph.contract import Contract
 from heliograph.errors import BusUnavailable
-from heliograph.events import Event, decode, encode, sequence
+from heliograph.events import Event, decode, encode, sequence, versions
 from heliograph.outbox import EncodedEvent, Outbox
 from heliograph.signals import Signal
 
@@ -22,6 +22,7 @@ async def announce(
 ) -> Event[C]:
     """Publish an event about `instance`; return it once every queue bound to it has it.
 
+    It goes out in each version in which its contract is announced.
     `details` are fields of `Event`, such as `created`, `original` or `origin`; the changes follow
     from `original`. With `version` None it has no order, as views have none. Raises
     `BusUnavailable` if not every queue took it.
@@ -37,9 +38,11 @@ async def announce(
         sequence=None if version is None else sequence(version, 0),
         **{"changes": changes, **details},
     )
-    message = encode(event)
-    if message.id not in await bus.publish([message]):
-        raise BusUnavailable(f"not every queue took the event {message.routing_key}")
+    messages = [encode(each) for each in versions(event)]
+    taken = await bus.publish(messages)
+    for each in messages:
+        if each.id not in taken:
+            raise BusUnavailable(f"not every queue took the event {each.routing_key}")
     return event
 
 

@@ -32,9 +32,9 @@ SURFACE = {
         "queued_receivers receiver request_finished request_started"
     ),
     "heliograph.events": (
-        "CONTENT_TYPE Event EventKind FieldNames Ids MAX_HEADER_LENGTH MOST_FIELDS Word admit "
-        "check_data decode decode_for encode event_type exchange follow_up headers_to_json new_id "
-        "routing_key sequence"
+        "CONTENT_TYPE Event EventKind FieldNames Ids LaterVersion MAX_HEADER_LENGTH MOST_FIELDS "
+        "Word admit check_data decode decode_for encode event_type exchange follow_up "
+        "headers_to_json new_id routing_key sequence versions"
     ),
     "heliograph.asyncapi": "Announced body_schema document header_schema",
     "heliograph.bus": (
@@ -85,7 +85,7 @@ SURFACE = {
 """Every public name of the library and of each room; a change here is one for other teams."""
 
 GROUND = {
-    "contract": "Changes Contract EARLIEST Instant LATEST rfc3339",
+    "contract": "Changes Contract EARLIEST Instant LATEST announced_as lineage rfc3339",
     "crash": "Fuse POINTS VARIABLE arm crash_point fuse",
     "errors": (
         "BusError BusUnavailable DatabaseUnavailable Deadlock EventTooLarge HeliographError "
