@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from heliograph.bus import Bus
+from heliograph.bus import Bus, Delivery
 from heliograph.crash import crash_point
 from heliograph.errors import DatabaseUnavailable
+from heliograph.events import LaterVersion
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import ANYBODY, Entry, entry, why_dead
 from heliograph.signals import QueuedReceiver
@@ -80,15 +81,7 @@ class Consumer:
                     crash_point("consumer.after_receipt")
                     for start in range(0, len(arrived), BATCH):
                         batch = arrived[start : start + BATCH]
-                        entries = [
-                            entry(
-                                receiver,
-                                each,
-                                None if of is None else why_dead(each, of),
-                                self._announcers,
-                            )
-                            for each in batch
-                        ]
+                        entries = self._read(receiver, batch, of)
                         if not await self._accept(receiver, entries, stopping):
                             return
                         crash_point("consumer.after_commit")
@@ -96,12 +89,25 @@ class Consumer:
         finally:
             self._subscribed.pop(queue, None)
 
+    def _read(
+        self, receiver: QueuedReceiver, batch: Sequence[Delivery], of: str | None
+    ) -> list[Entry]:
+        """Read a batch, but for copies in later versions than ours of what comes in ours too."""
+        entries = []
+        for each in batch:
+            gave_up = None if of is None else why_dead(each, of)
+            try:
+                entries.append(entry(receiver, each, gave_up, self._announcers))
+            except LaterVersion as error:
+                log.debug("left a copy", receiver=receiver.name, reason=str(error))
+        return entries
+
     async def _accept(
         self, receiver: QueuedReceiver, entries: Sequence[Entry], stopping: asyncio.Event
     ) -> bool:
         """Hold the batch until the database takes it; False if we were stopped before."""
         failures = 0
-        while True:
+        while entries:
             try:
                 await self._inbox.accept(receiver, entries)
             except DatabaseUnavailable as error:
@@ -111,4 +117,5 @@ class Consumer:
                     return False
                 failures += 1
             else:
-                return True
+                break
+        return True

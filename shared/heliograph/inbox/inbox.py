@@ -138,6 +138,17 @@ class Inbox:
             )
         self.bell.ring()
 
+    async def postpone(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
+        """Let rows run again `delay` seconds from now, and forget the attempt: it was none."""
+        async with self.database.transaction() as session:
+            await self._settle(
+                session,
+                rows,
+                attempts=self.table.c.attempts - 1,
+                reason=_told(reason),
+                due_at=database_now(delay),
+            )
+
     async def park(self, rows: Sequence[Claimed], reason: str) -> None:
         async with self.database.transaction() as session:
             await self._settle(

@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from heliograph.bus import KEPT, LARGEST_BODY, Delivery
 from heliograph.errors import Malformed
-from heliograph.events import admit, exchange, headers_to_json
+from heliograph.events import LaterVersion, admit, exchange, headers_to_json
 from heliograph.signals import QueuedReceiver
 from heliograph.text import printable
 
@@ -52,6 +52,7 @@ def entry(
 ) -> Entry:
     """Read a delivery; one that cannot be read, or is forged, gets that as its `reason`.
 
+    Raises `LaterVersion` for a copy that is to be left, as its event comes in one that is read.
     `gave_up` is the reason why the broker gave up delivering it, if it did. `announcers` names by
     exchange the broker's user who alone announces there.
     """
@@ -60,6 +61,8 @@ def entry(
     try:
         _check_form(delivery)
         event_id, subject, sender_name = admit(delivery.headers, delivery.body, receiver.kind)
+    except LaterVersion:
+        raise
     except Malformed as error:
         return _disbelieved("malformed", delivery, routing_key, headers, f"malformed: {error}")
     announcer = announcers.get(exchange(sender_name))

@@ -16,7 +16,7 @@ from heliograph.contract import Contract
 from heliograph.crash import crash_point
 from heliograph.database import Session
 from heliograph.errors import DatabaseUnavailable, Malformed, Park
-from heliograph.events import Event, decode_for
+from heliograph.events import Event, LaterVersion, decode_for
 from heliograph.group_commit import GroupCommit
 from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.leases import Claimed
@@ -26,6 +26,9 @@ from heliograph.text import printable
 from heliograph.waiting import LEASE_S, Retries, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
+
+NEWER_S = 2.0
+"""Pause for a worker of a newer release to take what ours cannot read."""
 
 POLL_S = 0.5
 """Longest wait for a ring; retries that fall due are found by it too."""
@@ -131,11 +134,18 @@ class Worker:
     async def _decoded(
         self, receiver: QueuedReceiver, rows: Sequence[Claimed]
     ) -> tuple[list[Event[Contract]], list[Claimed]]:
-        """Read the rows' events, and park those that another release accepted and we do not."""
+        """Read the rows' events, and park those that another release accepted and we do not.
+
+        What came in a later version than ours stays for the workers of the release that accepted
+        it: while releases are replaced, both run.
+        """
         events, readable = [], []
         for row in rows:
             try:
                 events.append(decode_for(row.headers, row.body, receiver.kind))
+            except LaterVersion as error:
+                reason = f"waits for a newer release: {error}"
+                await self._settle(self._inbox.postpone([row], reason, NEWER_S))
             except Malformed as error:
                 await self._settle(self._inbox.park([row], f"malformed: {error}"))
             else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from heliograph.bus import Binding, Queue
+from heliograph.contract import lineage
 from heliograph.errors import Malformed, Misregistered
 from heliograph.events import EventKind, exchange, routing_key
 from heliograph.signals.collaborators import needs
@@ -38,10 +39,14 @@ class QueuedReceiver:
         """The queue that the receiver has in that service; it follows from the decorator."""
         return Queue(
             name=f"{service}.{self.name}",
+            # The oldest version's first: where a later one comes, the older ones do.
             bindings=tuple(
-                Binding(exchange(sender_name), routing_key(sender_name, each.signal))
-                for each in self.listens
-                for sender_name in [each.contract.sender_name]
+                Binding(
+                    exchange(each.sender_name),
+                    routing_key(each.sender_name, kind.signal, each.contract_version),
+                )
+                for kind in self.listens
+                for each in reversed(lineage(kind.contract))
             ),
         )
 
@@ -69,6 +74,14 @@ class QueuedReceivers:
                 function, (kind,), needs(function), ordered=ordered, batch=batch
             )
         elif kind not in known.listens:
+            sender = kind.contract
+            for name, other, _ in known.listens:
+                if (name, other.sender_name) == (kind.signal, sender.sender_name):
+                    raise Misregistered(
+                        f"{function.__qualname__} listens to {name} of {sender.sender_name} "
+                        f"twice, as {other.__name__} and as {sender.__name__}: name the newer "
+                        "contract alone, which reads the older one's events by its `before`"
+                    )
             self._by_key[key] = replace(known, listens=(*known.listens, kind))
 
     def remove(self, kind: EventKind, *, key: object) -> bool:

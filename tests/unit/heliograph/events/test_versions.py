@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contracts
-from heliograph import Contract, Event, EventTooLarge, Malformed
+from heliograph import Contract, Event, EventTooLarge, Malformed, Misregistered, post_save
 from heliograph.bus import LARGEST_BODY, Message
 from heliograph.events import EventKind, LaterVersion, admit, decode, encode, sequence, versions
 from heliograph.outbox import encode_all
+from heliograph.signals import QueuedReceiver
 from tests.samples import ProductV2, event, product, renamed
 
 
@@ -386,3 +387,25 @@ def test_version_3_does_not_take_over_how_version_2_brings_up() -> None:
         class Heir(ShelfV2):
             contract_version: ClassVar[int] = 3
             before: ClassVar[type[Contract] | None] = ShelfV2
+
+
+def test_a_receiver_is_bound_to_all_the_versions_that_it_reads_the_oldest_first() -> None:
+    def note(_event: Event[Any]) -> None: ...
+
+    queue = QueuedReceiver(note, (EventKind("post_save", ShelfV3),), ()).queue("test")
+    assert [(each.exchange, each.pattern) for each in queue.bindings] == [
+        ("shop.events", "shop.shelf.post_save"),
+        ("shop.events", "shop.shelf.post_save.v2"),
+        ("shop.events", "shop.shelf.post_save.v3"),
+    ]
+
+
+def test_a_receiver_names_the_newest_version_alone() -> None:
+    def note(_event: Event[Any]) -> None: ...
+
+    post_save.connect(note, ShelfV2)
+    try:
+        with pytest.raises(Misregistered, match="as ShelfV2 and as Shelf: name the newer"):
+            post_save.connect(note, Shelf)
+    finally:
+        post_save.disconnect(note, ShelfV2)
