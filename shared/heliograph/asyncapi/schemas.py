@@ -59,12 +59,22 @@ def body_schema(announced: Announced, *, heard: bool = False) -> dict[str, Any]:
     mode: JsonSchemaMode = "validation" if heard else "serialization"
     generator = _Readable if heard else _Promised
     schema = body(announced).model_json_schema(mode=mode, schema_generator=generator)
+    for each in (schema, *schema.get("$defs", {}).values()):
+        _name_choices(each.get("properties", {}))
     return {
         "$schema": JSON_SCHEMA,
         "$id": f"urn:heliograph:event:{announced.type}",
         "title": schema.pop("title"),
         **schema,
     }
+
+
+def _name_choices(fields: dict[str, Any]) -> None:
+    """Name the type of each field that is an object or null: in Java it is one of its own."""
+    for field in fields.values():
+        match field:
+            case {"anyOf": [{"$ref": str(reference)}, {"type": "null"}]}:
+                field["title"] = f"{reference.rpartition('/')[2]}OrNull"
 
 
 def header_schema(announced: Announced) -> dict[str, Any]:
