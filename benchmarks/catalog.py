@@ -16,15 +16,15 @@ import uvloop
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
+from contracts import viewed
 from heliograph import Event
 from heliograph.bus import MemoryBus, bus_from_url
 from heliograph.database import Session
 from heliograph.service import HttpServer, Role, bind, run_parts
 from heliograph.signals import MODEL_SIGNALS
 from services.catalog.models import Product, ViewCount
-from services.catalog.service import SENDERS, Catalog
+from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
-from services.catalog.signals import viewed
 
 KEY = "a key of the benchmarks, long enough for HS256"
 
@@ -43,9 +43,9 @@ def catalog(database_url: str, bus_url: str | None = None) -> Catalog:
 def _put(service: Catalog, state: str) -> None:
     """Bring the service into that state."""
     if state == "disconnected":
-        service.outbox.disconnect(MODEL_SIGNALS, SENDERS)
+        service.outbox.disconnect(MODEL_SIGNALS, service.senders)
     if state in ("unseen", "counting"):
-        viewed.disconnect(service.views.hold, Product)
+        viewed.disconnect(service.buffer.hold, Product)
     if state == "counting":
         viewed.connect(_count, Product)
         # Reading writes here, which no service of ours does: hence past the type.

@@ -22,7 +22,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 def documents() -> dict[Path, str]:
     """The content of each file, by its path below `docs/`."""
     found = {Path("asyncapi.json"): _json(Catalog.asyncapi())}
-    for each in Catalog.announced():
+    for each in Catalog.announces():
         found[Path("schemas") / f"{each.type}.json"] = _json(body_schema(each))
         found[Path("schemas") / f"{each.type}.headers.json"] = _json(header_schema(each))
     return found

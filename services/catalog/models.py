@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+import contracts
 from heliograph.database import Signalling, UtcDateTime
 from heliograph.inbox import inbox_table
 from heliograph.money import from_minor
@@ -66,6 +67,7 @@ class Product(Signalling, Base):
         Index("ix_product_name", "name", "id"),
     )
     repository = "ProductRepository.save or .delete"
+    contract = contracts.Product
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     sku: Mapped[str] = mapped_column(unique=True)
@@ -102,6 +104,7 @@ class Image(Signalling, Base):
 
     __tablename__ = "image"
     repository = "ImageRepository.add, .change or .delete"
+    contract = contracts.Image
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     product_id: Mapped[UUID] = mapped_column(
@@ -128,6 +131,7 @@ class Category(Signalling, Base):
 
     __tablename__ = "category"
     repository = "CategoryRepository.save or .delete"
+    contract = contracts.Category
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]

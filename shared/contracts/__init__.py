@@ -7,6 +7,6 @@ of its own, with the fields that it needs.
 from contracts.category import Category
 from contracts.fields import Price
 from contracts.product import Image, Picture, Product, Variant
-from contracts.view import View
+from contracts.view import View, viewed
 
-__all__ = ["Category", "Image", "Picture", "Price", "Product", "Variant", "View"]
+__all__ = ["Category", "Image", "Picture", "Price", "Product", "Variant", "View", "viewed"]

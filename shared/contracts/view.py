@@ -4,7 +4,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from contracts.fields import Viewer
-from heliograph import Contract, Instant
+from heliograph import Contract, Instant, Signal
 
 
 class View(Contract):
@@ -20,3 +20,11 @@ class View(Contract):
     @property
     def subject(self) -> UUID:
         return self.product_id
+
+
+viewed = Signal("viewed", sender=View, buffered=True)
+"""Somebody read a product.
+
+In the catalog's process the sender is `models.Product`, but a read loads no row: `instance` is the
+product as the reader was shown it, a `Product` of this package. `snapshot` is a `View`.
+"""

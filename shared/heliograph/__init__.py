@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from heliograph.errors import (
         BusError,
         BusUnavailable,
+        CannotAnnounce,
         DatabaseUnavailable,
         Deadlock,
         EventTooLarge,
@@ -69,6 +70,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "BusError",
     "BusUnavailable",
     "MessageRefused",
+    "CannotAnnounce",
     "DatabaseUnavailable",
     "Deadlock",
     "EventTooLarge",

@@ -6,8 +6,9 @@ HeliographError
  ├─ Malformed          a message that cannot be read as an event
  ├─ EventTooLarge      an event whose body is larger than events may be: its change is refused
  ├─ Unannounced        a write to a signalling model that no repository announced
+ ├─ CannotAnnounce     a signal that cannot be announced there, then, or for that row
  ├─ MissingCollaborator a receiver asks for a type that nobody hands in
- ├─ Misregistered      a receiver that cannot be registered as it is written
+ ├─ Misregistered      a receiver that cannot be registered, or a signal declared, as it is written
  ├─ BusError
  │   ├─ BusUnavailable the broker is away, blocked or does not answer in time
  │   └─ MessageRefused the broker will not have a message, whenever it is sent
@@ -70,12 +71,16 @@ class Unannounced(HeliographError):
     """A write to a signalling model that would have gone out without its signals."""
 
 
+class CannotAnnounce(HeliographError):
+    """A signal that cannot be announced there, then, or for that row; the message says why."""
+
+
 class MissingCollaborator(HeliographError):
     """A receiver's parameter has a type for which the program has no object."""
 
 
 class Misregistered(HeliographError):
-    """A receiver whose signature, name or options do not allow its registration."""
+    """A receiver, or a signal, whose signature, name or options do not allow its registration."""
 
 
 class BusError(HeliographError):

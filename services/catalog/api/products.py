@@ -32,7 +32,6 @@ from services.catalog.drafts import Amount, NewProduct, ProductPatch
 from services.catalog.repositories.listing import Listing, Sort
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.repositories.reading import ProductReader
-from services.catalog.signals import viewed
 
 CACHE_CONTROL = "private, no-cache"
 """Every read asks, for every read is a view."""
@@ -130,7 +129,7 @@ async def _announce_view(
         time=view.viewed_at,
         traceparent=traceparent,
     )
-    await viewed.send(event, session.collaborators)
+    await contracts.viewed.send(event, session.collaborators)
 
 
 @router.patch(

@@ -6,13 +6,28 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from heliograph import Contract, Event, post_delete, post_save, pre_delete, pre_save
+import typing_extensions
+from sqlalchemy import select
+from sqlalchemy.orm.attributes import instance_state
+
+from heliograph import (
+    CannotAnnounce,
+    Contract,
+    Event,
+    Signal,
+    post_delete,
+    post_save,
+    pre_delete,
+    pre_save,
+)
 from heliograph.crash import crash_point
 from heliograph.database import Session, Signalling
 from heliograph.events import follow_up
+from services.catalog.models import Category, Product
 
 M = TypeVar("M", bound=Signalling)
 C = TypeVar("C", bound=Contract)
+D = typing_extensions.TypeVar("D", default=None)
 
 
 class Announcer(Generic[M, C]):
@@ -83,7 +98,67 @@ class Announcer(Generic[M, C]):
         for event in events:
             await post_delete.send(follow_up(event), self._session.collaborators)
 
-    def event(self, instance: M, snapshot: C, version: int, **details: Any) -> Event[M]:
+    async def announce(
+        self, signal: Signal[D], instance: M, data: D | None, *, of: Product | Category
+    ) -> C:
+        """Announce a signal of one's own about an instance, as a change of the subject `of`.
+
+        It locks the subject's row and gives it the next version. Returns the instance's snapshot.
+        Raises `CannotAnnounce`, and `TypeError` or `ValueError` for data that are not the signal's.
+        """
+        self._check(signal)
+        signal.check(data)
+        await self._lock(signal, of)
+        of.version = next_version(self._session, of.id, of.version)
+        of.updated_at = now()
+        await flush(self._session, [of])
+        snapshot = self._snapshot(instance)
+        event = self.event(instance, snapshot, of.version, data=data)
+        await signal.send(event, self._session.collaborators)
+        return snapshot
+
+    def _check(self, signal: Signal[Any]) -> None:
+        contract = signal.kind.contract
+        if contract is not self._model.contract:
+            raise CannotAnnounce(
+                f"{signal.name} is announced about a {contract.__name__}, not about a "
+                f"{self._model.contract.__name__}: declare another signal, with that sender"
+            )
+        if signal.buffered:
+            raise CannotAnnounce(
+                f"{signal.name} is buffered, and leaves whether or not a transaction commits: "
+                f"write await {signal.name}.send(Event(…)), or declare it without buffered=True"
+            )
+        if not any(each.last and each.sender is self._model for each in signal):
+            raise CannotAnnounce(
+                f"no outbox hears {signal.name}: declare it in a module that is imported before "
+                "the service is made"
+            )
+        if not self._session.commits:
+            raise CannotAnnounce(
+                f"{signal.name} is announced with a transaction, and here is none: load what it "
+                "is about, and announce it, within one database.transaction()"
+            )
+
+    async def _lock(self, signal: Signal[Any], of: Product | Category) -> None:
+        what = f"the {type(of).__name__.lower()} {of.id}"
+        state = instance_state(of)
+        if state.was_deleted or of in self._session.deleted:
+            raise CannotAnnounce(f"{signal.name}: {what} is deleted: announce it before it is")
+        if not state.persistent:
+            raise CannotAnnounce(f"{signal.name}: {what} is not saved yet: save it first")
+        if self._session.is_modified(of):
+            raise CannotAnnounce(f"{signal.name}: {what} has changes: save them first")
+        model = type(of)
+        version = await self._session.scalar(
+            select(model.version).where(model.id == of.id).with_for_update()
+        )
+        if version is None:
+            raise CannotAnnounce(f"{signal.name}: {what} is deleted by now: load it with edit")
+        if version != of.version:
+            raise CannotAnnounce(f"{signal.name}: {what} has changed: load it with edit")
+
+    def event(self, instance: M, snapshot: C, version: int, **details: Any) -> Event[M, Any]:
         """Begin an event about the instance as it is now, on behalf of the session's caller."""
         return Event(
             sender=self._model,

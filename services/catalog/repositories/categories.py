@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import typing_extensions
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 import contracts
-from heliograph import Event, m2m_changed
+from heliograph import Event, Signal, m2m_changed
 from heliograph.database import Session, one_of
 from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound, UnknownCategory
@@ -16,6 +17,8 @@ from services.catalog.models import MOST_CATEGORIES, Category, Product, product_
 from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.snapshots import Snapshots
+
+D = typing_extensions.TypeVar("D", default=None)
 
 IDS_AT_ONCE = 10_000
 """In one statement; PostgreSQL takes 32,767 values, a batch of products may name 100,000 ids."""
@@ -82,6 +85,14 @@ class CategoryRepository:
                     await flush(self.session, [category])
         except IntegrityError as error:
             raise Conflict(f"another category has the slug {slug}") from error
+        self._originals[category.id] = snapshot
+        return snapshot
+
+    async def announce(
+        self, signal: Signal[D], category: Category, data: D | None = None
+    ) -> contracts.Category:
+        """Announce a signal of one's own about a category, as `ProductRepository.announce` does."""
+        snapshot = await self._announcer.announce(signal, category, data, of=category)
         self._originals[category.id] = snapshot
         return snapshot
 

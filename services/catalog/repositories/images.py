@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import typing_extensions
 from sqlalchemy import select
 
 import contracts
+from heliograph import Signal
 from heliograph.database import Session, database_now
 from heliograph.events import new_id
 from services.catalog.errors import Conflict, NotFound, TooManyImages
 from services.catalog.models import Image, ImageIntent, Product
 from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.snapshots import Snapshots
+
+D = typing_extensions.TypeVar("D", default=None)
 
 STEP = 1_000
 """Rows that are held in memory at once where all are read."""
@@ -114,6 +118,13 @@ class ImageRepository:
                 else:
                     product.version, product.updated_at = before
         return self.snapshot(image)
+
+    async def announce(
+        self, signal: Signal[D], product: Product, image_id: UUID, data: D | None = None
+    ) -> contracts.Image:
+        """Announce a signal of one's own about an image of a product from `edit`, as its change."""
+        image = self.of(product, image_id)
+        return await self._announcer.announce(signal, image, data, of=product)
 
     async def delete(self, product: Product, image_id: UUID) -> None:
         """Delete an image of a product from `ProductRepository.edit`; raise `NotFound`."""

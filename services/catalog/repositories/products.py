@@ -6,11 +6,13 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+import typing_extensions
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
 import contracts
+from heliograph import Signal
 from heliograph.database import Session, one_of
 from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuTaken
 from services.catalog.models import Product
@@ -21,6 +23,8 @@ from services.catalog.repositories.new_products import insert_bare, is_bare
 from services.catalog.repositories.terms import terms
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.snapshots import Snapshots
+
+D = typing_extensions.TypeVar("D", default=None)
 
 _WHOLE = (selectinload(Product.images), selectinload(Product.categories))
 """Loads what a snapshot shows."""
@@ -192,6 +196,18 @@ class ProductRepository:
         )
         repeated = {sku for sku, count in uses.items() if count > 1}
         return repeated | {sku for sku, owner in owners if owner not in ids}
+
+    async def announce(
+        self, signal: Signal[D], product: Product, data: D | None = None
+    ) -> contracts.Product:
+        """Announce a signal of one's own about a product from `edit`, with what it carries.
+
+        It counts as a change: the product gets its next version. Raises `CannotAnnounce`, and
+        `TypeError` or `ValueError` for data that are not the signal's.
+        """
+        snapshot = await self.announcer.announce(signal, product, data, of=product)
+        self._originals[product.id] = snapshot
+        return snapshot
 
     async def update_where(
         self, condition: ColumnElement[bool], change: Callable[[Product], None]

@@ -3,8 +3,7 @@
 JSON Schemas of events and an AsyncAPI document, made of contracts and receivers.
 """
 
-from heliograph.asyncapi.announced import Announced
 from heliograph.asyncapi.document import document
 from heliograph.asyncapi.schemas import body_schema, header_schema
 
-__all__ = ["Announced", "body_schema", "document", "header_schema"]
+__all__ = ["body_schema", "document", "header_schema"]

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from typing_extensions import TypeAliasType
 
-from heliograph.asyncapi.announced import Announced
 from heliograph.contract import Contract
-from heliograph.events import MOST_FIELDS, FieldNames, Word
+from heliograph.events import MOST_FIELDS, EventKind, FieldNames, Word
 
 S = TypeVar("S", bound=Contract)
 D = TypeVar("D", bound=BaseModel)
@@ -132,22 +131,35 @@ class Flat(BaseModel):
     actor: Actor
 
 
-def body(announced: Announced) -> type[BaseModel]:
+def title(kind: EventKind) -> str:
+    """The name of its body in programs: `ProductPostSave`, `ProductPostSaveV2`."""
+    version = kind.contract.contract_version
+    noun = kind.contract.sender_name.partition(".")[2]
+    return camel(f"{noun}_{kind.signal}") + ("" if version == 1 else f"V{version}")
+
+
+def camel(name: str) -> str:
+    """Write words that are joined by points and underscores as the name of a class."""
+    words = name.replace(".", "_").split("_")
+    return "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def body(kind: EventKind) -> type[BaseModel]:
     """The model of the body of its events."""
     base: tuple[type[BaseModel], ...]
-    sender: Any = announced.sender
+    sender: Any = kind.contract
     if sender.flat:
         base = (Flat, sender, Named)
-    elif announced.signal == RELATION:
+    elif kind.signal == RELATION:
         base = (RelationBody[sender],)
-    elif announced.carries is not None:
-        base = (DataBody[sender, announced.carries],)  # type: ignore[name-defined]
+    elif kind.data is not None:
+        base = (DataBody[sender, kind.data],)  # type: ignore[name-defined]
     else:
         base = (Body[sender],)
     return create_model(
-        announced.title,
+        title(kind),
         __base__=base,
-        __doc__=f"The body of an event `{announced.key}`.",
+        __doc__=f"The body of an event `{kind.key}`.",
         sender=(str, Field(json_schema_extra={"const": sender.sender_name})),
-        signal=(str, Field(json_schema_extra={"const": announced.signal})),
+        signal=(str, Field(json_schema_extra={"const": kind.signal})),
     )

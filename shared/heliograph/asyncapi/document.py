@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from heliograph.asyncapi.announced import Announced, camel
+from heliograph.asyncapi.bodies import camel
 from heliograph.asyncapi.examples import body_example, example
 from heliograph.asyncapi.schemas import body_schema, header_schema
 from heliograph.bus import Queue, queue_arguments
-from heliograph.contract import Contract
-from heliograph.events import CONTENT_TYPE
+from heliograph.contract import Contract, lineage
+from heliograph.events import CONTENT_TYPE, EventKind
 from heliograph.signals import QueuedReceiver
 
 _FORMAT = (
@@ -49,7 +49,7 @@ def document(
     title: str,
     description: str,
     version: str,
-    announced: Sequence[Announced] = (),
+    announced: Sequence[EventKind] = (),
     receivers: Sequence[QueuedReceiver] = (),
 ) -> dict[str, Any]:
     """The AsyncAPI 3.0 document of the service `name`.
@@ -62,15 +62,17 @@ def document(
     operations: dict[str, Any] = {}
     own: dict[tuple[str, type[Contract]], str] = {}
     for each in announced:
-        message = own[each.signal, each.sender] = components.message(each)
+        message = own[each.signal, each.contract] = components.message(each)
         channels[each.key] = _key_channel(each, message)
         operations[f"send.{each.key}"] = _operation("send", each.key, [each.type])
     for receiver in receivers:
         queue = receiver.queue(name)
         messages = {}
         for kind in receiver.listens:
-            heard = Announced(*kind, ordered=None)
-            messages[heard.type] = own.get(kind[:2]) or components.message(heard, queue)
+            for contract in lineage(kind.contract):
+                heard = kind._replace(contract=contract, ordered=None)
+                message = own.get((heard.signal, contract)) or components.message(heard, queue)
+                messages[heard.type] = message
         channels[queue.name] = _queue_channel(queue, messages)
         operations[f"receive.{queue.name}"] = _operation("receive", queue.name, [*messages])
     return {
@@ -96,22 +98,22 @@ class _Components:
         self.messages: dict[str, Any] = {}
         self.schemas: dict[str, Any] = {}
 
-    def message(self, announced: Announced, queue: Queue | None = None) -> str:
+    def message(self, kind: EventKind, queue: Queue | None = None) -> str:
         """Add the message of an event as it is announced, or as it is read from a queue.
 
         Returns its name.
         """
-        headers, payload = header_schema(announced), body_schema(announced, heard=bool(queue))
+        headers, payload = header_schema(kind), body_schema(kind, heard=bool(queue))
         reader = queue.name if queue else ""
         message = {
-            "name": announced.type,
+            "name": kind.type,
             "contentType": CONTENT_TYPE,
             "headers": {"$ref": self._schema(headers, camel(reader))},
             "payload": {"$ref": self._schema(payload, camel(reader))},
-            "bindings": {"amqp": {"messageType": announced.type, **_BINDING}},
+            "bindings": {"amqp": {"messageType": kind.type, **_BINDING}},
             "examples": [{"headers": example(headers), "payload": body_example(payload)}],
         }
-        name = announced.type
+        name = kind.type
         if self.messages.setdefault(name, message) != message:
             name = f"{reader}.{name}"
             self.messages[name] = message
@@ -140,14 +142,14 @@ def _prefixed(prefix: str, schemas: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _key_channel(announced: Announced, message: str) -> dict[str, Any]:
+def _key_channel(kind: EventKind, message: str) -> dict[str, Any]:
     return {
-        "address": announced.key,
-        "messages": {announced.type: {"$ref": f"#/components/messages/{message}"}},
+        "address": kind.key,
+        "messages": {kind.type: {"$ref": f"#/components/messages/{message}"}},
         "bindings": {
             "amqp": {
                 "is": "routingKey",
-                "exchange": {"name": announced.exchange, "type": "topic", "durable": True},
+                "exchange": {"name": kind.exchange, "type": "topic", "durable": True},
                 **_BINDING,
             }
         },

@@ -9,9 +9,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
-from heliograph.asyncapi.announced import Announced
-from heliograph.asyncapi.bodies import body
-from heliograph.events import MAX_HEADER_LENGTH
+from heliograph.asyncapi.bodies import body, title
+from heliograph.events import MAX_HEADER_LENGTH, EventKind
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _SEQUENCE = "^[0-9]{12}[.][0-9]{4}$"
@@ -54,16 +53,16 @@ class _Promised(_Readable):
         return True
 
 
-def body_schema(announced: Announced, *, heard: bool = False) -> dict[str, Any]:
+def body_schema(kind: EventKind, *, heard: bool = False) -> dict[str, Any]:
     """The schema of the body of its events: what is promised, or what a reader needs of it."""
     mode: JsonSchemaMode = "validation" if heard else "serialization"
     generator = _Readable if heard else _Promised
-    schema = body(announced).model_json_schema(mode=mode, schema_generator=generator)
+    schema = body(kind).model_json_schema(mode=mode, schema_generator=generator)
     for each in (schema, *schema.get("$defs", {}).values()):
         _name_choices(each.get("properties", {}))
     return {
         "$schema": JSON_SCHEMA,
-        "$id": f"urn:heliograph:event:{announced.type}",
+        "$id": f"urn:heliograph:event:{kind.type}",
         "title": schema.pop("title"),
         **schema,
     }
@@ -77,7 +76,7 @@ def _name_choices(fields: dict[str, Any]) -> None:
                 field["title"] = f"{reference.rpartition('/')[2]}OrNull"
 
 
-def header_schema(announced: Announced) -> dict[str, Any]:
+def header_schema(kind: EventKind) -> dict[str, Any]:
     """The schema of the headers of its events: CloudEvents 1.0 in binary mode.
 
     Whoever reads them leaves those that they do not know.
@@ -89,17 +88,17 @@ def header_schema(announced: Announced) -> dict[str, Any]:
             "format": "uuid",
             "description": "Tells a repeat; the same as the property message-id.",
         },
-        "ce-source": {"type": "string", "const": f"/{announced.service}"},
+        "ce-source": {"type": "string", "const": "/" + kind.contract.sender_name.partition(".")[0]},
         "ce-type": {
             "type": "string",
-            "const": announced.type,
+            "const": kind.type,
             "description": "The same as the property type.",
         },
         "ce-subject": {
             "type": "string",
             "format": "uuid",
             "description": "What the event is about; events of one subject are in order."
-            if announced.ordered
+            if kind.ordered
             else "What the event is about.",
         },
         "ce-time": {
@@ -125,15 +124,15 @@ def header_schema(announced: Announced) -> dict[str, Any]:
             "examples": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
         }
     }
-    if announced.ordered:
+    if kind.ordered:
         required |= sequence
-    elif announced.ordered is None:
+    elif kind.ordered is None:
         optional |= sequence
     return {
         "$schema": JSON_SCHEMA,
-        "$id": f"urn:heliograph:headers:{announced.type}",
-        "title": f"{announced.title}Headers",
-        "description": f"The headers of an event `{announced.key}`.",
+        "$id": f"urn:heliograph:headers:{kind.type}",
+        "title": f"{title(kind)}Headers",
+        "description": f"The headers of an event `{kind.key}`.",
         "type": "object",
         "properties": required | optional,
         "required": [*required],

@@ -64,6 +64,7 @@ class Database:
         may have happened.
         """
         async with unavailable(), self._session(self.engine) as session:
+            session.commits = True
             yield session
             await session.flush()
             for before in self._before_commit:

@@ -37,7 +37,7 @@ class GuardedSession(Session):
         self.allowed: set[object] = set()
         """Instances that the next flush may write."""
         self.flushing = False
-        self.events: list[Event[Any]] = []
+        self.events: list[Event[Any, Any]] = []
         """Events of this transaction, in the order in which they were sent."""
         self.adopted: list[object] = []
         """Instances whose rows this transaction inserted without a flush."""

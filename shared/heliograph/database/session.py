@@ -29,12 +29,15 @@ class Session(AsyncSession):
         """Subject of the caller's token."""
         self.origin: str | None = None
         """`"batch"`, `"import"`, or None."""
+        self.commits = False
+        """Whether what is done in it will be committed, and its events with it."""
         self.traceparent: str | None = None
         self.versions: dict[UUID, int] = {}
         """By subject, the version that it had when this transaction first wrote to it."""
 
     async def close(self) -> None:
         await super().close()
+        self.commits = False
         # It holds the session: a circle, with all that the session holds, for the collector.
         self.collaborators = NOBODY
 

@@ -151,7 +151,8 @@ class _Read:
 
 def _read(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> _Read:
     attributes = _read_attributes(headers)
-    _, contract, carried = kind_of(attributes.sender_name, attributes.signal)
+    kind = kind_of(attributes.sender_name, attributes.signal)
+    contract = kind.contract
     if attributes.sender_name != contract.sender_name:
         raise Malformed(f"the sender is {attributes.sender_name}, not {contract.sender_name}")
     written: type[Contract] = contract
@@ -170,7 +171,7 @@ def _read(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> _Read:
             instance = written.model_validate_json(body)
             details = Details.model_validate_json(body)
         else:
-            read = _body(written, carried).model_validate_json(body)
+            read = _body(written, kind.data).model_validate_json(body)
             details, instance, original = read, read.instance, read.original
             data = getattr(read, "data", None)
     except ValidationError as error:

@@ -27,7 +27,8 @@ RETRY_S = 1.0
 class EventBuffer:
     """Collects events and writes them to the outbox, many in one transaction.
 
-    `hold` is a receiver, to be connected last; the buffer is a part of the program.
+    `hold` is a receiver, to be connected last; the buffer is a part of the program. `on_dropped`
+    is called with the signal's name for each event that is not kept.
     """
 
     name = "event buffer"
@@ -38,7 +39,7 @@ class EventBuffer:
         outbox: Outbox,
         *,
         capacity: int = CAPACITY,
-        on_dropped: Callable[[int], None] = lambda _count: None,
+        on_dropped: Callable[[str], None] = lambda _signal: None,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -53,17 +54,17 @@ class EventBuffer:
         count = len(self._rows)
         return [Unfinished(f"{count} buffered events", "not written", 0, None)] if count else []
 
-    def hold(self, event: Event[Any]) -> None:
+    def hold(self, event: Event[Any, Any]) -> None:
         """Keep the event for the next write; drop it if the buffer is full, or it is too large."""
         if len(self._rows) >= self._capacity:
-            self._on_dropped(1)
+            self._on_dropped(event.signal)
             return
         try:
             self._rows += encode_all([event])
         except EventTooLarge as error:
             # Whoever announces to a buffer is not to fail for it: a view is somebody's read.
             log.warning("dropped an event", reason=str(error))
-            self._on_dropped(1)
+            self._on_dropped(event.signal)
             return
         self._filled.set()
 

@@ -69,18 +69,18 @@ class Outbox:
         )
         database.before_commit(self.write_held)
 
-    def connect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
+    def connect(self, signals: Iterable[Signal[Any]], senders: Iterable[type]) -> None:
         """Hold every event that the senders' models send from now on."""
         for sender in tuple(senders):
             for signal in signals:
                 signal.connect(self.hold, sender, last=True)
 
-    def disconnect(self, signals: Iterable[Signal], senders: Iterable[type]) -> None:
+    def disconnect(self, signals: Iterable[Signal[Any]], senders: Iterable[type]) -> None:
         for sender in tuple(senders):
             for signal in signals:
                 signal.disconnect(self.hold, sender)
 
-    def hold(self, event: Event[Any], session: Session) -> None:
+    def hold(self, event: Event[Any, Any], session: Session) -> None:
         """Keep the event until the commit.
 
         Only then is it known whether a save changed anything, and what receivers made of it.
@@ -145,7 +145,9 @@ class Outbox:
         return parked or 0, refused or 0
 
 
-def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> list[EncodedEvent]:
+def encode_all(
+    events: Iterable[Event[Any, Any]], traceparent: str | None = None
+) -> list[EncodedEvent]:
     """Number a transaction's events within their changes, and encode them as outbox rows.
 
     One that is announced in several versions is a row for each, all with the same number.
@@ -178,6 +180,6 @@ def encode_all(events: Iterable[Event[Any]], traceparent: str | None = None) -> 
     return rows
 
 
-def _partition(event: Event[Any], subject: str) -> int:
+def _partition(event: Event[Any, Any], subject: str) -> int:
     """Place an event: all of one subject together, those without an order apart."""
     return BACKGROUND if event.sequence is None else zlib.crc32(subject.encode()) % PARTITIONS

@@ -3,6 +3,7 @@
 from heliograph.extras import extra
 
 with extra("service"):
+    from heliograph.service.announcing import AnnouncingService
     from heliograph.service.http_server import CannotListen, HttpServer, PortBusy, bind
     from heliograph.service.parts import Part, PartFailed, run_parts
     from heliograph.service.pruner import Prunable
@@ -11,6 +12,7 @@ with extra("service"):
     from heliograph.service.shutdown import in_shutdown_order
 
 __all__ = [
+    "AnnouncingService",
     "CannotListen",
     "HttpServer",
     "Part",

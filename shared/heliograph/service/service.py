@@ -18,19 +18,27 @@ from starlette.types import ASGIApp
 
 from heliograph import __version__
 from heliograph.bus import Bus, Topology
-from heliograph.database import Backlog, Bell, Database, NotifyBridge, Schema, Session
+from heliograph.database import (
+    Backlog,
+    Bell,
+    Database,
+    NotifyBridge,
+    Schema,
+    Session,
+    Signalling,
+)
 from heliograph.errors import BusUnavailable, MissingCollaborator
+from heliograph.events import EventKind
 from heliograph.http import Health, Metrics, plain_app
 from heliograph.inbox import Consumer, Inbox, Worker
 from heliograph.service.parts import Part
 from heliograph.service.pruner import Prunable, Pruner
 from heliograph.settings import ServiceSettings
-from heliograph.signals import Collaborators, queued_receivers
+from heliograph.signals import Collaborators, event_kinds, queued_receivers
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
-    from heliograph.asyncapi import Announced
     from heliograph.database.migrations import Migrations
     from heliograph.tokens import Tokens
 
@@ -47,6 +55,9 @@ class Service(ABC):
 
     exchanges: ClassVar[tuple[str, ...]] = ()
     """Exchanges that the service announces on."""
+
+    senders: ClassVar[tuple[type[Signalling], ...]] = ()
+    """Models whose changes the service announces."""
 
     title: ClassVar[str]
     description: ClassVar[str]
@@ -94,6 +105,11 @@ class Service(ABC):
 
         return Tokens.of(self.name, self._settings)
 
+    @classmethod
+    def announces(cls) -> tuple[EventKind, ...]:
+        """Every kind of event that the service announces."""
+        return event_kinds(cls.name, cls.senders)
+
     @property
     def topology(self) -> Topology:
         """What `migrate` declares on the broker."""
@@ -133,11 +149,6 @@ class Service(ABC):
         return Collaborators({AsyncSession: None, Session: None}, self.collaborators)
 
     @classmethod
-    def announced(cls) -> "Sequence[Announced]":
-        """What the service announces; asked for, and best imported, only where it is described."""
-        return ()
-
-    @classmethod
     def asyncapi(cls) -> dict[str, Any]:
         """The AsyncAPI document: which events the service announces and hears."""
         from heliograph.asyncapi import document
@@ -148,7 +159,7 @@ class Service(ABC):
             title=cls.title,
             description=cls.description,
             version=cls.version,
-            announced=cls.announced(),
+            announced=cls.announces(),
             receivers=queued_receivers.of(cls.package),
         )
 

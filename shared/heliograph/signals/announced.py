@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, RootModel
 from sqlalchemy import inspect
 
-from heliograph.contract import Contract
+from heliograph.contract import Contract, announced_as
 from heliograph.errors import Misregistered
 from heliograph.events import EventKind, routing_key
 
@@ -94,7 +94,7 @@ def check_carries(name: str, carries: object) -> None:
 
 
 def event_kinds(service: str, models: Iterable[type]) -> tuple[EventKind, ...]:
-    """Every kind of event that a service announces.
+    """Every kind of event that a service announces, in each version.
 
     For each of its models, whose `contract` its events carry, saves and deletes, and
     `m2m_changed` if it has a relation of its own to another; then the signals that it declares.
@@ -102,12 +102,15 @@ def event_kinds(service: str, models: Iterable[type]) -> tuple[EventKind, ...]:
     kinds = []
     for model in models:
         contract: type[Contract] = model.contract  # type: ignore[attr-defined]  # signalling ones
-        kinds += [EventKind(name, contract) for name in SAVE_AND_DELETE]
+        names = list(SAVE_AND_DELETE)
         mapper: Any = inspect(model)
         if any(each.secondary is not None for each in mapper.relationships):
-            kinds.append(EventKind("m2m_changed", contract))
+            names.append("m2m_changed")
+        kinds += [EventKind(name, contract) for name in names]
     kinds += [each.kind for each in announced_signals.of(service)]
-    return tuple(kinds)
+    return tuple(
+        kind._replace(contract=version) for kind in kinds for version in announced_as(kind.contract)
+    )
 
 
 announced_signals = AnnouncedSignals()

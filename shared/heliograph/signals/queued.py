@@ -75,7 +75,7 @@ class QueuedReceivers:
             )
         elif kind not in known.listens:
             sender = kind.contract
-            for name, other, _ in known.listens:
+            for name, other, *_ in known.listens:
                 if (name, other.sender_name) == (kind.signal, sender.sender_name):
                     raise Misregistered(
                         f"{function.__qualname__} listens to {name} of {sender.sender_name} "

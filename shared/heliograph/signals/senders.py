@@ -21,6 +21,8 @@ class Signalling:
     """
 
     repository: ClassVar[str]
+    contract: ClassVar[type[Contract]]
+    """What the model's events have as their instance; it names the sender on the bus."""
 
 
 def several(named: object) -> tuple[Any, ...]:

@@ -110,7 +110,8 @@ class Signal(Generic[D]):
         return self._kind(self.sender)
 
     def _kind(self, contract: type[Contract]) -> EventKind:
-        return EventKind(self.name, contract, cast("type[BaseModel] | None", self.carries))
+        carried = cast("type[BaseModel] | None", self.carries)
+        return EventKind(self.name, contract, carried, ordered=not self.buffered)
 
     def check(self, data: object) -> None:
         """Raise `TypeError` or `ValueError` unless these are data as the signal carries them."""

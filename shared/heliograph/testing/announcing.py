@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import typing_extensions
 from pydantic_core import from_json
 
 from heliograph.bus import Publisher
@@ -15,22 +16,31 @@ from heliograph.outbox import EncodedEvent, Outbox
 from heliograph.signals import Signal
 
 C = TypeVar("C", bound=Contract)
+D = typing_extensions.TypeVar("D", default=None)
 
 
 async def announce(
-    bus: Publisher, signal: Signal, instance: C, *, version: int | None = 1, **details: Any
-) -> Event[C]:
+    bus: Publisher,
+    signal: Signal[D],
+    instance: C,
+    data: D | None = None,
+    *,
+    version: int | None = 1,
+    **details: Any,
+) -> Event[C, D]:
     """Publish an event about `instance`; return it once every queue bound to it has it.
 
-    It goes out in each version in which its contract is announced.
-    `details` are fields of `Event`, such as `created`, `original` or `origin`; the changes follow
-    from `original`. With `version` None it has no order, as views have none. Raises
+    It goes out in each version in which its contract is announced. `data` is what the signal
+    carries. `details` are fields of `Event`, such as `created`, `original` or `origin`; the changes
+    follow from `original`. With `version` None it has no order, as views have none. Raises
     `BusUnavailable` if not every queue took it.
     """
     original: C | None = details.get("original")
     changes: Mapping[str, Any] | None = original.changes_to(instance) if original else None
-    event = Event(
+    signal.check(data)
+    event: Event[C, Any] = Event(
         sender=type(instance),
+        data=data,
         instance=instance,
         snapshot=instance,
         signal=signal.name,
@@ -71,9 +81,9 @@ class Announcement:
         body: dict[str, Any] = from_json(self.content)
         return body
 
-    def event(self, contract: type[C]) -> Event[C]:
-        """Read it as a receiver of that sender does; raise `Malformed` if it is not one's."""
-        return decode(self.headers, self.content, contract)
+    def event(self, contract: type[C], data: type[D] | None = None) -> Event[C, D]:
+        """Read it as a receiver of that sender and data does; `Malformed` if it is not one's."""
+        return decode(self.headers, self.content, contract, data)
 
 
 @contextmanager

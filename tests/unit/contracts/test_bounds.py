@@ -16,9 +16,9 @@ from heliograph import Malformed
 from heliograph.asyncapi import body_schema
 from heliograph.events import EventKind, admit, decode, encode
 from heliograph.money import LARGEST_MINOR, currencies, from_minor
-from services.catalog.announced import ANNOUNCED
 from services.catalog.drafts import NewProduct
 from services.catalog.models import Category, Image, Product
+from services.catalog.service import Catalog
 from services.catalog.snapshots import Snapshots
 from tests.samples import event, image, product
 
@@ -252,7 +252,7 @@ def test_amounts_have_the_decimals_of_their_currency() -> None:
 
 
 def test_the_schemas_carry_the_bounds_and_leave_room_for_words_to_come() -> None:
-    schemas = {each.type: body_schema(each) for each in ANNOUNCED}
+    schemas = {each.type: body_schema(each) for each in Catalog.announces()}
     schema = schemas["catalog.product.m2m_changed.v1"]
     fields = schema["$defs"]["Product"]["properties"]
     assert fields["name"]["maxLength"] == 200

@@ -81,7 +81,7 @@ async def announced(catalog: Catalog) -> list[Announcement]:
 
 async def buffered(catalog: Catalog) -> None:
     """Let the views that are buffered reach the outbox: the buffer writes them when it ends."""
-    async with running(catalog.views):
+    async with running(catalog.buffer):
         pass
 
 

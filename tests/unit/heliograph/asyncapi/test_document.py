@@ -9,7 +9,8 @@ from jsonschema_rs import Draft7Validator, Draft202012Validator
 from pydantic import BaseModel
 
 from heliograph import Contract
-from heliograph.asyncapi import Announced, body_schema, document, header_schema
+from heliograph.asyncapi import body_schema, document, header_schema
+from heliograph.events import EventKind
 from heliograph.signals import QueuedReceiver
 from services.catalog.service import Catalog
 from services.notifier.service import Notifier
@@ -72,9 +73,9 @@ async def count(_event: Any) -> None: ...
 async def measure(_event: Any) -> None: ...
 
 
-RESTOCKED = Announced("restocked", Shelf, Restocked)
-SEEN = Announced("seen", Sighting, ordered=False)
-ANNOUNCED = (Announced("post_save", Shelf), RESTOCKED, SEEN)
+RESTOCKED = EventKind("restocked", Shelf, Restocked)
+SEEN = EventKind("seen", Sighting, ordered=False)
+ANNOUNCED = (EventKind("post_save", Shelf), RESTOCKED, SEEN)
 
 
 def store(**fields: Any) -> dict[str, Any]:
@@ -104,8 +105,10 @@ DOCUMENTS = {
     "nobody": store(),
     "readers": store(
         receivers=[
-            QueuedReceiver(count, (("post_save", Shelf), ("restocked", Shelf)), ()),
-            QueuedReceiver(measure, (("post_save", narrow()),), ()),
+            QueuedReceiver(
+                count, (EventKind("post_save", Shelf), EventKind("restocked", Shelf)), ()
+            ),
+            QueuedReceiver(measure, (EventKind("post_save", narrow()),), ()),
         ]
     ),
 }
@@ -202,7 +205,7 @@ def test_a_signal_that_carries_data_has_it_beside_the_snapshot() -> None:
     [(RESTOCKED, "required"), (SEEN, "absent"), (RESTOCKED._replace(ordered=None), "optional")],
 )
 def test_headers_have_an_order_where_their_events_have_one(
-    announced: Announced, sequence: str
+    announced: EventKind, sequence: str
 ) -> None:
     schema = header_schema(announced)
     assert ("ce-subjectsequence" in schema["required"]) == (sequence == "required")

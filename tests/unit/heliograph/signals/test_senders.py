@@ -19,7 +19,6 @@ from heliograph import (
 )
 from heliograph.signals import MODEL_SIGNALS, Signalling, queued_receivers
 from services.catalog import models
-from services.catalog.signals import viewed
 
 
 class Row:
@@ -100,7 +99,7 @@ def test_a_sender_that_can_never_send_is_met_with_what_to_write(
         (post_save, contracts.Image),
         (m2m_changed, Stranger),
         (request_started, Request),
-        (viewed, contracts.View),
+        (contracts.viewed, contracts.View),
         (Signal("own"), Row),
         (post_save, None),
     ],

@@ -23,7 +23,7 @@ async def test_every_event_fits_its_schema(client: httpx2.AsyncClient, catalog: 
     await buffered(catalog)
     await client.delete(url)
 
-    described = {each.type: each for each in catalog.announced()}
+    described = {each.type: each for each in catalog.announces()}
     events = await announced(catalog)
     for event in events:
         each = described[event.headers["ce-type"]]

@@ -87,4 +87,4 @@ async def test_a_view_that_is_too_large_is_dropped_and_the_product_is_read(
     lamp = await create(client)
     monkeypatch.setattr(encoding, "MAX_BODY_BYTES", 1)
     assert (await client.get(f"/v1/products/{lamp['id']}")).status_code == 200
-    assert await catalog.views.unfinished() == []
+    assert await catalog.buffer.unfinished() == []

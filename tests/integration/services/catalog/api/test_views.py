@@ -8,7 +8,7 @@ from sqlalchemy import update
 import contracts
 from heliograph import Event
 from heliograph.database import database_now
-from services.catalog import models, signals, viewers
+from services.catalog import models, viewers
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.service import Catalog
 from tests.databases import sqlite_suffices
@@ -35,7 +35,7 @@ async def counted(catalog: Catalog, client: httpx2.AsyncClient, url: str, count:
         answer = (await client.get(f"{url}/views")).json()
         return answer if answer["count"] == count else None
 
-    async with running(catalog.views, catalog.relay, catalog.consumer, catalog.worker):
+    async with running(catalog.buffer, catalog.relay, catalog.consumer, catalog.worker):
         return await until(views)
 
 
@@ -75,7 +75,7 @@ async def test_a_receiver_in_the_process_is_shown_what_the_reader_is(
 ) -> None:
     product = await create(client)
     seen: list[Event[Any]] = []
-    with listening(signals.viewed, seen.append, models.Product):
+    with listening(contracts.viewed, seen.append, models.Product):
         answer = await client.get(f"/v1/products/{product['id']}")
     [event] = seen
     assert event.sender is models.Product
