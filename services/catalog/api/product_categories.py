@@ -74,6 +74,23 @@ async def put_categories(
     return saved
 
 
+@router.delete(
+    "", summary="Take a product out of all its categories", status_code=204, responses=_writes
+)
+async def clear_categories(
+    id: UUID,
+    session: Writing,
+    response: Response,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> None:
+    products = ProductRepository(session)
+    product = await products.edit(id)
+    check_match(product.version, if_match, if_none_match)
+    await ProductCategories(products).clear(product)
+    response.headers["ETag"] = etag(product.version)
+
+
 @router.put(
     "/{category_id}", summary="Add a product to a category", status_code=204, responses=_writes
 )

@@ -38,6 +38,7 @@ CATALOG = SHARED | {
     "DELETE /v1/products/{id}/images/{image_id}": "catalog:write",
     "GET /v1/images/{key}": None,
     "PUT /v1/products/{id}/categories": "catalog:write",
+    "DELETE /v1/products/{id}/categories": "catalog:write",
     "PUT /v1/products/{id}/categories/{category_id}": "catalog:write",
     "DELETE /v1/products/{id}/categories/{category_id}": "catalog:write",
     "GET /v1/categories": None,

@@ -80,6 +80,7 @@ async def test_a_change_of_what_the_client_does_not_know_is_refused(
         ("PUT", "categories", {"categories": []}),
         ("PUT", "member", None),
         ("DELETE", "member", None),
+        ("DELETE", "categories", None),
         ("DELETE", "image", None),
         ("DELETE", "product", None),
         ("DELETE", "category", None),

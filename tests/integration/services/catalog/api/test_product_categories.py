@@ -90,6 +90,25 @@ async def test_categories_are_set_added_and_removed(
     assert len([each for each in await announced(catalog) if each.signal == "m2m_changed"]) == 6
 
 
+async def test_categories_are_cleared_once(
+    client: httpx2.AsyncClient, catalog: Catalog, shelves: list[str]
+) -> None:
+    url = f"/v1/products/{(await create(client, categories=shelves[:2]))['id']}"
+    before = len(await announced(catalog))
+
+    for _ in range(2):
+        answer = await client.delete(f"{url}/categories")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["etag"] == '"2"'
+
+    assert (await client.get(url)).json()["categories"] == []
+    events = (await announced(catalog))[before:]
+    assert _signals(events) == ["pre_clear", "post_clear"]
+    assert [each.body["pk_set"] for each in events] == [None, None]
+    assert [each.body["instance"]["categories"] for each in events] == [shelves[:2], []]
+    assert [each.sequence for each in events] == ["000000000002.0000", "000000000002.0001"]
+
+
 async def test_a_category_that_is_not_there_is_pointed_to_and_nothing_is_written(
     client: httpx2.AsyncClient, catalog: Catalog, shelves: list[str]
 ) -> None:
@@ -144,6 +163,7 @@ async def test_the_categories_of_a_stale_or_missing_product_stay(
         is_problem(await client.put(url, json=body, headers=headers), status)
         is_problem(await client.put(f"{url}/{shelves[0]}", headers=headers), status)
         is_problem(await client.delete(f"{url}/{shelves[0]}", headers=headers), status)
+        is_problem(await client.delete(url, headers=headers), status)
 
     assert len(await announced(catalog)) == before
 
