@@ -82,8 +82,8 @@ def releases(root: Path) -> dict[str, Documents]:
 
 def consumers(root: Path) -> dict[str, Documents]:
     """What strangers expect of the events that they read, by their names."""
-    folders = sorted((root / CONSUMERS).glob("*/"))
-    return {folder.name: read(folder) for folder in folders}
+    schemas = sorted((root / CONSUMERS).glob("*/*.v[0-9]*.json"))
+    return {folder.name: read(folder) for folder in dict.fromkeys(each.parent for each in schemas)}
 
 
 def read(folder: Path) -> Documents:

@@ -27,6 +27,7 @@ OF_PARTS = frozenset(
     | {"properties", "patternProperties", "additionalProperties"}
 )
 """Keywords that are compared by what is below them."""
+_OF_WHOLE = frozenset({"$id", "$schema", "$defs"})
 UNWATCHED = frozenset({"pattern", "format", "contentEncoding", "contentMediaType"})
 """Keywords of which `jsoncompat` takes no notice."""
 
@@ -104,10 +105,23 @@ class _Comparison:
 
 
 def _document(part: Part, whole: Schema) -> str:
-    """A part by itself; `jsoncompat` follows no reference in a document with an `$id`."""
-    document = {**_schema(part), "$defs": whole.get("$defs", {})}
-    document.pop("$id", None)
-    return json.dumps(document)
+    """A part by itself, with its definitions in the places that refer to them.
+
+    `jsoncompat` follows a reference in some places only, and none in a document with an `$id`.
+    """
+    document = {name: each for name, each in _schema(part).items() if name not in _OF_WHOLE}
+    return json.dumps(_inlined(document, whole.get("$defs", {})))
+
+
+def _inlined(part: Any, definitions: Schema, within: frozenset[str] = frozenset()) -> Any:
+    if isinstance(part, list):
+        return [_inlined(each, definitions, within) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if (name := str(part.get("$ref", "")).removeprefix("#/$defs/")) in definitions:
+        # What holds itself is compared where it is first met.
+        return {} if name in within else _inlined(definitions[name], definitions, within | {name})
+    return {key: _inlined(each, definitions, within) for key, each in part.items()}
 
 
 def _schema(part: Part) -> Schema:
