@@ -5,52 +5,11 @@ rabbitmq-server with apt without starting the service; ``INSTALL=0`` forbids tha
 """
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.servers import Unavailable, postgresql, rabbitmq
-
-POLICY = Path("/usr/sbin/policy-rc.d")
-
-
-def may_install() -> bool:
-    """Tell whether apt is here, is ours to use and is not forbidden."""
-    return (
-        os.environ.get("INSTALL") != "0"
-        and os.geteuid() == 0
-        and shutil.which("apt-get") is not None
-    )
-
-
-def install_rabbitmq() -> None:
-    """Install the distribution's RabbitMQ; its service is not started.
-
-    Raises:
-        subprocess.CalledProcessError: apt failed.
-    """
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # Debian's way to keep a package from starting its service: a policy that says no.
-    held = POLICY.exists()
-    if not held:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-    try:
-        for arguments in (
-            ["update"],
-            ["install", "--yes", "--no-install-recommends", "rabbitmq-server"],
-        ):
-            subprocess.run(
-                ["apt-get", "--quiet=2", *arguments],
-                check=True,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-    finally:
-        if not held:
-            POLICY.unlink(missing_ok=True)
+from tests.servers.apt import install, may_install
 
 
 def prepare_rabbitmq() -> str:
@@ -68,7 +27,7 @@ def prepare_rabbitmq() -> str:
     print(
         "RabbitMQ: none here; installing rabbitmq-server with apt (INSTALL=0 forbids).", flush=True
     )
-    install_rabbitmq()
+    install("rabbitmq-server")
     return rabbitmq.describe()
 
 
