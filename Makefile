@@ -42,13 +42,17 @@ logs: ## follow what the stack says
 
 ## Tests and checks
 
-.PHONY: test chaos test-containers bench check fmt lock wheel release
+.PHONY: test chaos test-containers test-consumers bench check fmt lock wheel release
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
 	@$(PY) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 test-containers: $(VENV)/.dev-ready ## test the stack from outside, while parts of it fail (ARGS="-k name")
 	@$(PY) -m pytest --no-header tests/containers $(ARGS)
+
+test-consumers: $(VENV)/.dev-ready ## test types that tools of other languages make of our documents
+	@$(PY) -m tests.consumers.generated
+	@$(PY) -m pytest --no-header tests/consumers $(ARGS)
 
 chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10 RATE=30 SEED=) or POINTS=50
 	@$(PY) -m chaos $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED)) \
