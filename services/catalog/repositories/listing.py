@@ -4,38 +4,66 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, exists, literal, literal_column, tuple_
 
 from heliograph.money import currencies
 from services.catalog.errors import InvalidCursor
-from services.catalog.models import Category, Product
+from services.catalog.models import Product, product_category
 from services.catalog.repositories.cursors import read_cursor, write_cursor
-from services.catalog.repositories.search import has_words
 
 FINEST = 4
 """Decimals of the currencies with the most of them."""
 
-# Amounts of different currencies compare by their number, whatever each is worth. An amount
-# that the API takes stays below 10**16 here, far from the end of a 64-bit integer.
-_amount: ColumnElement[int] = case(
-    *(
-        (Product.currency.in_(currencies(places)), Product.price_minor * 10 ** (FINEST - places))
+
+def amount_of(row: str) -> str:
+    """Say in SQL, without parameters, what the amount of a row of `product` is.
+
+    Amounts of different currencies compare by their number, whatever each is worth. An amount
+    that the API takes stays below 10**16 here, far from the end of a 64-bit integer. An index
+    has these very words: who changes them makes it anew.
+    """
+    cases = " ".join(
+        f"WHEN {row}.currency IN ({', '.join(map(repr, currencies(places)))})"
+        f" THEN {row}.price_minor * {10 ** (FINEST - places)}"
         for places in (0, 3, FINEST)
-    ),
-    else_=Product.price_minor * 10 ** (FINEST - 2),
-)
+    )
+    return f"(CASE {cases} ELSE {row}.price_minor * {10 ** (FINEST - 2)} END)"
+
 
 Sort = Literal["created_at", "-created_at", "name", "-name", "price", "-price"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The columns by which products are listed, of `product` or of what stands for it."""
+
+    id: ColumnElement[UUID]
+    created_at: ColumnElement[datetime]
+    name: ColumnElement[str]
+    amount: ColumnElement[int]
+
+    def is_in(self, category: UUID) -> ColumnElement[bool]:
+        """Whether the product stands in that category."""
+        joined = product_category.c
+        return exists().where(joined.product_id == self.id, joined.category_id == category)
+
+
+AMOUNT: ColumnElement[int] = literal_column(amount_of("product"), BigInteger())
+
+PRODUCT = Listed(
+    Product.id.expression, Product.created_at.expression, Product.name.expression, AMOUNT
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
     """What products are sorted by, and how its value travels in a cursor."""
 
-    column: ColumnElement[Any]
+    column: Callable[[Listed], ColumnElement[Any]]
     kind: type
     write: Callable[[Product], str | int]
     read: Callable[[Any], Any]
@@ -62,10 +90,10 @@ def _integer(number: int) -> int:
 
 _KEYS = {
     "created_at": _Key(
-        Product.created_at.expression, str, lambda each: each.created_at.isoformat(), _moment
+        attrgetter("created_at"), str, lambda each: each.created_at.isoformat(), _moment
     ),
-    "name": _Key(Product.name.expression, str, lambda each: each.name, _text),
-    "price": _Key(_amount, int, lambda each: finest(each.price), _integer),
+    "name": _Key(attrgetter("name"), str, lambda each: each.name, _text),
+    "price": _Key(attrgetter("amount"), int, lambda each: finest(each.price), _integer),
 }
 
 
@@ -89,31 +117,32 @@ class Listing:
     min_price: Decimal | None = None
     max_price: Decimal | None = None
 
-    def filtered(self, query: Select[Product]) -> Select[Product]:
-        """Keep only the products that are asked for."""
-        if self.q is not None:
-            query = query.where(has_words(self.q))
-        if self.category is not None:
-            query = query.where(Product.categories.any(Category.id == self.category))
-        if self.min_price is not None:
-            query = query.where(_amount >= finest(self.min_price))
-        if self.max_price is not None:
-            query = query.where(_amount <= finest(self.max_price))
-        return query
+    def conditions(self, of: Listed = PRODUCT) -> list[ColumnElement[bool]]:
+        """Which products are asked for, the words of `q` apart."""
+        category = [] if self.category is None else [of.is_in(self.category)]
+        return category + self.amounts(of)
 
-    def paged(self, query: Select[Product]) -> Select[Product]:
+    def amounts(self, of: Listed) -> list[ColumnElement[bool]]:
+        """Between which amounts they are."""
+        least = [] if self.min_price is None else [of.amount >= finest(self.min_price)]
+        most = [] if self.max_price is None else [of.amount <= finest(self.max_price)]
+        return least + most
+
+    def paged(
+        self, query: Select[Any], of: Listed = PRODUCT, most: int | None = None
+    ) -> Select[Any]:
         """Take one page, and one product more: it tells whether there is a next page.
 
-        Raises `InvalidCursor`.
+        Or take `most` products of those behind `after`. Raises `InvalidCursor`.
         """
         key, descending = self._key
-        columns = (key.column, Product.id.expression)
+        columns = (key.column(of), of.id)
         if self.after is not None:
             place = tuple_(*columns)
             end = tuple_(*self._end(key, self.after))
             query = query.where(place < end if descending else place > end)
         order = [each.desc() if descending else each.asc() for each in columns]
-        return query.order_by(*order).limit(self.limit + 1)
+        return query.order_by(*order).limit(most or self.limit + 1)
 
     def cursor(self, last: Product) -> str:
         """Where a page ends whose last product this is."""
@@ -132,4 +161,4 @@ class Listing:
             end = (key.read(value), UUID(str(product_id)))
         except (ValueError, OverflowError) as error:
             raise InvalidCursor from error
-        return literal(end[0], key.column.type), literal(end[1], Product.id.type)
+        return literal(end[0], key.column(PRODUCT).type), literal(end[1], Product.id.type)

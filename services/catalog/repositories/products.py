@@ -20,6 +20,7 @@ from services.catalog.repositories.announcing import Announcer, flush, next_vers
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.listing import Listing
 from services.catalog.repositories.new_products import insert_bare, is_bare
+from services.catalog.repositories.search import search
 from services.catalog.repositories.terms import terms
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.snapshots import Snapshots
@@ -61,11 +62,17 @@ class ProductRepository:
         Raises `InvalidCursor`.
         """
         query = select(Product).options(*_WHOLE)
-        found = list(await self.session.scalars(listing.paged(listing.filtered(query))))
-        if len(found) <= listing.limit:
-            return found, None
+        if listing.q is None:
+            query = listing.paged(query.where(*listing.conditions()))
+            found = list(await self.session.scalars(query))
+            count = len(found)
+        else:
+            ids = await search(self.session, listing, listing.q)
+            products = await self.session.scalars(query.where(Product.id.in_(ids)))
+            found = sorted(products, key=lambda each: ids.index(each.id))
+            count = len(ids)  # one may be gone by now
         page = found[: listing.limit]
-        return page, listing.cursor(page[-1])
+        return page, listing.cursor(page[-1]) if page and count > listing.limit else None
 
     async def edit(self, product_id: UUID, *, version: int | None = None) -> Product:
         """Load a product to change it: nobody else can until the transaction ends.

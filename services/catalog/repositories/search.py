@@ -4,57 +4,86 @@ Both databases are given terms that are folded already, by `terms` for the produ
 for the question, so that neither has a parser of its own say what a word is. What finds a
 product by its terms is made by the migrations, as no model can describe it for both: an index
 of an expression on PostgreSQL, a table of FTS5 on SQLite.
+
+A page is looked for among the first products in its order, of whom few have a rare word but
+many a common one; if they do not fill it, all that have the words are sorted. SQLite reads what
+it sorts and filters by from a narrow table, which has the numbers of FTS5's rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, bindparam, false
-from sqlalchemy.ext.compiler import compiles
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    Uuid,
+    cast,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+    table,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
 
-from heliograph.database import Condition
+from heliograph.database import Session, UtcDateTime
+from services.catalog.models import Product
+from services.catalog.repositories.listing import AMOUNT, PRODUCT, Listed, Listing
 from services.catalog.repositories.terms import LONGEST, is_unspaced, pairs, words
 
 TSVECTOR = "array_to_tsvector(string_to_array(product.search_terms, ' '))"
 """What PostgreSQL has indexed; a condition must say it in the same words."""
 
+FIRST = 20
+"""So many products are looked at first for each of the page."""
 
-class _ProductHasTerms(Condition):
-    """The condition on `product`, with a question in the language of either database."""
-
-    inherit_cache = True
-    name = "product_has_terms"
-
-
-@compiles(_ProductHasTerms, "postgresql")
-def _postgresql(element: _ProductHasTerms, compiler: Any, **options: Any) -> str:
-    tsquery, _ = element.clauses
-    return f"({TSVECTOR} @@ CAST({compiler.process(tsquery, **options)} AS tsquery))"
-
-
-@compiles(_ProductHasTerms, "sqlite")
-def _sqlite(element: _ProductHasTerms, compiler: Any, **options: Any) -> str:
-    _, match = element.clauses
-    return (
-        # The question itself is a bound parameter.
-        "(product.id IN (SELECT product_id FROM product_search_key WHERE id IN "  # noqa: S608
-        "(SELECT rowid FROM product_search WHERE product_search MATCH "
-        f"{compiler.process(match, **options)})))"
-    )
+_FTS = table("product_search", column("rowid", BigInteger), column("product_search", Text))
+_KEY = table(
+    "product_search_key",
+    column("id", BigInteger),
+    column("product_id", Uuid),
+    column("created_at", UtcDateTime),
+    column("name", Text),
+    column("amount", BigInteger),
+    column("categories", Text),
+)
 
 
-def has_words(question: str) -> ColumnElement[bool]:
-    """Whether a product has the words, in whatever order; a question without any finds none."""
+class _Keyed(Listed):
+    """What SQLite keeps beside the numbers of its products."""
+
+    def is_in(self, category: UUID) -> ColumnElement[bool]:
+        return func.instr(_KEY.c.categories, category.hex) > 0
+
+
+_KEYED = _Keyed(_KEY.c.product_id, _KEY.c.created_at, _KEY.c.name, _KEY.c.amount)
+
+
+async def search(session: Session, listing: Listing, question: str) -> Sequence[UUID]:
+    """The ids of a page of products that have the words of a question, in whatever order.
+
+    One more than the page has if there is another page; a question without any word finds
+    none. Raises `InvalidCursor`.
+    """
+    found: Sequence[UUID] = ()
+    for query in ways(listing, question, session.get_bind().dialect.name):
+        found = (await session.scalars(query)).all()
+        if len(found) > listing.limit:
+            break
+    return found
+
+
+def ways(listing: Listing, question: str, dialect: str) -> Iterator[Select[Any]]:
+    """How to find the page, the cheap way first; if it finds more than a page, that is right."""
     asked = words(question)
-    if not asked:
-        return false()
     terms = [term for word in asked for term in _asked_for(word, is_last=word is asked[-1])]
-    # Letters, digits, marks and symbols alone: neither language has an operator among them.
-    tsquery = " & ".join(f"'{term}'{':*' * begun}" for term, begun in terms)
-    match = " ".join(f'"{term}"{"*" * begun}' for term, begun in terms)
-    return _ProductHasTerms(
-        bindparam(None, tsquery, type_=Text()), bindparam(None, match, type_=Text())
-    )
+    if terms:
+        yield _among_the_first(listing, terms)
+        yield _sqlite(listing, terms) if dialect == "sqlite" else _postgresql(listing, terms)
 
 
 def _asked_for(word: str, *, is_last: bool) -> Sequence[tuple[str, bool]]:
@@ -64,6 +93,41 @@ def _asked_for(word: str, *, is_last: bool) -> Sequence[tuple[str, bool]]:
     return [(word[:LONGEST], is_last)]
 
 
+def _among_the_first(listing: Listing, terms: Sequence[tuple[str, bool]]) -> Select[Any]:
+    products = select(Product.__table__)
+    if listing.sort.endswith("price"):
+        products = products.where(*listing.amounts(PRODUCT))
+    first = listing.paged(products, most=FIRST * (listing.limit + 1))
+    # By the name of its table, for which the SQL of amounts is written.
+    each = first.subquery("product").c
+    listed = Listed(each.id, each.created_at, each.name, AMOUNT)
+    theirs = " " + each.search_terms + " "
+    has_terms = (theirs.contains(f" {term}{' ' * (not begun)}") for term, begun in terms)
+    matching = select(listed.id).where(*has_terms, *listing.conditions(listed))
+    return listing.paged(matching, listed)
+
+
+# Letters, digits, marks and symbols alone: neither language has an operator among them.
+def _sqlite(listing: Listing, terms: Sequence[tuple[str, bool]]) -> Select[Any]:
+    match = " ".join(f'"{term}"{"*" * begun}' for term, begun in terms)
+    matching = select(_KEYED.id).join_from(_FTS, _KEY, _FTS.c.rowid == _KEY.c.id)
+    matching = matching.where(_FTS.c.product_search.op("MATCH")(match))
+    return listing.paged(matching.where(*listing.conditions(_KEYED)), _KEYED)
+
+
+def _postgresql(listing: Listing, terms: Sequence[tuple[str, bool]]) -> Select[Any]:
+    tsquery = " & ".join(f"'{term}'{':*' * begun}" for term, begun in terms)
+    has_terms = literal_column(TSVECTOR).op("@@")(cast(literal(tsquery, Text()), TSQUERY))
+    matching = select(PRODUCT.id, PRODUCT.created_at, PRODUCT.name, AMOUNT.label("amount"))
+    # What has an OFFSET is answered by itself: the planner, who takes the test of a product's
+    # terms for cheap, would test them all in the order of the page.
+    found = matching.where(has_terms, *listing.conditions()).offset(0).subquery().c
+    listed = Listed(found.id, found.created_at, found.name, found.amount)
+    return listing.paged(select(listed.id), listed)
+
+
 def is_modelled(_object: object, name: str | None, *_details: object) -> bool:
     """Tell Alembic not to compare with the models what only the migrations know."""
-    return name != "ix_product_search_terms" and not str(name).startswith("product_search")
+    return name not in {"ix_product_search_terms", "ix_product_price"} and not str(name).startswith(
+        "product_search"
+    )

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -16,6 +17,7 @@ from tests.databases import modelled_parameters, postgresql_alone, storage_param
 from tests.integration.services.catalog.conftest import create
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 async def test_models_and_migrations_agree(catalog: Catalog) -> None:
     async with catalog.database.engine.connect() as connection:
         differences = await connection.run_sync(
@@ -51,6 +53,26 @@ async def test_products_from_before_their_terms_are_found(
     assert [each["id"] for each in found] == [lamp["id"]]
     await client.patch(f"/v1/products/{lamp['id']}", json={"name": "Torch"})
     assert (await client.get("/v1/products", params={"q": "दीपक"})).json()["items"] == []
+
+
+async def test_products_from_before_their_search_order_are_found_by_it(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    shelf = (await client.post("/v1/categories", json={"name": "Shelf"})).json()["id"]
+    await create(client, sku="A", name="Lamp", price="200", currency="JPY", categories=[shelf])
+    await create(client, sku="B", name="Another lamp", price="3.00")
+
+    await rerun(catalog, command.downgrade, "0012")
+    await rerun(catalog, command.upgrade, "head")
+
+    for query, skus in (
+        ({"sort": "price"}, ["B", "A"]),
+        ({"sort": "name"}, ["B", "A"]),
+        ({"sort": "created_at"}, ["A", "B"]),
+        ({"category": shelf}, ["A"]),
+    ):
+        found = await client.get("/v1/products", params={"q": "lamp"} | query)
+        assert [each["sku"] for each in found.json()["items"]] == skus
 
 
 async def rerun(catalog: Catalog, run: Callable[[Config, str], None], revision: str) -> None:
