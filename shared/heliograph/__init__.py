@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from heliograph.events import Event
     from heliograph.signals import (
         Signal,
+        got_request_exception,
         m2m_changed,
         post_delete,
         post_save,
@@ -57,6 +58,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "m2m_changed",
     "request_started",
     "request_finished",
+    "got_request_exception",
     # What receivers are given
     "Event",
     "Contract",

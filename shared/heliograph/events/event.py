@@ -53,6 +53,8 @@ class Event(Generic[T, D]):
     """m2m_changed only: the relation's name."""
     pk_set: frozenset[UUID] | None = None
     """m2m_changed only: the ids added or removed; None for clear."""
+    exception: BaseException | None = None
+    """got_request_exception only: what the request failed with."""
     id: UUID = dataclasses.field(default_factory=new_id)
     """The same in every version in which the event is announced, and brought up."""
     time: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))

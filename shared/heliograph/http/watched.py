@@ -18,7 +18,7 @@ from heliograph.http.body import Body
 from heliograph.http.compression import Compressed
 from heliograph.http.metrics import Metrics
 from heliograph.http.problems import problem_response
-from heliograph.signals import Signal, request_finished, request_started
+from heliograph.signals import Signal, got_request_exception, request_finished, request_started
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -66,8 +66,9 @@ class Watched:
                 await _send_signal(request_started, scope, receive)
                 await self._app(scope, receive, answer.send)
             # Starlette raises again what it has answered with 500.
-            except Exception:
+            except Exception as error:
                 log.exception("a request failed", route=_template(scope))
+                await _tell_of(error, scope, receive)
                 if not await answer.end():
                     raise
             finally:
@@ -118,6 +119,16 @@ class _Answer:
 async def _send_signal(signal: Signal, scope: Scope, receive: Receive) -> None:
     if signal.has_listeners(Request):
         await signal.send(Event(sender=Request, instance=Request(scope, receive)))
+
+
+async def _tell_of(error: Exception, scope: Scope, receive: Receive) -> None:
+    """Send `got_request_exception`; who is to hear of a failure must not add another to it."""
+    if not got_request_exception.has_listeners(Request):
+        return
+    event = Event(sender=Request, instance=Request(scope, receive), exception=error)
+    for function, answer in await got_request_exception.send_robust(event):
+        if isinstance(answer, Exception):
+            log.error("a receiver failed", receiver=function.__qualname__, exc_info=answer)
 
 
 def _template(scope: Scope) -> str:

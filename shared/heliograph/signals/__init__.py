@@ -8,6 +8,7 @@ from heliograph.signals.senders import Signalling
 from heliograph.signals.signal import (
     MODEL_SIGNALS,
     Signal,
+    got_request_exception,
     m2m_changed,
     post_delete,
     post_save,
@@ -27,6 +28,7 @@ __all__ = [
     "announced_signals",
     "check_collaborators",
     "event_kinds",
+    "got_request_exception",
     "m2m_changed",
     "post_delete",
     "post_save",

@@ -11,7 +11,7 @@ from heliograph.contract import Contract
 from heliograph.errors import Misregistered
 
 _OF_ROWS = frozenset({"pre_save", "post_save", "pre_delete", "post_delete", "m2m_changed"})
-_OF_REQUESTS = frozenset({"request_started", "request_finished"})
+_OF_REQUESTS = frozenset({"request_started", "request_finished", "got_request_exception"})
 
 
 class Signalling:

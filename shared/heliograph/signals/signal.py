@@ -307,5 +307,6 @@ post_delete = Signal("post_delete")
 m2m_changed = Signal("m2m_changed")
 request_started = Signal("request_started")
 request_finished = Signal("request_finished")
+got_request_exception = Signal("got_request_exception")
 
 MODEL_SIGNALS = (pre_save, post_save, pre_delete, post_delete, m2m_changed)

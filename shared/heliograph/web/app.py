@@ -76,8 +76,9 @@ def create_app(
 
     Errors are problems, bodies are limited, every request is logged and measured by the
     template of its route, and `request_started` and `request_finished` are sent with the
-    `Request`. `request.state.traceparent` is the caller's trace context, or a new one. Routes
-    reach `service` by `service_of`.
+    `Request`; in between, `got_request_exception` if it failed and was answered with 500.
+    `request.state.traceparent` is the caller's trace context, or a new one. Routes reach
+    `service` by `service_of`.
     """
     app = Application(
         service=service,

@@ -23,13 +23,13 @@ SURFACE = {
         "Event EventTooLarge HeliographError Instant InvalidSetting Malformed MessageRefused "
         "MigrationBlocked Misregistered "
         "MissingCollaborator MissingExtra Park Refused SchemaNotCurrent Signal "
-        "Unannounced __version__ m2m_changed post_delete post_save pre_delete pre_save "
-        "receiver request_finished request_started"
+        "Unannounced __version__ got_request_exception m2m_changed post_delete post_save "
+        "pre_delete pre_save receiver request_finished request_started"
     ),
     "heliograph.signals": (
         "Collaborators MODEL_SIGNALS NOBODY QueuedReceiver Signal Signalling announced_signals "
-        "check_collaborators event_kinds m2m_changed post_delete post_save pre_delete pre_save "
-        "queued_receivers receiver request_finished request_started"
+        "check_collaborators event_kinds got_request_exception m2m_changed post_delete post_save "
+        "pre_delete pre_save queued_receivers receiver request_finished request_started"
     ),
     "heliograph.events": (
         "CONTENT_TYPE Event EventKind FieldNames Ids LaterVersion MAX_HEADER_LENGTH MOST_FIELDS "

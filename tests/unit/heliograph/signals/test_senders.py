@@ -12,6 +12,7 @@ from heliograph import (
     Event,
     Misregistered,
     Signal,
+    got_request_exception,
     m2m_changed,
     post_save,
     receiver,
@@ -74,6 +75,7 @@ NEVER: list[tuple[Signal, Any, str]] = [
     (m2m_changed, contracts.Category, "Category has no relations: write the contract"),
     (request_started, Row, r"sent by starlette.requests.Request alone"),
     (request_started, MyRequest, r"sent by starlette.requests.Request alone"),
+    (got_request_exception, Row, r"sent by starlette.requests.Request alone"),
     (request_started, contracts.Product, "request_started never leaves its process"),
     (Signal("own"), "models.Product", "is text"),
 ]

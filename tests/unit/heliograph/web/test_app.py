@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from heliograph import DatabaseUnavailable, Event, Refused, request_finished, request_started
+from heliograph import (
+    DatabaseUnavailable,
+    Event,
+    Refused,
+    got_request_exception,
+    request_finished,
+    request_started,
+)
 from heliograph.http import PROBLEMS, Health, Metrics, ProblemError, max_body
 from heliograph.text import Line
 from heliograph.tokens import Caller, Tokens
@@ -309,6 +316,31 @@ async def test_the_start_and_the_end_of_a_request_are_signals(client: httpx2.Asy
         ("request_started", "/v1/things/errors/bug"),
         ("request_finished", "/v1/things/errors/bug"),
     ]
+
+
+async def test_a_request_that_fails_is_told_to_receivers_with_its_exception(
+    client: httpx2.AsyncClient, logged: list[MutableMapping[str, Any]]
+) -> None:
+    heard: list[str] = []
+
+    async def fail(event: Event[Request]) -> None:
+        raise OSError("the tracker is away")
+
+    async def report(event: Event[Request]) -> None:
+        heard.append(f"{event.instance.url.path} {event.exception!r}")
+
+    for each in (fail, report):
+        got_request_exception.connect(each, Request)
+    try:
+        problem(await client.get("/v1/things/errors/bug"), "internal")
+        problem(await client.get("/v1/things/errors/refused"), "refused")
+        problem(await client.get("/v1/things/errors/away"), "unavailable")
+    finally:
+        for each in (fail, report):
+            got_request_exception.disconnect(each, Request)
+    assert heard == ["/v1/things/errors/bug RuntimeError('secret')"]
+    told = [each["receiver"] for each in logged if each["event"] == "a receiver failed"]
+    assert [each.rpartition(".")[2] for each in told] == ["fail"]
 
 
 async def test_a_token_opens_what_its_scopes_allow(client: httpx2.AsyncClient) -> None:
