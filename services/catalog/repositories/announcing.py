@@ -58,8 +58,11 @@ class Announcer(Generic[M, C]):
         written = [event for event, _ in saves if event.changes is None or event.changes]
         if written:
             crash_point("catalog.after_row")
-        for event in written:
-            await post_save.send(follow_up(event), self._session.collaborators)
+        heard = post_save.has_listeners(self._model, last=False)
+        for event in map(follow_up, written):
+            await post_save.send(event, self._session.collaborators)
+            if heard:
+                self._session.check_unaltered(event)
 
     async def _before_save(
         self, instance: M, original: C | None, version: int, moment: datetime

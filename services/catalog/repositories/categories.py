@@ -207,6 +207,7 @@ class ProductCategories:
             snapshot = self._products.remember(change.product)
             after = replace(event, id=new_id(), action=f"post_{verb}", snapshot=snapshot)
             await m2m_changed.send(after, self.session.collaborators)
+            self.session.check_unaltered(after)
 
     def _event(self, verb: str, change: _Change) -> Event[Product]:
         product = change.product

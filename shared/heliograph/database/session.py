@@ -8,9 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstanceState
 
 from heliograph.database.guard import GuardedSession
+from heliograph.errors import Refused
+from heliograph.events import Event
 from heliograph.signals import NOBODY, Collaborators
 
 log = structlog.stdlib.get_logger(__name__)
@@ -74,6 +78,25 @@ class Session(AsyncSession):
     def allow_flush(self, instance: object) -> None:
         """Let the next flush write this instance of a signalling model: its signals are sent."""
         self.sync_session.allowed.add(instance)
+
+    def check_unaltered(self, event: Event[Any]) -> None:
+        """Raise `Refused` if receivers of a `post_` signal altered what is written already.
+
+        The caller's change cannot be announced as it would then be; the guard would say at the
+        next flush that somebody wrote past the repository, which is not so.
+        """
+        state: InstanceState[Any] = inspect(event.instance)
+        if not state.modified:
+            return
+        altered = [each.key for each in state.attrs if each.history.has_changes()]
+        if altered:
+            refused = Refused(
+                f"a receiver of {event.signal} altered {', '.join(altered)} of this"
+                f" {event.sender.__name__}, which is written and announced already: do that in a"
+                " receiver of pre_save"
+            )
+            refused.event = event
+            raise refused
 
 
 @contextmanager
