@@ -218,6 +218,8 @@ class ProductCategories:
             action=f"pre_{verb}",
             field="categories",
             pk_set=change.pk_set,
+            reverse=False,
+            model=Category,
         )
 
 

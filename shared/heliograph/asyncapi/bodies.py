@@ -115,6 +115,11 @@ class RelationBody(Body[S], Generic[S]):
     action: Action
     field: Word = Field(description="The relation's name.", examples=["categories"])
     pk_set: _Ids | None = Field(description="The ids added or removed; null for clear.")
+    reverse: bool = Field(description="Whether the change was made from the relation's other side.")
+    model: Word | None = Field(
+        description="The other side's sender: what `pk_set` has the ids of.",
+        examples=["catalog.category"],
+    )
 
 
 class DataBody(Body[S], Generic[S, D]):

@@ -229,6 +229,8 @@ def decode_for(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> E
         action=details.action,
         field=details.field,
         pk_set=details.pk_set,
+        reverse=details.reverse,
+        model=details.model,
         id=UUID(attributes.id),
         time=attributes.time,
         sequence=attributes.sequence,

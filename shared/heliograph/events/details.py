@@ -36,6 +36,8 @@ class Details(BaseModel):
     action: Word | None = None
     field: Word | None = None
     pk_set: Ids | None = None
+    reverse: bool | None = None
+    model: Word | None = None
 
 
 class Data(Details, Generic[C]):

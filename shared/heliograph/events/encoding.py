@@ -170,6 +170,8 @@ def _data(event: Event[Any, Any]) -> dict[str, Any]:
                 "action": event.action,
                 "field": event.field,
                 "pk_set": None if pk_set is None else sorted(pk_set),
+                "reverse": bool(event.reverse),
+                "model": (snapshot.relations or {}).get(event.field or ""),
             }
     if event.data is not None:
         body["data"] = event.data

@@ -53,6 +53,11 @@ class Event(Generic[T, D]):
     """m2m_changed only: the relation's name."""
     pk_set: frozenset[UUID] | None = None
     """m2m_changed only: the ids added or removed; None for clear."""
+    reverse: bool | None = None
+    """m2m_changed only: whether the change was made from the relation's other side."""
+    model: type[Any] | str | None = None
+    """m2m_changed only: what `pk_set` has the ids of. In the process a class, behind the bus its
+    `sender_name`, or None if the sender's contract does not say it."""
     exception: BaseException | None = None
     """got_request_exception only: what the request failed with."""
     id: UUID = dataclasses.field(default_factory=new_id)

@@ -1,6 +1,7 @@
 """What receivers in the catalog's process may do, and what they are told."""
 
 from functools import partial
+from typing import Any
 
 import httpx2
 from structlog.testing import capture_logs
@@ -105,3 +106,24 @@ async def test_a_receiver_that_waits_for_the_commit_hears_of_it_and_of_no_rollba
     [failed] = [each for each in lines if each["log_level"] == "error"]
     assert failed["callback"].endswith("<locals>.index")
     assert await products(catalog) == ["A-1"]
+
+
+async def test_a_receiver_of_m2m_changed_is_told_of_the_other_side(
+    catalog: Catalog, client: httpx2.AsyncClient
+) -> None:
+    heard: list[tuple[Any, ...]] = []
+
+    def note(event: Event[models.Product]) -> None:
+        heard.append((event.action, event.field, event.reverse, event.model))
+
+    lamp, lamps = await create(client), await create_category(client)
+    with listening(m2m_changed, note, models.Product):
+        await client.put(f"/v1/products/{lamp['id']}/categories/{lamps['id']}")
+    assert heard == [
+        ("pre_add", "categories", False, models.Category),
+        ("post_add", "categories", False, models.Category),
+    ]
+    bodies = [each.body for each in await announced(catalog) if each.signal == "m2m_changed"]
+    assert [(each["reverse"], each["model"]) for each in bodies] == 2 * [
+        (False, "catalog.category")
+    ]

@@ -91,7 +91,9 @@ def test_m2m_changed_adds_what_changed() -> None:
     assert body["action"] == "post_add"
     assert body["field"] == "categories"
     assert body["pk_set"] == [str(UUID(int=1)), str(UUID(int=2))]
-    assert decode(message.headers, message.body, contracts.Product).pk_set == ids
+    assert (body["reverse"], body["model"]) == (False, "catalog.category")
+    read = decode(message.headers, message.body, contracts.Product)
+    assert (read.pk_set, read.reverse, read.model) == (ids, False, "catalog.category")
 
 
 def test_what_was_encoded_is_decoded() -> None:
