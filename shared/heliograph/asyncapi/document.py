@@ -15,8 +15,9 @@ from heliograph.signals import QueuedReceiver
 _FORMAT = (
     "Events are CloudEvents 1.0 in binary mode: the attributes are headers, the body is JSON. "
     "The headers begin with `ce-`, as in Knative's binding for RabbitMQ: CloudEvents' own AMQP "
-    "binding is for AMQP 1.0, and writes `cloudEvents:` or `cloudEvents_`. The property "
-    "`message-id` is `ce-id`, `user-id` the broker's user who announces.\n\n"
+    "binding is for AMQP 1.0, and writes `cloudEvents:` or `cloudEvents_`. The properties "
+    "`message-id`, `type` and `timestamp` say what `ce-id`, `ce-type` and `ce-time` do, in whole "
+    "seconds; `app-id` is the service, `user-id` the broker's user as whom it announces.\n\n"
     "Delivery is at least once: `ce-id` tells a repeat. Events of one subject leave in the order "
     "of their commits. Later releases may add headers, fields, and values of `origin` and "
     "`action`: a reader leaves what it does not know."

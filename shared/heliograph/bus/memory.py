@@ -185,6 +185,9 @@ class MemorySubscription:
                     message_id=letter.message.id,
                     content_type="application/json",
                     redelivered=redelivered,
+                    type=letter.message.type,
+                    timestamp=letter.message.timestamp,
+                    app_id=letter.message.app_id,
                     tag=tag,
                 )
             )

@@ -8,6 +8,8 @@ the same contract suite, `tests/integration/heliograph/bus/`.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 LARGEST_BODY = 2 * 1024 * 1024
@@ -24,6 +26,27 @@ class Message(NamedTuple):
     routing_key: str
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def type(self) -> str | None:
+        """As `ce-type`, for readers that choose what to make of a message by its property."""
+        return self.headers.get("ce-type")
+
+    @property
+    def timestamp(self) -> int | None:
+        """The event's time, `ce-time`, in whole seconds since 1970."""
+        time = self.headers.get("ce-time")
+        return None if time is None else _seconds(time[:19])
+
+    @property
+    def app_id(self) -> str:
+        """The service that announces it: the exchange is named after that."""
+        return self.exchange.partition(".")[0]
+
+
+@lru_cache(maxsize=128)  # many events are of one second
+def _seconds(time: str) -> int:
+    return int(datetime.fromisoformat(f"{time}Z").timestamp())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +67,10 @@ class Delivery:
     user: str | None = None
     """The broker's user who published it, as far as the publisher said: the broker lets nobody
     name another."""
+    type: str | None = None
+    timestamp: int | None = None
+    app_id: str | None = None
+    """As `Message` has these three, if it is one of ours."""
     tag: int = 0
     """Identifies the delivery to the bus that made it, for `Subscription.ack`."""
 

@@ -143,6 +143,9 @@ class RabbitSubscription:
                 body_size=arrived.size if arrived.size > len(arrived.body) else None,
                 redelivered=arrived.redelivered,
                 user=arrived.user_id,
+                type=arrived.type,
+                timestamp=arrived.timestamp,
+                app_id=arrived.app_id,
                 tag=self._last,
             )
         )

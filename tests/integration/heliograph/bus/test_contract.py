@@ -32,6 +32,19 @@ async def test_a_message_arrives_as_it_was_sent(bus: Bus) -> None:
     assert not delivery.redelivered
 
 
+async def test_a_message_says_by_its_properties_what_its_headers_say(bus: Bus) -> None:
+    await bus.declare(topology(EMAILS))
+    plain, event = message(1), message(2)
+    kind = {"ce-type": "catalog.product.post_save.v1", "ce-time": "2026-01-31T09:30:00.999999Z"}
+    event = event._replace(headers={**event.headers, **kind})
+    async with bus.subscribe(EMAILS.name) as subscription:
+        _, found = await asyncio.gather(bus.publish([plain, event]), receive(subscription, 2))
+    assert [(each.type, each.timestamp, each.app_id) for each in found] == [
+        (None, None, "catalog"),
+        ("catalog.product.post_save.v1", 1_769_851_800, "catalog"),
+    ]
+
+
 @pytest.mark.parametrize("size", [0, 1, 131_064, 131_065, 400_000])
 async def test_a_body_of_any_size_arrives_whole(bus: Bus, size: int) -> None:
     await bus.declare(topology(EMAILS))

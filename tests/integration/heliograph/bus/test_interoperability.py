@@ -18,6 +18,9 @@ def consume_one(connection: pika.BlockingConnection, queue: str) -> RabbitMQMess
         channel.basic_ack(method.delivery_tag)
         assert properties.delivery_mode == 2
         assert properties.message_id == properties.headers["ce-id"]
+        assert properties.type == properties.headers["ce-type"]
+        assert properties.app_id == "catalog"
+        assert properties.timestamp == 1_767_323_045
         return RabbitMQMessage(properties.headers, properties.content_type, body)
     raise AssertionError("the consumer was cancelled")
 

@@ -21,6 +21,9 @@ from heliograph.bus.rabbitmq.wire.numbers import (
     PROPERTIES,
     PUBLISH,
     TEXT,
+    TIMESTAMP,
+    TIMESTAMP_FLAG,
+    TYPE_FLAG,
 )
 
 _METHOD = Struct(">4sH")
@@ -39,14 +42,17 @@ def publish_frames(message: Message, channel: int, max_body: int, user: str) -> 
 
     `user` is whom the connection belongs to: the broker refuses a message that names another.
     What is yielded is to be joined, so that a body is copied only then. Raises `ValueError`
-    for an exchange, routing key, header name, id or user of more than 255 bytes.
+    for an exchange, routing key, header name, id, type or user of more than 255 bytes, and for
+    a time that is none.
     """
     headers, body = message.headers, message.body
     texts = [*map(str.encode, headers.values()), message.id.encode()]
+    names, seconds = tuple(headers), message.timestamp
     template = _template(
-        message.exchange, message.routing_key, channel, user, tuple(headers), *map(len, texts)
+        message.exchange, message.routing_key, message.type, channel, user, names, *map(len, texts)
     )
-    yield template % (_SIZE.pack(len(body)), *texts)
+    time = b"" if seconds is None else TIMESTAMP.pack(seconds)
+    yield template % (_SIZE.pack(len(body)), *texts, time)
     for start in range(0, len(body), max_body):
         piece = body[start : start + max_body]
         yield FRAME.pack(BODY_FRAME, channel, len(piece))
@@ -56,12 +62,19 @@ def publish_frames(message: Message, channel: int, max_body: int, user: str) -> 
 
 @lru_cache(maxsize=1024)
 def _template(
-    exchange: str, routing_key: str, channel: int, user: str, names: tuple[str, ...], *sizes: int
+    exchange: str,
+    routing_key: str,
+    kind: str | None,
+    channel: int,
+    user: str,
+    names: tuple[str, ...],
+    *sizes: int,
 ) -> bytes:
-    """Prepare the first two frames of messages that differ in their texts and bodies only.
+    """Prepare the first two frames of messages that differ in texts, times and bodies only.
 
-    `sizes` are the bytes of each header's text, and of the id: those of a service's events are
-    the same again and again. Places are left for the body's size and for these texts.
+    `kind` is the message's type. `sizes` are the bytes of each header's text, and of the id: those
+    of a service's events are the same again and again. Places are left for the body's size, for
+    these texts, and for the time.
     """
     *texts, id_size = sizes
     method = b"".join(
@@ -77,14 +90,21 @@ def _template(
     ]
     table_size = sum(map(len, fields)) + sum(texts)
     start = _CONTENT.pack(BASIC, 0)
-    properties = _FLAGS.pack(PROPERTIES) + _CONTENT_TYPE + LONG.pack(table_size)
+    flags, time_size = PROPERTIES, TIMESTAMP.size
+    if "ce-time" not in names:
+        flags, time_size = flags & ~TIMESTAMP_FLAG, 0
+    if kind is None:
+        flags &= ~TYPE_FLAG
+    properties = _FLAGS.pack(flags) + _CONTENT_TYPE + LONG.pack(table_size)
     end = _PERSISTENT + bytes((id_size,))
-    last = _short(user)
-    size = len(start) + _SIZE.size + len(properties) + table_size + len(end) + id_size + len(last)
+    last = b"" if kind is None else _short(kind)
+    last += _short(user) + _short(exchange.partition(".")[0])
+    size = len(start) + _SIZE.size + len(properties) + table_size + len(end) + id_size
+    size += time_size + len(last)
     frames = FRAME.pack(METHOD_FRAME, channel, len(method)) + method + _END
     frames += FRAME.pack(HEADER_FRAME, channel, size) + start
     before_first, *before_others = *fields, end
-    literals = (frames, properties + before_first, *before_others, last + _END)
+    literals = (frames, properties + before_first, *before_others, b"", last + _END)
     return b"%b".join(literal.replace(b"%", b"%%") for literal in literals)
 
 

@@ -24,8 +24,10 @@ DELIVER = _METHOD.pack(BASIC, 60)
 ACK = _METHOD.pack(BASIC, 80)
 NACK = _METHOD.pack(BASIC, 120)
 
-PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7 | 1 << 4
-"""Flags of what our messages have: content-type, headers, delivery-mode, message-id, user-id, in
-that order."""
+TIMESTAMP_FLAG, TYPE_FLAG = 1 << 6, 1 << 5
+PROPERTIES = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7 | TIMESTAMP_FLAG | TYPE_FLAG | 1 << 4 | 1 << 3
+"""Flags of what our messages have: content-type, headers, delivery-mode, message-id, timestamp,
+type, user-id, app-id, in that order."""
+TIMESTAMP = Struct(">Q")
 TEXT = b"S"
 """The kind of a header's value: a long string."""

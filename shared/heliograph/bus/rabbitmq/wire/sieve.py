@@ -33,6 +33,7 @@ from heliograph.bus.rabbitmq.wire.numbers import (
     PROPERTIES,
     RETURN,
     TEXT,
+    TIMESTAMP,
 )
 
 _TAG = Struct(">QB")
@@ -52,6 +53,9 @@ class Arrived:
     content_type: str | None = None
     message_id: str | None = None
     user_id: str | None = None
+    type: str | None = None
+    timestamp: int | None = None
+    app_id: str | None = None
     content_encoding: str | None = None
     body: bytes = b""
     size: int = 0
@@ -179,7 +183,13 @@ def _read_ours(arrived: Arrived, payload: bytes) -> bool:
         # Behind the delivery mode.
         at = end + 2 + payload[end + 1]
         arrived.message_id = payload[end + 2 : at].decode()
-        arrived.user_id = payload[at + 1 : at + 1 + payload[at]].decode()
+        [arrived.timestamp] = TIMESTAMP.unpack_from(payload, at)
+        at += TIMESTAMP.size + 1
+        end = at + payload[at - 1]
+        arrived.type = payload[at:end].decode()
+        at = end + 1 + payload[end]
+        arrived.user_id = payload[end + 1 : at].decode()
+        arrived.app_id = payload[at + 1 : at + 1 + payload[at]].decode()
         arrived.content_type = content_type.decode()
     except UnicodeDecodeError:
         return False
@@ -201,3 +211,7 @@ def _read_any(arrived: Arrived, payload: bytes) -> None:
     arrived.content_encoding = properties.content_encoding
     arrived.message_id = properties.message_id
     arrived.user_id = properties.user_id
+    arrived.type = properties.message_type
+    arrived.app_id = properties.app_id
+    if properties.timestamp is not None:
+        arrived.timestamp = int(properties.timestamp.timestamp())

@@ -1,3 +1,6 @@
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -7,13 +10,26 @@ from pamqp.header import ContentHeader
 
 from heliograph.bus import Message
 from heliograph.bus.rabbitmq.wire.frames import publish_frames
+from heliograph.contract import rfc3339
 
 NAMES = st.text(max_size=60)
-EXCHANGES = st.from_regex(r"[a-zA-Z0-9\-_.:]{0,50}", fullmatch=True)
+EXCHANGES = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9\-_.:]{0,49}", fullmatch=True)
 # The general encoder leaves out an empty id, cuts off a header's name after 128 bytes, and sorts.
 SHORT = st.text(max_size=32)
-HEADERS = st.dictionaries(SHORT, st.text(max_size=300), max_size=10).map(
-    lambda headers: dict(sorted(headers.items()))
+HEADERS = st.builds(
+    lambda *parts: dict(
+        sorted({name: text for part in parts for name, text in part.items()}.items())
+    ),
+    st.dictionaries(SHORT, st.text(max_size=300), max_size=10),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "ce-type": st.text(min_size=1, max_size=60),
+            "ce-time": st.floats(1, 2**33).map(
+                lambda seconds: rfc3339(datetime.fromtimestamp(seconds, UTC))
+            ),
+        },
+    ),
 )
 LARGE = Message("é1", "catalog.events", "a.b.c", {"%": "%b", "ce-id": "é1"}, b"%" * 300_000)
 
@@ -21,12 +37,16 @@ LARGE = Message("é1", "catalog.events", "a.b.c", {"%": "%b", "ce-id": "é1"}, b
 def plain_frames(message: Message, channel: int, max_body: int, user: str) -> bytes:
     """The frames of a message, by the client library's general encoder."""
     publish = commands.Basic.Publish(0, message.exchange, message.routing_key, mandatory=True)
+    told: Any = message.headers.get("ce-time")
     properties = commands.Basic.Properties(
         "application/json",
         headers={**message.headers},
         delivery_mode=2,
         message_id=message.id,
+        timestamp=told and datetime.fromisoformat(told).replace(microsecond=0),
+        message_type=message.headers.get("ce-type"),
         user_id=user,
+        app_id=message.exchange.partition(".")[0],
     )
     header = ContentHeader(0, len(message.body), properties)
     starts = range(0, len(message.body), max_body)
@@ -73,7 +93,7 @@ def decode(data: bytes) -> list[tuple[int, object]]:
         id=NAMES,
         exchange=EXCHANGES,
         routing_key=NAMES,
-        headers=st.dictionaries(NAMES, st.text(max_size=300), max_size=10),
+        headers=HEADERS,
         body=st.binary(max_size=500),
     ),
     channel=st.integers(1, 65_535),
@@ -98,6 +118,9 @@ def test_an_independent_decoder_reads_what_was_encoded(
     assert properties.delivery_mode == 2
     assert properties.message_id == message.id
     assert properties.user_id == user
+    assert properties.message_type == message.headers.get("ce-type")
+    assert properties.app_id == message.exchange.partition(".")[0]
+    assert (properties.timestamp is None) == ("ce-time" not in message.headers)
     pieces = [body.value for body in bodies if isinstance(body, ContentBody)]
     assert b"".join(pieces) == message.body
     assert all(0 < len(piece) <= max_body for piece in pieces)

@@ -16,6 +16,7 @@ from heliograph.bus.rabbitmq.wire.sieve import Arrived, Sieve
 
 CHANNEL, OTHER = 3, 4
 NAMES = st.text(max_size=40)
+TIME = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 HEARTBEAT = frame.marshal(Heartbeat(), 0)
 
 
@@ -39,7 +40,10 @@ def ours(tag: int, body: bytes, headers: dict[str, str] | None = None) -> bytes:
         headers=headers or {"ce-id": f"e{tag}"},
         delivery_mode=2,
         message_id=f"e{tag}",
+        timestamp=TIME,
+        message_type="catalog.product.post_save.v1",
         user_id="catalog",
+        app_id="catalog",
     )
 
 
@@ -48,6 +52,7 @@ def read(arrived: Arrived) -> tuple[Any, ...]:
     return (
         *(arrived.tag, arrived.redelivered, arrived.routing_key, arrived.headers),
         *(arrived.content_type, arrived.message_id, arrived.user_id, arrived.body),
+        *(arrived.type, arrived.timestamp, arrived.app_id),
     )
 
 
@@ -66,6 +71,10 @@ def plainly(stream: bytes) -> tuple[list[tuple[Any, ...]], bytes]:
                 deliveries[-1].content_type = value.properties.content_type
                 deliveries[-1].message_id = value.properties.message_id
                 deliveries[-1].user_id = value.properties.user_id
+                deliveries[-1].type = value.properties.message_type
+                deliveries[-1].app_id = value.properties.app_id
+                if time := value.properties.timestamp:
+                    deliveries[-1].timestamp = int(time.timestamp())
             case ContentBody() if channel == CHANNEL:
                 deliveries[-1].body += value.value
             case _:
@@ -85,12 +94,11 @@ PROPERTIES: dict[str, st.SearchStrategy[Any]] = {
     "message_id": NAMES,
     "user_id": NAMES,
     "priority": st.integers(0, 9),
+    "timestamp": st.integers(1, 2**33).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+    "message_type": NAMES,
     "app_id": NAMES,
 }
-OURS = {
-    name: PROPERTIES[name]
-    for name in ("content_type", "headers", "delivery_mode", "message_id", "user_id")
-}
+OURS = {name: each for name, each in PROPERTIES.items() if name != "priority"}
 STRANGERS = [
     frame.marshal(commands.Basic.Ack(7), OTHER),
     frame.marshal(commands.Basic.Ack(7), CHANNEL),
