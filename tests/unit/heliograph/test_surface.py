@@ -36,7 +36,7 @@ SURFACE = {
         "Word admit check_data decode decode_for encode event_type exchange follow_up "
         "headers_to_json new_id routing_key sequence versions"
     ),
-    "heliograph.asyncapi": "body_schema document header_schema",
+    "heliograph.asyncapi": "STYLE body_schema document header_schema page",
     "heliograph.bus": (
         "Binding Bus Delivery KEPT LARGEST_BODY MemoryBus Message Publisher Queue Subscription "
         "Topology bus_from_url queue_arguments"

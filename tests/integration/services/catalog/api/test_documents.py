@@ -52,6 +52,19 @@ async def test_the_asyncapi_document_is_served(public: httpx2.AsyncClient) -> No
     assert channel["bindings"]["amqp"]["exchange"]["name"] == "catalog.events"
 
 
+@sqlite_suffices
+async def test_the_page_of_the_events_is_served_with_its_style_and_no_script(
+    public: httpx2.AsyncClient,
+) -> None:
+    answer = await public.get("/asyncapi")
+
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'; style-src 'self'" in answer.headers["content-security-policy"]
+    assert "catalog.product.viewed.v1" in answer.text
+    style = await public.get("/asyncapi/page.css")
+    assert style.headers["content-type"].startswith("text/css")
+
+
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
