@@ -14,6 +14,14 @@ def block(name: str) -> str:
     return found[1]
 
 
+def section(heading: str) -> str:
+    """The Python code that stands between the README's heading of that text and the next."""
+    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert found, heading
+    [code] = re.findall(r"```python\n(.*?)```", found[1], re.DOTALL)
+    return str(code)
+
+
 def add_receiver(services: Path) -> None:
     """Write the README's receiver into a copy of the notifier, with its import."""
     receivers = services / "notifier/receivers.py"

@@ -61,6 +61,20 @@ def receiver(
 ]: ...
 
 
+# Signals that differ in what they carry.
+@overload
+def receiver(
+    signal: Iterable[Signal[Any]],
+    *,
+    sender: type[T],
+    dispatch_uid: Hashable = None,
+    ordered: bool = True,
+    batch: None = None,
+) -> Callable[
+    [Callable[Concatenate[Event[T, Any], P], R]], Callable[Concatenate[Event[T, Any], P], R]
+]: ...
+
+
 @overload
 def receiver(
     signal: Signal[D] | Iterable[Signal[D]],

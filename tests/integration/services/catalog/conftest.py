@@ -119,7 +119,7 @@ def keys(image: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def listening(signal: Signal, function: Callable[..., Any], sender: type) -> Iterator[None]:
+def listening(signal: Signal[Any], function: Callable[..., Any], sender: type) -> Iterator[None]:
     """Connect a receiver for the length of a block."""
     signal.connect(function, sender)
     try:

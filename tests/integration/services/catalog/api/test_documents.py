@@ -3,10 +3,16 @@
 import httpx2
 import pytest
 from jsonschema_rs import Draft202012Validator
+from pydantic import BaseModel
+from pydantic_core import from_json
 
+import contracts
+from heliograph import Signal
 from heliograph.asyncapi import body_schema, header_schema
+from heliograph.events import encode
+from heliograph.signals import announced_signals
 from services.catalog.service import Catalog
-from tests import pictures
+from tests import pictures, samples
 from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import announced, buffered, create
 
@@ -40,6 +46,27 @@ async def test_every_event_fits_its_schema(client: httpx2.AsyncClient, catalog: 
         for noun in ("product", "image")
         for signal in ("pre_save", "post_save", "pre_delete", "post_delete")
     }
+
+
+def test_a_signal_of_ones_own_stands_in_the_documents() -> None:
+    class Restocked(BaseModel, frozen=True):
+        amount: int
+
+    restocked = Signal("restocked", sender=contracts.Product, carries=Restocked)
+    checked = Signal("checked", sender=contracts.Product)
+    try:
+        document = Catalog.asyncapi()
+        schemas = {each.type: body_schema(each) for each in Catalog.announces()}
+    finally:
+        for each in (restocked, checked):
+            announced_signals.remove(each)
+    assert {"catalog.product.restocked", "catalog.product.checked"} <= document["channels"].keys()
+    schema = Draft202012Validator(schemas["catalog.product.restocked.v1"])
+    body = from_json(encode(samples.event(signal="restocked", data=Restocked(amount=3))).body)
+    schema.validate(body)
+    assert not schema.is_valid(body | {"data": {"amount": "many"}})
+    assert not schema.is_valid({name: body[name] for name in body if name != "data"})
+    assert "data" not in schemas["catalog.product.checked.v1"]["properties"]
 
 
 @sqlite_suffices
