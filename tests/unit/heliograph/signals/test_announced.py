@@ -177,7 +177,7 @@ def test_a_receiver_behind_the_bus_reads_what_the_signal_carries(
 
     [found] = [each for each in queued_receivers if each.function is reorder]
     restocked.disconnect(reorder, Product)
-    assert found.kind("catalog.product", "restocked") == ("restocked", Product, Restocked)
+    assert found.kind("catalog.product", "restocked")[:3] == ("restocked", Product, Restocked)
     [binding] = found.queue("shop").bindings
     assert binding.pattern == "catalog.product.restocked"
 
