@@ -1,6 +1,8 @@
 """The page for who comes from Django: its Django is Django, and none of it is missing."""
 
+import dataclasses
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -24,13 +26,17 @@ from django.db.models import signals as models
 from django.dispatch import Signal
 from django.test import RequestFactory
 from django.test import signals as testing
+from django.test.utils import setup_test_environment, teardown_test_environment
 
-from tests.coming import ROOT, files, rows, write
+import heliograph
+from heliograph.database import Session
+from services.catalog.repositories.products import ProductRepository
+from tests.coming import PAGE, ROOT, files, rows, write
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The page's app under Django, with its models."""
+def models_under_django(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The models of the page's app, under Django."""
     folder = tmp_path_factory.mktemp("django")
     write(folder, "shop/")
     (folder / "shop/__init__.py").touch()
@@ -38,33 +44,30 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         INSTALLED_APPS=["shop.apps.ShopConfig"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend",
         LOGGING_CONFIG=None,
         MEDIA_ROOT=str(folder / "media"),
         USE_TZ=True,
     )
     sys.path.insert(0, str(folder))
     django.setup()
+    setup_test_environment()  # keeps emails
     try:
         with connection.schema_editor() as editor:
             for model in apps.get_app_config("shop").get_models():
                 editor.create_model(model)
         yield apps.get_app_config("shop").models_module
     finally:
+        teardown_test_environment()
         connection.close()
         sys.path.remove(str(folder))
 
 
-@pytest.fixture(autouse=True)
-def undone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a test leaves in the database and in the mailbox."""
-    if "shop" not in request.fixturenames:
-        yield
-        return
-    request.getfixturevalue("shop")
+@pytest.fixture
+def shop(models_under_django: Any) -> Iterator[Any]:
+    """Those models, with no rows and no emails."""
     mail.outbox = []
     with transaction.atomic():
-        yield
+        yield models_under_django
         transaction.set_rollback(True)
 
 
@@ -112,7 +115,7 @@ def signals() -> dict[str, Signal]:
         name: value
         for module in (core, backends, models, testing, auth)
         for name, value in vars(module).items()
-        if isinstance(value, Signal)
+        if issubclass(type(value), Signal)  # settings that are not configured have no class
     }
 
 
@@ -142,6 +145,24 @@ def test_every_signal_of_django_is_on_the_page() -> None:
     assert len(signals()) > 15
     for name in signals():
         assert f"`{name}`" in named("Signals")
+
+
+def test_a_signal_that_the_page_says_is_here_is_here() -> None:
+    for theirs, here in rows("Signals"):
+        for name in re.findall(r"`(\w+)`", theirs):
+            assert hasattr(heliograph, name) != here.startswith("none"), name
+
+
+def test_what_the_page_names_of_ours_is_there() -> None:
+    for named, ours in (
+        (r"\bevent\.(\w+)", {each.name for each in dataclasses.fields(heliograph.Event)}),
+        (r"`Signal\.(\w+)", dir(heliograph.Signal)),
+        (r"\bsession\.(\w+)\(", dir(Session)),
+        (r"`ProductRepository\.(\w+)", dir(ProductRepository)),
+    ):
+        found = set(re.findall(named, PAGE))
+        assert found
+        assert found <= set(ours)
 
 
 def test_every_argument_of_a_model_signal_is_on_the_page(shop: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 import contracts
 from heliograph import Contract, Event
 from heliograph.bus import Binding, Bus, Queue, Topology, bus_from_url
+from heliograph.events import EventKind
 from heliograph.inbox import Consumer, Worker
 from heliograph.outbox import Relay
 from heliograph.signals import QueuedReceiver
@@ -45,8 +46,8 @@ class Seen:
             self.by_title.append(event.instance.title)
 
         self.receivers = [
-            QueuedReceiver(reads_names, (("post_save", contracts.Product),), ()),
-            QueuedReceiver(reads_titles, (("post_save", ProductV2),), ()),
+            QueuedReceiver(reads_names, (EventKind("post_save", contracts.Product),), ()),
+            QueuedReceiver(reads_titles, (EventKind("post_save", ProductV2),), ()),
         ]
 
 

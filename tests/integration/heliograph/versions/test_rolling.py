@@ -17,6 +17,7 @@ from heliograph import Event
 from heliograph.bus import Topology
 from heliograph.bus.rabbitmq import RabbitBus
 from heliograph.database import Session
+from heliograph.events import EventKind
 from heliograph.inbox import Consumer, Worker
 from heliograph.outbox import Relay
 from heliograph.signals import QueuedReceiver
@@ -57,7 +58,7 @@ def _older() -> QueuedReceiver:
     async def record(event: Event[contracts.Product], session: Session) -> None:
         await _record(session, event, event.instance.name, "older")
 
-    listens = tuple((signal, contracts.Product) for signal in SIGNALS)
+    listens = tuple(EventKind(signal, contracts.Product) for signal in SIGNALS)
     return QueuedReceiver(record, listens, (Session,))
 
 
@@ -65,7 +66,7 @@ def _newer() -> QueuedReceiver:
     async def record(event: Event[ProductV2], session: Session) -> None:
         await _record(session, event, event.instance.title, "newer")
 
-    return QueuedReceiver(record, tuple((signal, ProductV2) for signal in SIGNALS), (Session,))
+    return QueuedReceiver(record, tuple(EventKind(signal, ProductV2) for signal in SIGNALS), (Session,))
 
 
 OLDER, NEWER = _older(), _newer()

@@ -10,7 +10,7 @@ import contracts
 from heliograph import Event, Park
 from heliograph.bus import Delivery
 from heliograph.database import Unfinished
-from heliograph.events import encode, versions
+from heliograph.events import EventKind, encode, versions
 from heliograph.inbox import Worker
 from heliograph.signals import QueuedReceiver
 from tests.integration.heliograph.conftest import House, inbox_rows, running
@@ -33,7 +33,7 @@ def _older() -> QueuedReceiver:
             raise Park("odd")
         older_release.append(f"{event.instance.name} {event.id}")
 
-    return QueuedReceiver(note, (("post_save", contracts.Product),), ())
+    return QueuedReceiver(note, (EventKind("post_save", contracts.Product),), ())
 
 
 def _newer(batch: int | None = None) -> QueuedReceiver:
@@ -41,7 +41,7 @@ def _newer(batch: int | None = None) -> QueuedReceiver:
         events = [event] if isinstance(event, Event) else event
         newer_release.extend(f"{each.instance.title} {each.id}" for each in events)
 
-    return QueuedReceiver(note, (("post_save", ProductV2),), (), batch=batch)
+    return QueuedReceiver(note, (EventKind("post_save", ProductV2),), (), batch=batch)
 
 
 OLDER, NEWER = _older(), _newer()
