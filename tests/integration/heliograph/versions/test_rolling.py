@@ -66,7 +66,9 @@ def _newer() -> QueuedReceiver:
     async def record(event: Event[ProductV2], session: Session) -> None:
         await _record(session, event, event.instance.title, "newer")
 
-    return QueuedReceiver(record, tuple(EventKind(signal, ProductV2) for signal in SIGNALS), (Session,))
+    return QueuedReceiver(
+        record, tuple(EventKind(signal, ProductV2) for signal in SIGNALS), (Session,)
+    )
 
 
 OLDER, NEWER = _older(), _newer()
