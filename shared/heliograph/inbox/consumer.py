@@ -77,7 +77,10 @@ class Consumer:
             async with self._bus.subscribe(queue, prefetch=2 * BATCH) as subscription:
                 self._subscribed[queue] = subscription
                 arrivals = aiter(subscription)
-                while arrived := await unless_stopped(stopping, anext(arrivals)):
+                # Where something always arrives, waiting for it is never broken off.
+                while not stopping.is_set() and (
+                    arrived := await unless_stopped(stopping, anext(arrivals))
+                ):
                     crash_point("consumer.after_receipt")
                     for start in range(0, len(arrived), BATCH):
                         batch = arrived[start : start + BATCH]

@@ -11,7 +11,6 @@ from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
 from heliograph.bus.protocol import Delivery
 from heliograph.bus.rabbitmq.connection import (
     CALL_DEADLINE,
-    CLOSE_DEADLINE,
     Link,
     end_channel,
     within,
@@ -159,11 +158,8 @@ class RabbitSubscription:
         self._past = self._last
         if channel is None or channel.is_closed:
             return
-        for consumer in [*channel.consumers]:
-            try:
-                await within(CLOSE_DEADLINE, channel.basic_cancel(consumer))
-            except (BusUnavailable, AMQPError):
-                break
+        # The consumer goes with it. Cancelled before, the next consumer would be given what is
+        # newer while the broker still waits for us to ack.
         await end_channel(channel)
 
     def _complain(self, reason: str) -> None:

@@ -80,6 +80,33 @@ async def test_nothing_passes_a_batch_that_was_given_up(house: House, ids: list[
         await until(all_are_there)
 
 
+class StoppingInbox(Inbox):
+    """Its program is told to stop while the first batch is accepted."""
+
+    def __init__(self, house: House, stopping: asyncio.Event) -> None:
+        super().__init__(house.database, inbox_rows, house.inbox.bell)
+        self._stopping = stopping
+
+    async def accept(self, receiver: QueuedReceiver, entries: Sequence[Entry]) -> None:
+        await super().accept(receiver, entries)
+        self._stopping.set()
+
+
+async def test_a_consumer_stops_although_something_always_arrives(
+    house: House, ids: list[str]
+) -> None:
+    stopping = asyncio.Event()
+    await Consumer("test", [RECEIVER], StoppingInbox(house, stopping), house.bus).run(stopping)
+    # What had arrived together, and no more.
+    assert await accepted(house) == ids[: 2 * BATCH]
+
+    async def all_are_there() -> bool:
+        return await accepted(house) == ids
+
+    async with running(Consumer("test", [RECEIVER], house.inbox, house.bus)):
+        await until(all_are_there)
+
+
 async def test_what_the_broker_gave_up_on_is_parked(house: House) -> None:
     dead = replace(RECEIVER.queue("test"), name=RECEIVER.queue("test").dead)
     await house.bus.declare(Topology(("catalog.events",), (dead,)))
