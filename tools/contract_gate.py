@@ -18,7 +18,7 @@ from services.starting import starting
 
 with starting():
     from heliograph import HeliographError, __version__
-    from heliograph.bus.rabbitmq import queue_arguments
+    from heliograph.bus import queue_arguments
     from heliograph.signals import queued_receivers
     from services.catalog.service import Catalog
     from services.notifier.service import Notifier

@@ -10,7 +10,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 from heliograph.asyncapi.bodies import body, title
-from heliograph.events import MAX_HEADER_LENGTH, EventKind
+from heliograph.contract import announced_as
+from heliograph.events import BESIDES, BESIDES_ID, MAX_HEADER_LENGTH, EventKind
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _SEQUENCE = "^[0-9]{12}[.][0-9]{4}$"
@@ -124,6 +125,21 @@ def header_schema(kind: EventKind) -> dict[str, Any]:
             "examples": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
         }
     }
+    oldest = announced_as(kind.contract)[-1].contract_version
+    if oldest < kind.contract.contract_version:
+        optional |= {
+            BESIDES: {
+                "type": "string",
+                "pattern": "^v[1-9][0-9]*$",
+                "description": "The oldest version in which the event comes too, under its key.",
+                "examples": [f"v{oldest}"],
+            },
+            BESIDES_ID: {
+                "type": "string",
+                "format": "uuid",
+                "description": "The ce-id of the copy in that version.",
+            },
+        }
     if kind.ordered:
         required |= sequence
     elif kind.ordered is None:

@@ -3,6 +3,8 @@
 from heliograph.events.decoding import MAX_HEADER_LENGTH, admit, check_data, decode, decode_for
 from heliograph.events.details import MOST_FIELDS, FieldNames, Ids, Word
 from heliograph.events.encoding import (
+    BESIDES,
+    BESIDES_ID,
     CONTENT_TYPE,
     encode,
     event_type,
@@ -17,6 +19,8 @@ from heliograph.events.plain_json import headers_to_json
 from heliograph.events.versions import LaterVersion, versions
 
 __all__ = [
+    "BESIDES",
+    "BESIDES_ID",
     "CONTENT_TYPE",
     "MAX_HEADER_LENGTH",
     "MOST_FIELDS",

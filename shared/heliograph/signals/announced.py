@@ -61,11 +61,6 @@ def _check(signal: "Signal[Any]", sender: object) -> None:
             f"{name}: {sender.__name__} names no sender: give it a "
             'sender_name: ClassVar[str] = "<service>.<noun>"'
         )
-    if _NAME.fullmatch(name) is None:
-        raise Misregistered(
-            f"{name!r} cannot stand in a routing key: write up to 80 small letters, digits and "
-            "underscores, a letter first"
-        )
     if name in BUILT_IN:
         raise Misregistered(
             f"{routing_key(sender.sender_name, name)} is announced for each model: "
@@ -75,6 +70,15 @@ def _check(signal: "Signal[Any]", sender: object) -> None:
         raise Misregistered(
             f"{name}: {sender.__name__} is flat, its fields are the event's body: "
             "put there what the signal carries, and leave carries out"
+        )
+
+
+def check_name(name: str) -> None:
+    """Raise `Misregistered` unless a signal may have that name."""
+    if _NAME.fullmatch(name) is None:
+        raise Misregistered(
+            f"{name!r} is no name for a signal, which stands in the keys of its events: write"
+            ' Signal("viewed"), with up to 80 small letters, digits and underscores, a letter first'
         )
 
 

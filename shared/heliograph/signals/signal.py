@@ -16,7 +16,6 @@ The names, the sender filter, the order and `dispatch_uid` mean what they mean i
 """
 
 import inspect
-import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -28,15 +27,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heliograph.contract import Contract
 from heliograph.errors import Misregistered, Refused
 from heliograph.events import Event, EventKind, check_data
-from heliograph.signals.announced import BUILT_IN, announced_signals, check_carries
+from heliograph.signals.announced import BUILT_IN, announced_signals, check_carries, check_name
 from heliograph.signals.collaborators import NOBODY, Collaborators, needs
 from heliograph.signals.queued import queued_receivers
 from heliograph.signals.senders import check_sender
 
 T = TypeVar("T")
 D = typing_extensions.TypeVar("D", default=None)
-
-_NAME = re.compile("[a-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +75,7 @@ class Signal(Generic[D]):
         `buffered` signal are sent outside a transaction, wait in a buffer that a crash loses, and
         have no order. Raises `Misregistered`.
         """
-        if not _NAME.fullmatch(name):
-            raise Misregistered(
-                f"{name!r} is no name for a signal, which stands in the keys of its events: write"
-                ' Signal("viewed"), in lower case, digits and _'
-            )
+        check_name(name)
         check_carries(name, carries)
         if buffered and sender is None:
             raise Misregistered(
@@ -198,6 +191,13 @@ class Signal(Generic[D]):
             raise Misregistered(
                 f"{self.name} is announced for {self.kind.contract.sender_name}, never for "
                 f"{sender.sender_name}: write sender={self.kind.contract.__name__}"
+            )
+        if self.name not in BUILT_IN and sender.contract_version > (
+            newest := self.kind.contract.contract_version
+        ):
+            raise Misregistered(
+                f"{self.name} is announced up to .v{newest}, and {sender.__name__} is "
+                f".v{sender.contract_version}: write sender={self.kind.contract.__name__}"
             )
         return self._kind(sender)
 

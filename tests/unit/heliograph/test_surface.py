@@ -32,16 +32,16 @@ SURFACE = {
         "pre_delete pre_save queued_receivers receiver request_finished request_started"
     ),
     "heliograph.events": (
-        "CONTENT_TYPE Event EventKind FieldNames Ids LaterVersion MAX_HEADER_LENGTH MOST_FIELDS "
-        "Word admit check_data decode decode_for encode event_type exchange follow_up "
-        "headers_to_json new_id routing_key sequence versions"
+        "BESIDES BESIDES_ID CONTENT_TYPE Event EventKind FieldNames Ids LaterVersion "
+        "MAX_HEADER_LENGTH MOST_FIELDS Word admit check_data decode decode_for encode event_type "
+        "exchange follow_up headers_to_json new_id routing_key sequence versions"
     ),
     "heliograph.asyncapi": "STYLE body_schema document header_schema page",
     "heliograph.bus": (
         "Binding Bus Delivery KEPT LARGEST_BODY MemoryBus Message Publisher Queue Subscription "
         "Topology bus_from_url queue_arguments"
     ),
-    "heliograph.bus.rabbitmq": "RabbitBus queue_arguments",
+    "heliograph.bus.rabbitmq": "RabbitBus",
     "heliograph.outbox": (
         "Claims EncodedEvent EventBuffer Failure Outbox PARTITIONS Parked ParkedRows Progress "
         "Relay claims_for encode_all outbox_table relay_lease_table"

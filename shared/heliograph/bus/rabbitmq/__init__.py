@@ -3,10 +3,6 @@
 from heliograph.extras import extra
 
 with extra("rabbitmq"):
-    from heliograph.bus.arguments import queue_arguments
     from heliograph.bus.rabbitmq.bus import RabbitBus
 
-__all__ = [
-    "RabbitBus",
-    "queue_arguments",
-]
+__all__ = ["RabbitBus"]

@@ -8,12 +8,14 @@ import pytest
 from jsonschema_rs import Draft7Validator, Draft202012Validator
 from pydantic import BaseModel
 
+import contracts
 from heliograph import Contract
 from heliograph.asyncapi import body_schema, document, header_schema
 from heliograph.events import EventKind
 from heliograph.signals import QueuedReceiver
 from services.catalog.service import Catalog
 from services.notifier.service import Notifier
+from tests.samples import ProductV2
 
 
 class Shelf(Contract):
@@ -238,3 +240,12 @@ def test_the_servers_address_is_left_to_whoever_runs_one() -> None:
     broker = DOCUMENTS["nobody"]["servers"]["broker"]
     assert (broker["host"], broker["pathname"]) == ("{host}:{port}", "/{vhost}")
     assert broker["variables"].keys() == {"host", "port", "vhost"}
+
+
+def test_versions_side_by_side_are_described_each_with_whose_copy_it_is() -> None:
+    older, newer = (EventKind("post_save", each) for each in (contracts.Product, ProductV2))
+    assert "ce-besides" not in header_schema(older)["properties"]
+    assert {"ce-besides", "ce-besidesid"} <= header_schema(newer)["properties"].keys()
+    found = store(receivers=[QueuedReceiver(count, (newer,), ())])
+    assert found["channels"]["store.count"]["messages"].keys() == {older.type, newer.type}
+    assert {"ProductPostSave", "ProductPostSaveV2"} <= found["components"]["schemas"].keys()

@@ -7,8 +7,8 @@ import aiormq
 import pytest
 
 from heliograph import BusError, BusUnavailable
-from heliograph.bus import Binding, Bus, Queue, Topology
-from heliograph.bus.rabbitmq import RabbitBus, queue_arguments
+from heliograph.bus import Binding, Bus, Queue, Topology, queue_arguments
+from heliograph.bus.rabbitmq import RabbitBus
 from heliograph.service import patiently
 from tests.buses import AUDIT, EMAILS, ids, message, messages, receive, topology, until
 

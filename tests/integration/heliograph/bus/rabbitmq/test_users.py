@@ -8,8 +8,8 @@ import aiormq
 import pytest
 from pamqp.commands import Basic
 
-from heliograph.bus import Binding, Queue, Topology
-from heliograph.bus.rabbitmq import RabbitBus, queue_arguments
+from heliograph.bus import Binding, Queue, Topology, queue_arguments
+from heliograph.bus.rabbitmq import RabbitBus
 from tests.buses import EMAILS, message, receive
 from tests.servers.rabbitmq import RabbitMQ
 
