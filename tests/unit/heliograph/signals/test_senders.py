@@ -81,9 +81,7 @@ NEVER: list[tuple[Signal, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("signal", "sender", "told"), NEVER, ids=range(len(NEVER))
-)
+@pytest.mark.parametrize(("signal", "sender", "told"), NEVER, ids=range(len(NEVER)))
 def test_a_sender_that_can_never_send_is_met_with_what_to_write(
     signal: Signal, sender: Any, told: str
 ) -> None:
