@@ -45,7 +45,7 @@ logs: ## follow what the stack says
 .PHONY: test chaos test-containers test-consumers bench check fmt lock wheel release
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
-	@$(PY) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+	@$(PY) -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 test-containers: $(VENV)/.dev-ready ## test the stack from outside, while parts of it fail (ARGS="-k name")
 	@$(PY) -m pytest --no-header tests/containers $(ARGS)

@@ -37,17 +37,17 @@ async def count_pieces(events: Sequence[Event[contracts.Product, Restocked]]) ->
 """
 
 
-class Shop(Notifier):
+class Depot(Notifier):
     """A second service, whose receivers are the README's, and one that takes batches."""
 
-    name: ClassVar[str] = "shop"
-    package: ClassVar[str] = "shop"
+    name: ClassVar[str] = "depot"
+    package: ClassVar[str] = "depot"
 
 
 @pytest.fixture
-def shop_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The README's code, as the module `shop.receivers`."""
-    package = tmp_path / "shop"
+def depot_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The README's code, as the module `depot.receivers`."""
+    package = tmp_path / "depot"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "migrations").symlink_to(ROOT / "services/notifier/migrations")
@@ -56,13 +56,13 @@ def shop_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mod
     )
     (package / "receivers.py").write_text(code + BATCH)
     monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("shop.receivers")
+    module = importlib.import_module("depot.receivers")
     yield module
     announced_signals.remove(module.restocked)
-    for each in queued_receivers.of("shop"):
+    for each in queued_receivers.of("depot"):
         for kind in each.listens:
             queued_receivers.remove(kind, key=each.function)
-    for name in ("shop", "shop.receivers"):
+    for name in ("depot", "depot.receivers"):
         del sys.modules[name]
 
 
@@ -101,7 +101,7 @@ class Stranger:
 
 
 async def test_it_reaches_a_second_service_and_a_stranger(
-    shop_module: ModuleType,
+    depot_module: ModuleType,
     both: tuple[Bus, Bus, str | None],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -116,9 +116,9 @@ async def test_it_reaches_a_second_service_and_a_stranger(
         ),
         first,
     )
-    shop = Shop(
+    depot = Depot(
         NotifierSettings(
-            database_url=f"sqlite+aiosqlite:///{tmp_path / 'shop.sqlite3'}",
+            database_url=f"sqlite+aiosqlite:///{tmp_path / 'depot.sqlite3'}",
             secret_key=KEY,
             image_store_url=store,
             smtp_url=(tmp_path / "mail").as_uri(),
@@ -129,13 +129,13 @@ async def test_it_reaches_a_second_service_and_a_stranger(
         id=new_id(), sku="A-1", name="Lamp", description="", price_minor=1999, currency="EUR",
         images=[], categories=[],
     )  # fmt: skip
-    async with at_work(catalog, shop):
+    async with at_work(catalog, depot):
         stranger = await asyncio.to_thread(Stranger, broker) if broker else None
         with announced(catalog.outbox) as events:
             async with catalog.database.transaction() as session:
                 await ProductRepository(session).save(lamp)
             async with catalog.database.transaction() as session:
-                await shop_module.restock(ProductRepository(session), lamp.id, 3)
+                await depot_module.restock(ProductRepository(session), lamp.id, 3)
         said = ""
 
         def both_have_it() -> bool:
@@ -152,6 +152,6 @@ async def test_it_reaches_a_second_service_and_a_stranger(
             assert headers["ce-type"] == "catalog.product.restocked.v1"
             assert body["data"] == {"amount": 3}
             assert body["instance"]["name"] == "Lamp"
-        await drained(catalog, shop)
+        await drained(catalog, depot)
     assert [each.key for each in events][-1] == "catalog.product.restocked"
     assert said.count("3 more") == said.count("3 counted") == 1

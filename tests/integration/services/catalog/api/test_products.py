@@ -46,6 +46,7 @@ async def test_a_created_product_is_answered_and_announced(
         "changes": None,
         "update_fields": None,
         "origin": None,
+        "cascade": None,
         "actor": "user-7",
     }
 
