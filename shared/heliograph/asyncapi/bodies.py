@@ -104,7 +104,8 @@ class Body(Named, Generic[S]):
     origin: Origin
     cascade: Word | None = Field(
         description="Of a deletion: the sender with whose deletion the instance went, as an image "
-        "goes with its product; null if it was deleted by itself."
+        "goes with its product; null if it was deleted by itself.",
+        examples=[None, "catalog.product"],
     )
     actor: Actor
 
