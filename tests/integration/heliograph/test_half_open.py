@@ -69,7 +69,9 @@ async def test_a_half_open_connection_to_the_broker_is_noticed_within_20_seconds
             link.heal()
             await until(lambda: subscription.ready, within=5)
             await publish_until_taken(bus, [message(2)], within=5)
-            assert "e2" in ids(await receive(subscription, 1))
+            # The first comes again if its ack did not get through before.
+            while "e2" not in ids(await receive(subscription, 1)):
+                pass
         await bus.close()
 
 

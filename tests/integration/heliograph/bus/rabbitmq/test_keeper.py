@@ -182,16 +182,29 @@ async def test_a_virtual_host_that_is_deleted_and_made_anew_is_filled_again(
 
 
 async def test_a_queue_that_a_stranger_declares_otherwise_is_told_and_holds_nothing_else_up(
-    buses: Make, stranger: Channel, bound: Callable[[], bool], caplog: pytest.LogCaptureFixture
+    buses: Make,
+    stranger: Channel,
+    bound: Callable[[], bool],
+    caplog: pytest.LogCaptureFixture,
+    amqp_url: str,
 ) -> None:
     _, listener = buses(NEVER)
     await until(bound)
     async with listener.subscribe(EMAILS.name) as subscription:
         await until(lambda: subscription.ready)
-        # Together, so that nobody comes between.
-        await asyncio.gather(
-            stranger.queue_delete(EMAILS.name), stranger.queue_declare(EMAILS.name, durable=True)
-        )
+
+        async def otherwise() -> bool:
+            async with aiormq.connect(amqp_url) as connection:
+                other = await connection.channel()
+                # Together; we may come between all the same.
+                done = await asyncio.gather(
+                    other.queue_delete(EMAILS.name),
+                    other.queue_declare(EMAILS.name, durable=True),
+                    return_exceptions=True,
+                )
+            return not any(isinstance(each, BaseException) for each in done)
+
+        await until(otherwise)
         await until(lambda: "notifier.emails exists with other properties" in caplog.text)
         with pytest.raises(BusError, match=r"notifier\.emails exists with other properties"):
             await listener.verify()
