@@ -17,8 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 from benchmarks.measure import Countdown, Reading, Stopwatch
 from benchmarks.peers.ledger import FIRST_SIGHT, PriceSeen
 from benchmarks.world import QUEUE
-from heliograph.bus import Message
-from heliograph.bus.rabbitmq import queue_arguments
+from heliograph.bus import Message, queue_arguments
 
 
 def _broker(url: str, prefetch: int | None = None) -> RabbitBroker:
