@@ -97,6 +97,12 @@ def check_carries(name: str, carries: object) -> None:
     )
 
 
+def has_relations(model: type) -> bool:
+    """Whether a mapped model has a many-to-many relation of its own to another."""
+    mapper: Any = inspect(model)
+    return any(each.secondary is not None for each in mapper.relationships)
+
+
 def event_kinds(service: str, models: Iterable[type]) -> tuple[EventKind, ...]:
     """Every kind of event that a service announces, in each version.
 
@@ -107,8 +113,7 @@ def event_kinds(service: str, models: Iterable[type]) -> tuple[EventKind, ...]:
     for model in models:
         contract: type[Contract] = model.contract  # type: ignore[attr-defined]  # signalling ones
         names = list(SAVE_AND_DELETE)
-        mapper: Any = inspect(model)
-        if any(each.secondary is not None for each in mapper.relationships):
+        if has_relations(model):
             names.append("m2m_changed")
         kinds += [EventKind(name, contract) for name in names]
     kinds += [each.kind for each in announced_signals.of(service)]

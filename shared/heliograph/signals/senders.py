@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from sqlalchemy import FromClause
-from sqlalchemy import inspect as mapping_of
 
 from heliograph.contract import Contract
 from heliograph.errors import Misregistered
+from heliograph.signals.announced import BUILT_IN, has_relations
 
-_OF_ROWS = frozenset({"pre_save", "post_save", "pre_delete", "post_delete", "m2m_changed"})
 _OF_REQUESTS = frozenset({"request_started", "request_finished", "got_request_exception"})
 
 
@@ -38,7 +37,7 @@ def check_sender(signal: str, sender: object, receiver: str) -> None:
         complaint = _no_class(sender)
     elif issubclass(sender, Contract):
         complaint = _no_contract(signal, sender)
-    elif signal in _OF_ROWS:
+    elif signal in BUILT_IN:
         complaint = _no_model(signal, sender)
     elif signal in _OF_REQUESTS:
         complaint = _no_request(signal, sender)
@@ -70,7 +69,7 @@ def _no_contract(signal: str, sender: type[Contract]) -> str:
         return f"{signal} never leaves its process, and {name} is for what comes by the bus"
     if not hasattr(sender, "sender_name"):
         return f'{name} names no sender: write sender_name = "<service>.<noun>" in it'
-    if signal in _OF_ROWS and sender.flat:
+    if signal in BUILT_IN and sender.flat:
         return (
             f"{name} is no row, so nobody saves or deletes it: write the signal that it comes with,"
             " or the contract of a row"
@@ -87,9 +86,7 @@ def _no_model(signal: str, sender: type) -> str:
             f"{name} sends no {signal}: write a model that is Signalling and has a table, or a"
             " Contract for what comes by the bus"
         )
-    if signal == "m2m_changed" and not any(
-        each.secondary is not None for each in mapping_of(sender).relationships
-    ):
+    if signal == "m2m_changed" and not has_relations(sender):
         return f"{name} has no many-to-many relation: write the model that has it"
     return ""
 
