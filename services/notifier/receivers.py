@@ -3,33 +3,43 @@
 import structlog
 
 import contracts
-from heliograph import Event, Park, post_save, pre_delete, pre_save, receiver
+from heliograph import Event, Park, post_delete, post_save, pre_delete, pre_save, receiver
 from heliograph.crash import crash_point
 from heliograph.database import Session
 from heliograph.storage import ImageStore, is_key
 from services.notifier.repositories.notifications import NotificationRepository
+from services.notifier.repositories.products import ProductRepository, minor
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-@receiver(post_save, sender=contracts.Product)
+@receiver((post_save, post_delete), sender=contracts.Product)
 async def email_new_product(event: Event[contracts.Product], session: Session) -> None:
     """Tell subscribers of a product that somebody created; an import would tell of thousands."""
+    await ProductRepository(session).keep(event, gone=event.signal == post_delete.name)
     if event.created and event.origin != "import":
         await NotificationRepository(session).add_new_product(event)
 
 
 @receiver(pre_save, sender=contracts.Product)
 async def email_price_drop(event: Event[contracts.Product], session: Session) -> None:
-    """Tell subscribers of a lower price in the same currency."""
+    """Tell subscribers of a price below the last one in the same currency."""
+    products = ProductRepository(session)
+    await products.keep(event)
+    before, now = await products.price_before(event), minor(event.instance)
+    if _fell(event) and (before is None or now is None):
+        raise Park(f"the prices cannot be compared: nobody knows {event.instance.currency}")
+    if before is not None and now is not None and now < before:
+        await NotificationRepository(session).add_price_drop(event, before, now)
+
+
+def _fell(event: Event[contracts.Product]) -> bool:
     product, original = event.instance, event.original
-    if original is None or original.currency != product.currency:
-        return
-    if product.price < original.price:
-        try:
-            await NotificationRepository(session).add_price_drop(event, original.price)
-        except ValueError as error:
-            raise Park(f"the prices cannot be compared: {error}") from error
+    return (
+        original is not None
+        and original.currency == product.currency
+        and product.price < original.price
+    )
 
 
 @receiver(pre_delete, sender=(contracts.Product, contracts.Image))

@@ -18,6 +18,7 @@ from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
 from services.notifier.repositories.notifications import MailBell, NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
+from services.notifier.sending.pace import Pace
 from services.notifier.sending.worker import MailWorker
 from services.notifier.settings import NotifierSettings
 
@@ -36,6 +37,15 @@ class NotificationRetention:
         """Forget up to `limit` rows that were kept long enough; return how many."""
         async with self._database.transaction() as session:
             return await NotificationRepository(session).prune(self._kept, limit)
+
+
+def pace_of(settings: NotifierSettings) -> Pace:
+    """How often people are written to, as the settings say."""
+    return Pace(
+        cooldown=settings.price_cooldown_seconds,
+        settle=settings.settle_seconds,
+        burst=settings.burst,
+    )
 
 
 class Notifier(Service):
@@ -72,6 +82,7 @@ class Notifier(Service):
         self.mail_bell = MailBell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.collaborators.add(MailBell, self.mail_bell)
+        self.collaborators.add(Pace, pace_of(settings))
         mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
         outgoing = Outgoing(self.database)
         self.backlogs.append(outgoing.backlog)

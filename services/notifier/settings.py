@@ -72,6 +72,27 @@ class NotifierSettings(ImageStoreSettings):
         "Heliograph <heliograph@localhost>",
         description="the sender of every email: an address, or `Name <address>`",
     )
+    price_cooldown_seconds: int = Field(
+        3_600,
+        ge=0,
+        le=31 * 86_400,
+        description="seconds in which a person gets one email about the price of a product; what "
+        "comes meanwhile waits, and is one email in the end; 0: each at once",
+    )
+    settle_seconds: int = Field(
+        2,
+        ge=0,
+        le=3_600,
+        description="seconds that an email about a new product waits for others to the same "
+        "person, which go with it; 0: each by itself",
+    )
+    burst: int = Field(
+        5,
+        ge=0,
+        le=1_000,
+        description="most emails about new products that a person gets within an hour; the rest "
+        "are one email at its end; 0: any number",
+    )
     notifications_kept_days: int = Field(
         365,
         ge=1,

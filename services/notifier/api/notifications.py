@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from heliograph.http import problems
 from heliograph.web import PAGE, GuardedRoute, Limit, requires
 from services.notifier.api.dependencies import LARGEST_ID, Email, Reading
-from services.notifier.models import State, Topic
+from services.notifier.models import Kind, State
 from services.notifier.repositories.notifications import NotificationRepository
 
 router = APIRouter(
@@ -31,7 +31,7 @@ class NotificationView(BaseModel):
     event_id: UUID
     subscription_id: UUID
     email: str
-    topic: Topic
+    topic: Kind
     state: State
     attempts: int
     reason: str | None

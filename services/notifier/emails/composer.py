@@ -1,14 +1,14 @@
 """The composer: makes the email of a notification."""
 
-from decimal import Decimal
 from email.utils import parseaddr
 from functools import lru_cache
 
 import contracts
+from heliograph.money import from_minor
 from services.notifier.emails.letter import Addressee, Letter
 from services.notifier.emails.products import NewProductEmail, PriceDropEmail, render
 from services.notifier.mail.envelope import Envelope
-from services.notifier.models import Topic
+from services.notifier.models import Kind
 from services.notifier.repositories.outgoing import Due
 
 _LETTERS = 16
@@ -32,17 +32,17 @@ class Composer:
             date=due.created_at,
             unsubscribe_url=f"{self._public_url}/unsubscribe/{due.unsubscribe_token}",
         )
-        return self._letter(due.topic, due.product, due.old_price).to(addressee)
+        return self._letter(due.topic, due.product, due.old_minor).to(addressee)
 
-    def _write(self, topic: Topic, snapshot: str, old_price: str | None) -> Letter:
+    def _write(self, topic: Kind, snapshot: str, old_minor: int | None) -> Letter:
         product = contracts.Product.model_validate_json(snapshot)
-        if topic == "new_product" or old_price is None:
+        if topic == "new_product" or old_minor is None:
             return render(NewProductEmail(product=product, mail_from=self._mail_from))
         return render(
             PriceDropEmail(
                 product=product,
                 mail_from=self._mail_from,
-                old_price=Decimal(old_price),
+                old_price=from_minor(old_minor, product.currency),
                 new_price=product.price,
             )
         )

@@ -1,8 +1,8 @@
 """Notifications: the ledger of who is told what."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,38 @@ from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 import contracts
 from heliograph import Event
 from heliograph.database import Bell, Session, database_now, upsert
-from heliograph.money import to_minor
-from services.notifier.models import Notification, Occasion, State, Subscription, Topic
+from heliograph.events import new_id
+from services.notifier.models import (
+    Notification,
+    Occasion,
+    Product,
+    Spread,
+    State,
+    Subscription,
+    Topic,
+)
+from services.notifier.sending.pace import Pace
+
+AT_ONCE = 2_000
+"""Subscriptions for which one transaction writes rows: so many that it stays a short one."""
+
+_NOBODY = UUID(int=0)
 
 
 class MailBell(Bell):
     """Rings when there may be emails to be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What happened to a product, prices in minor units of `currency`."""
+
+    event_id: UUID
+    topic: Topic
+    product_id: UUID
+    currency: str
+    old_minor: int | None = None
+    new_minor: int | None = None
 
 
 class NotificationRepository:
@@ -27,73 +53,168 @@ class NotificationRepository:
 
     async def add_new_product(self, event: Event[contracts.Product]) -> None:
         """Tell the subscribers of new products."""
-        await self._add(event, "new_product", Subscription.topic == "new_product", old_price=None)
+        product = event.instance
+        await self._add(
+            News(
+                event_id=event.id,
+                topic="new_product",
+                product_id=product.id,
+                currency=product.currency,
+            )
+        )
 
-    async def add_price_drop(self, event: Event[contracts.Product], old_price: Decimal) -> None:
+    async def add_price_drop(self, event: Event[contracts.Product], old: int, new: int) -> None:
         """Tell those who wait for this product or any, and whose target the price has crossed.
 
-        A target is crossed if the old price was above it and the new one is not. Raises
-        ValueError if a price cannot be one of its currency.
+        A target is crossed if the old price was above it and the new one is not.
         """
         product = event.instance
-        old, new = (to_minor(each, product.currency) for each in (old_price, product.price))
-        crossed = and_(
-            Subscription.currency == product.currency,
-            Subscription.target_minor < old,
-            Subscription.target_minor >= new,
-        )
-        wanted = and_(
-            Subscription.topic == "price_drop",
-            or_(Subscription.product_id.is_(None), Subscription.product_id == product.id),
-            or_(Subscription.target_minor.is_(None), crossed),
-        )
-        await self._add(event, "price_drop", wanted, old_price=str(old_price))
-
-    async def _add(
-        self,
-        event: Event[contracts.Product],
-        topic: Topic,
-        wanted: ColumnElement[bool],
-        *,
-        old_price: str | None,
-    ) -> None:
-        session = self._session
-        wanted = and_(wanted, Subscription.wish.is_not(None))
-        if not await session.scalar(select(exists().where(wanted))):
-            return
-        await session.execute(
-            upsert(session, Occasion)
-            .values(
+        await self._add(
+            News(
                 event_id=event.id,
-                topic=topic,
-                product=event.instance.model_dump_json(),
-                old_price=old_price,
+                topic="price_drop",
+                product_id=product.id,
+                currency=product.currency,
+                old_minor=old,
+                new_minor=new,
             )
-            .on_conflict_do_nothing()
         )
+
+    async def add_met_target(self, subscription: Subscription) -> None:
+        """Tell the subscriber at once if the product is had at the target price already."""
+        if subscription.target_minor is None or subscription.frequency != "instant":
+            return
+        met = await self._session.scalar(
+            select(Product).where(
+                Product.id == subscription.product_id,
+                ~Product.gone,
+                Product.currency == subscription.currency,
+                Product.price_minor <= subscription.target_minor,
+            )
+        )
+        if met is None:
+            return
+        news = News(
+            event_id=met.event_id,
+            topic="price_drop",
+            product_id=met.id,
+            currency=met.currency,
+            new_minor=met.price_minor,
+        )
+        await self._write(news, Subscription.id == subscription.id)
+
+    async def _add(self, news: News) -> None:
+        await self._keep_for_digests(news)
+        row = Spread(
+            event_id=news.event_id,
+            topic=news.topic,
+            product_id=news.product_id,
+            currency=news.currency,
+            old_minor=news.old_minor,
+            new_minor=news.new_minor,
+            for_all=news.topic == "new_product",
+            behind=_NOBODY,
+            until=new_id(),
+        )
+        if not await self.spread(row):
+            self._session.add(row)
+
+    async def _keep_for_digests(self, news: News) -> None:
+        session = self._session
+        digests = and_(
+            Subscription.digest_at.is_not(None),
+            Subscription.topic == news.topic,
+            or_(Subscription.product_id.is_(None), Subscription.product_id == news.product_id),
+        )
+        if await session.scalar(select(exists().where(digests))):
+            await session.execute(
+                upsert(session, Occasion)
+                .values(
+                    event_id=news.event_id,
+                    topic=news.topic,
+                    product_id=news.product_id,
+                    currency=news.currency,
+                    old_minor=news.old_minor,
+                    new_minor=news.new_minor,
+                    happened_at=database_now(),
+                )
+                .on_conflict_do_nothing()
+            )
+
+    async def spread(self, row: Spread, at_most: int = AT_ONCE) -> bool:
+        """Write the rows of the next subscriptions; whether those were the last.
+
+        First of those who watch this product, then of those who watch all. `row` says
+        afterwards how far it came.
+        """
+        news = News(
+            event_id=row.event_id,
+            topic=row.topic,
+            product_id=row.product_id,
+            currency=row.currency,
+            old_minor=row.old_minor,
+            new_minor=row.new_minor,
+        )
+        while at_most > 0:
+            watched = None if row.for_all else row.product_id
+            wanted = and_(
+                Subscription.wish.is_not(None),
+                Subscription.frequency == "instant",
+                Subscription.topic == row.topic,
+                Subscription.product_id.is_(None)
+                if watched is None
+                else Subscription.product_id == watched,
+                Subscription.id > row.behind,
+                Subscription.id <= row.until,
+                _reached(news),
+            )
+            ids = (
+                await self._session.scalars(
+                    select(Subscription.id).where(wanted).order_by(Subscription.id).limit(at_most)
+                )
+            ).all()
+            if ids:
+                await self._write(news, and_(wanted, Subscription.id <= ids[-1]))
+            if len(ids) == at_most:
+                row.behind = ids[-1]
+                return False
+            if row.for_all:
+                break
+            row.for_all, row.behind = True, _NOBODY
+            at_most -= len(ids)
+        return True
+
+    async def _write(self, news: News, wanted: ColumnElement[bool]) -> None:
+        session = self._session
+        # One transaction cannot be waited for by another's email: what is new settles first.
+        settle = session.collaborators[Pace].settle if news.topic == "new_product" else 0.0
         rows: dict[str, Any] = {
-            "event_id": literal(event.id),
+            "event_id": literal(news.event_id),
             "subscription_id": Subscription.id,
             "email": Subscription.email,
             "topic": Subscription.topic,
-            "due_at": database_now(),
+            "product_id": literal(news.product_id),
+            "currency": literal(news.currency),
+            "old_minor": literal(news.old_minor, Notification.old_minor.type),
+            "due_at": database_now(settle),
             "created_at": database_now(),
         }
         recipients = select(*rows.values()).where(wanted).order_by(Subscription.id)
-        # Two subscriptions of one person conflict as well: the older one is told.
+        # Two subscriptions of one person conflict as well: one email is enough.
         await session.execute(
             upsert(session, Notification)
             .from_select(list(rows), recipients)
-            .on_conflict_do_nothing(index_elements=["event_id", "email"])
+            .on_conflict_do_nothing(index_elements=["event_id", "email", "topic"])
         )
         session.on_commit(session.collaborators[MailBell].ring)
 
     async def prune(self, kept: timedelta, limit: int) -> int:
         """Forget what was settled more than `kept` ago, among the `limit` oldest rows.
 
-        Returns how many rows that were. What happened is forgotten with the last of its emails.
+        Returns how many rows that were.
         """
         session = self._session
+        before = database_now(-kept.total_seconds())
         # Ids ascend in time: the oldest rows are found without an index of their own.
         oldest = select(Notification.id).order_by(Notification.id).limit(limit)
         told = (
@@ -102,14 +223,11 @@ class NotificationRepository:
                 .where(
                     Notification.id.in_(oldest),
                     Notification.state != "pending",
-                    Notification.created_at < database_now(-kept.total_seconds()),
+                    Notification.created_at < before,
                 )
-                .returning(Notification.event_id)
+                .returning(Notification.id)
             )
         ).all()
-        if told:
-            left = exists().where(Notification.event_id == Occasion.event_id)
-            await session.execute(delete(Occasion).where(Occasion.event_id.in_(set(told)), ~left))
         return len(told)
 
     async def list(
@@ -130,3 +248,15 @@ class NotificationRepository:
         if state is not None:
             query = query.where(Notification.state == state)
         return (await self._session.scalars(query.order_by(Notification.id).limit(limit))).all()
+
+
+def _reached(news: News) -> ColumnElement[bool]:
+    """Whether a subscription has no target, or the price has crossed it."""
+    if news.new_minor is None:
+        return Subscription.target_minor.is_(None)
+    crossed = and_(
+        Subscription.currency == news.currency,
+        Subscription.target_minor < news.old_minor,
+        Subscription.target_minor >= news.new_minor,
+    )
+    return or_(Subscription.target_minor.is_(None), crossed)

@@ -26,7 +26,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from heliograph.database import Database, TableBacklog, database_now, statement_for
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
-from services.notifier.models import Notification, Occasion, State, Subscription, Topic
+from services.notifier.models import Kind, Notification, Product, State, Subscription
 
 GIVE_UP_S = 24 * 3600.0
 """Age at which an email that still cannot be sent has failed."""
@@ -47,9 +47,9 @@ class Due(NamedTuple):
     event_id: UUID
     subscription_id: UUID
     created_at: datetime
-    topic: Topic
+    topic: Kind
     product: str
-    old_price: str | None
+    old_minor: int | None
     unsubscribe_token: str | None
     """None if the subscription has ended: the email is no longer wanted."""
 
@@ -84,12 +84,12 @@ _chosen = (
 
 # As text, for in SQLite's RETURNING SQLAlchemy names columns without their tables, and in a
 # subquery such a name is one of the subquery's own.
-_event_id = literal_column("notification.event_id", Uuid())
+_product_id = literal_column("notification.product_id", Uuid())
 _subscription_id = literal_column("notification.subscription_id", Uuid())
 
 
-def _of_occasion(column: InstrumentedAttribute[Any]) -> ScalarSelect[Any]:
-    return select(column).where(Occasion.event_id == _event_id).scalar_subquery()
+def _of_product(column: InstrumentedAttribute[Any]) -> ScalarSelect[Any]:
+    return select(column).where(Product.id == _product_id).scalar_subquery()
 
 
 # Subqueries, for SQLite returns no columns of a table that is joined.
@@ -105,9 +105,9 @@ _CLAIM = (
         _columns.event_id,
         _columns.subscription_id,
         _columns.created_at,
-        _of_occasion(Occasion.topic),
-        _of_occasion(Occasion.product),
-        _of_occasion(Occasion.old_price),
+        _columns.topic,
+        _of_product(Product.snapshot),
+        _columns.old_minor,
         select(Subscription.token)
         .where(Subscription.id == _subscription_id, Subscription.wish.is_not(None))
         .scalar_subquery(),

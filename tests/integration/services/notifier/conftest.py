@@ -34,6 +34,7 @@ async def notifier(database_url: str, tmp_path: Path) -> AsyncIterator[Notifier]
         smtp_url=(tmp_path / "mail").as_uri(),
         mail_from="Shop <news@shop.example>",
         public_url="https://notifier.example",
+        settle_seconds=0,
     )
     async with migrated(Notifier(settings, MemoryBus())) as service:
         yield service

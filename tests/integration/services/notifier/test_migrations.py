@@ -7,7 +7,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, select
 
-from services.notifier.models import Base, Notification, Occasion, Subscription
+from services.notifier.models import Base, Notification, Subscription
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
 from tests.databases import modelled_parameters, postgresql_alone, storage_parameters
@@ -29,7 +29,6 @@ async def test_the_migrations_make_the_tables_of_the_models(notifier: Notifier) 
 
 async def test_addresses_from_before_become_one_person(notifier: Notifier) -> None:
     async with notifier.database.transaction() as session:
-        session.add(Occasion(event_id=EVENT, topic="new_product", product="{}"))
         await session.flush()
         for email in ("Ada@example.org", "ada@example.org", "Bob@example.org"):
             subscription, _ = await SubscriptionRepository(session).add(

@@ -1,0 +1,108 @@
+"""What the notifier keeps of products, so that an email can be looked at again."""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from sqlalchemy import select
+
+import contracts
+from heliograph import Event
+from heliograph.database import Session, database_now, upsert
+from heliograph.money import to_minor
+from services.notifier.models import Product, ProductPrice
+
+
+class ProductRepository:
+    """Products as the newest of their events showed them.
+
+    Receivers write here in their own transaction. Whichever of them hears of an event first, and
+    however late or often the others do: what is older never overwrites what is newer.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def keep(self, event: Event[contracts.Product], *, gone: bool = False) -> None:
+        """Take over what the event shows, unless a newer one has been heard of."""
+        product = event.instance
+        insert = upsert(self._session, Product).values(
+            id=product.id,
+            sequence=sequence_of(event),
+            event_id=event.id,
+            gone=gone,
+            currency=product.currency,
+            price_minor=minor(product),
+            snapshot=product.model_dump_json(),
+            heard_at=database_now(),
+        )
+        news = insert.excluded
+        await self._session.execute(
+            insert.on_conflict_do_update(
+                index_elements=["id"],
+                set_={each.name: each for each in news if each.name != "id"},
+                where=Product.sequence < news.sequence,
+            )
+        )
+
+    async def price_before(self, event: Event[contracts.Product]) -> int | None:
+        """The last price in the event's currency before it, in minor units; None if unknown.
+
+        Also when another currency stood between. Takes over the prices that the event shows.
+        """
+        product, original = event.instance, event.original
+        before = None
+        if isinstance(original, contracts.Product):
+            if original.currency == product.currency:
+                before = minor(original)
+            else:
+                before = await self._last_price(product, sequence_of(event))
+                await self._keep_price(original, f"{original.version:012d}.9999")
+        if original is None or (original.price, original.currency) != (
+            product.price,
+            product.currency,
+        ):
+            await self._keep_price(product, sequence_of(event))
+        return before
+
+    async def _last_price(self, product: contracts.Product, sequence: str) -> int | None:
+        return await self._session.scalar(
+            select(ProductPrice.minor).where(
+                ProductPrice.product_id == product.id,
+                ProductPrice.currency == product.currency,
+                ProductPrice.sequence < sequence,
+            )
+        )
+
+    async def _keep_price(self, product: contracts.Product, sequence: str) -> None:
+        price = minor(product)
+        if price is None:
+            return
+        insert = upsert(self._session, ProductPrice).values(
+            product_id=product.id, currency=product.currency, minor=price, sequence=sequence
+        )
+        news = insert.excluded
+        await self._session.execute(
+            insert.on_conflict_do_update(
+                index_elements=["product_id", "currency"],
+                set_={"minor": news.minor, "sequence": news.sequence},
+                where=ProductPrice.sequence < news.sequence,
+            )
+        )
+
+    async def newest(self, ids: Collection[UUID]) -> Mapping[UUID, Product]:
+        """Those of these products that have been heard of."""
+        found = await self._session.scalars(select(Product).where(Product.id.in_(ids)))
+        return {each.id: each for each in found}
+
+
+def sequence_of(event: Event[contracts.Product]) -> str:
+    """The place of the event among all of its product; sorts as text."""
+    return event.sequence or f"{event.version or event.instance.version:012d}.0000"
+
+
+def minor(product: contracts.Product) -> int | None:
+    """The price in minor units; None if nobody knows those of its currency."""
+    try:
+        return to_minor(product.price, product.currency)
+    except ValueError:
+        return None
