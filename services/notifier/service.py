@@ -16,9 +16,12 @@ from services.notifier.emails.composer import Composer
 from services.notifier.mail import connect
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
+from services.notifier.repositories.claims import Claims
+from services.notifier.repositories.letters import LetterBook
 from services.notifier.repositories.notifications import MailBell, NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.sending.pace import Pace
+from services.notifier.sending.spreader import Spreader
 from services.notifier.sending.worker import MailWorker
 from services.notifier.settings import NotifierSettings
 
@@ -82,17 +85,20 @@ class Notifier(Service):
         self.mail_bell = MailBell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.collaborators.add(MailBell, self.mail_bell)
-        self.collaborators.add(Pace, pace_of(settings))
+        pace = pace_of(settings)
+        self.collaborators.add(Pace, pace)
         mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
         outgoing = Outgoing(self.database)
         self.backlogs.append(outgoing.backlog)
+        letters = LetterBook(Composer(settings.mail_from, settings.public_url))
         self.mail_worker = MailWorker(
+            Claims(self.database, letters, pace, locale="en"),
             outgoing,
             self.mailer,
-            Composer(settings.mail_from, settings.public_url),
             self.mail_bell,
             on_outcome=lambda state: mailed.labels(state).inc(),
         )
+        self.spreader = Spreader(self.database, self.mail_bell)
 
     def routers(self) -> "Sequence[APIRouter]":
         from services.notifier.api import routers
@@ -102,7 +108,7 @@ class Notifier(Service):
     def parts(self, roles: Collection[Role]) -> list[Part]:
         parts = super().parts(roles)
         if "work" in roles:
-            parts.append(self.mail_worker)
+            parts += [self.mail_worker, self.spreader]
         return parts
 
     def health(self, roles: Collection[Role]) -> Health:

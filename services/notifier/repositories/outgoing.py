@@ -2,56 +2,31 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple, cast
-from uuid import UUID
+from typing import Any, cast
 
 from sqlalchemy import (
+    Boolean,
     Float,
-    Integer,
-    ScalarSelect,
     Table,
     Text,
-    Uuid,
     and_,
     bindparam,
     case,
     literal_column,
-    select,
+    null,
+    or_,
     tuple_,
     update,
 )
-from sqlalchemy.orm import InstrumentedAttribute
 
 from heliograph.database import Database, TableBacklog, database_now, statement_for
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
-from services.notifier.models import Kind, Notification, Product, State, Subscription
+from services.notifier.models import Notification, State
+from services.notifier.repositories.claims import Due
 
 GIVE_UP_S = 24 * 3600.0
-"""Age at which an email that still cannot be sent has failed."""
-
-
-class Due(NamedTuple):
-    """An email that a worker may send until its lease ends.
-
-    `token` is the fencing token: it grows with every claim, so that a worker that comes back
-    after its lease cannot overwrite what another has recorded.
-    """
-
-    id: int
-    token: int
-    attempts: int
-    """Those before this one."""
-    email: str
-    event_id: UUID
-    subscription_id: UUID
-    created_at: datetime
-    topic: Kind
-    product: str
-    old_minor: int | None
-    unsubscribe_token: str | None
-    """None if the subscription has ended: the email is no longer wanted."""
+"""After the first attempt: an email that still cannot be sent then has failed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,60 +37,24 @@ class Outcome:
     state: State
     reason: str | None = None
     delay: float = 0.0
+    uncertain: bool = False
+    """Whether the mail server may have taken it all the same."""
+    answer: str | None = None
+    """What the mail server said as it took the email."""
 
 
 # The table, because the ORM's own UPDATE costs as much again as the database's.
 _table = cast("Table", Notification.__table__)
 _columns = _table.c
-
-# Spelled with a literal, so that the partial index matches whatever the plan.
+# Spelled with a literal, so that the partial indexes match whatever the plan.
 _pending = _columns.state == literal_column("'pending'")
 
-# A subquery in its place could be run again for each row (and lock ever more of them).
-_chosen = (
-    select(_columns.id)
-    .where(_pending, _columns.due_at <= database_now())
-    .order_by(_columns.due_at, _columns.id)
-    .limit(bindparam("at_most", type_=Integer()))
-    .with_for_update(skip_locked=True)
-    .cte("chosen")
-)
-
-
-# As text, for in SQLite's RETURNING SQLAlchemy names columns without their tables, and in a
-# subquery such a name is one of the subquery's own.
-_product_id = literal_column("notification.product_id", Uuid())
-_subscription_id = literal_column("notification.subscription_id", Uuid())
-
-
-def _of_product(column: InstrumentedAttribute[Any]) -> ScalarSelect[Any]:
-    return select(column).where(Product.id == _product_id).scalar_subquery()
-
-
-# Subqueries, for SQLite returns no columns of a table that is joined.
-_CLAIM = (
-    update(_table)
-    .where(_columns.id.in_(select(_chosen.c.id)))
-    .values(token=_columns.token + 1, due_at=database_now(LEASE_S))
-    .returning(
-        _columns.id,
-        _columns.token,
-        _columns.attempts,
-        _columns.email,
-        _columns.event_id,
-        _columns.subscription_id,
-        _columns.created_at,
-        _columns.topic,
-        _of_product(Product.snapshot),
-        _columns.old_minor,
-        select(Subscription.token)
-        .where(Subscription.id == _subscription_id, Subscription.wish.is_not(None))
-        .scalar_subquery(),
-    )
-)
-
 _new_state = bindparam("new_state", type_=Text())
-_too_old = and_(_new_state == "pending", _columns.created_at < database_now(-GIVE_UP_S))
+_reason = bindparam("new_reason", type_=Text())
+_keeps = bindparam("keeps", type_=Boolean())
+_too_old = and_(_new_state == "pending", _columns.tried_at < database_now(-GIVE_UP_S))
+# What surely did not come through told nobody anything, and may be written anew.
+_may_have_come = or_(_new_state == "sent", _keeps)
 _RECORD = (
     update(_table)
     .where(
@@ -125,20 +64,23 @@ _RECORD = (
     )
     .values(
         state=case((_too_old, "failed"), else_=_new_state),
-        attempts=_columns.attempts + case((_new_state == "cancelled", 0), else_=1),
-        reason=bindparam("new_reason"),
+        attempts=_columns.attempts + 1,
+        reason=_reason,
+        answer=bindparam("new_answer", type_=Text()),
         due_at=database_now(bindparam("delay", type_=Float())),
+        letter_id=case((or_(_may_have_come, _new_state == "failed"), _columns.letter_id)),
+        told_at=case((_may_have_come, _columns.told_at)),
         sent_at=case((_new_state == "sent", database_now())),
+        secret=case((_new_state == "pending", _columns.secret)),
     )
 )
 
 
 class Outgoing:
-    """The emails of one service that wait; each call is a transaction of its own."""
+    """The emails of one service that are being sent; each call is a transaction of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._claim = statement_for(database, _CLAIM)
         self._record = statement_for(database, _RECORD)
         self.backlog = TableBacklog(
             database,
@@ -150,49 +92,76 @@ class Outgoing:
             retried=_columns.attempts > 0,
         )
 
-    async def claim(self, limit: int) -> list[Due]:
-        """Lease up to `limit` emails that are due."""
-        claimed = await self._claim.run(at_most=limit)
-        return sorted((Due(*row) for row in claimed), key=lambda due: due.id)
-
     async def renew(self, emails: Collection[Due]) -> set[int]:
         """Begin the leases anew; returns the ids of the emails that are still ours."""
-        return await self._lease(emails, LEASE_S)
+        return await self._lease(emails, due_at=database_now(LEASE_S))
 
     async def hand_back(self, emails: Collection[Due]) -> None:
-        """Let others send these at once."""
-        await self._lease(emails, 0.0)
+        """Let others send these at once, and look at them again: nothing of them was sent."""
+        await self._lease([each for each in emails if each.again], due_at=database_now())
+        await self._lease(
+            [each for each in emails if not each.again],
+            due_at=database_now(),
+            letter_id=null(),
+            told_at=null(),
+        )
 
     async def record(self, outcomes: Collection[Outcome]) -> None:
         """Write down what became of emails, but for those that another worker has taken over.
 
-        Counts the attempts. An email to be tried again that is older than `GIVE_UP_S` has
-        failed.
+        Counts the attempts. An email to be tried again that was first tried more than
+        `GIVE_UP_S` ago has failed. What is told by an email shares its fate.
         """
-        await self._record.run_each(
-            [
-                {
-                    "mine": each.email.id,
-                    "my_token": each.email.token,
-                    "new_state": each.state,
-                    "new_reason": _line(each.reason),
-                    "delay": each.delay,
-                }
-                for each in outcomes
-            ]
-        )
+        alone = [each for each in outcomes if not each.email.tells_others]
+        if alone:
+            await self._record.run_each([_values(each) for each in alone])
+        for each in outcomes:
+            if each.email.tells_others:
+                await self._record_with_others(each)
 
-    async def _lease(self, emails: Collection[Due], seconds: float) -> set[int]:
+    async def _record_with_others(self, outcome: Outcome) -> None:
+        lead = outcome.email.id
+        async with self._database.transaction() as session:
+            connection = await session.connection()
+            ours = await connection.execute(_RECORD.returning(_columns.state), _values(outcome))
+            state = ours.scalar()
+            if state is None or state == "pending":
+                return
+            await connection.execute(
+                update(_table)
+                .where(_columns.told_by == lead, _pending)
+                .values(
+                    state=state,
+                    reason=None if state == "sent" else _line(outcome.reason),
+                    sent_at=database_now() if state == "sent" else None,
+                )
+            )
+
+    async def _lease(self, emails: Collection[Due], **values: Any) -> set[int]:
+        if not emails:
+            return set()
         mine = [(each.id, each.token) for each in emails]
         async with self._database.statement() as connection:
             ours = await connection.execute(
                 update(_table)
                 .where(tuple_(_columns.id, _columns.token).in_(mine), _pending)
-                .values(due_at=database_now(seconds))
+                .values(**values)
                 .returning(_columns.id)
             )
             return set(ours.scalars())
 
 
-def _line(reason: str | None) -> str | None:
-    return None if reason is None else printable(reason, 500)
+def _values(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "mine": outcome.email.id,
+        "my_token": outcome.email.token,
+        "new_state": outcome.state,
+        "new_reason": _line(outcome.reason),
+        "new_answer": _line(outcome.answer),
+        "delay": outcome.delay,
+        "keeps": outcome.uncertain or outcome.email.again,
+    }
+
+
+def _line(text: str | None) -> str | None:
+    return None if text is None else printable(text, 500)

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
 
 from heliograph import DatabaseUnavailable
 from heliograph.waiting import LEASE_S
-from services.notifier.repositories.outgoing import Due, Outgoing
+from services.notifier.repositories.claims import Claimed, Claims, Due
+from services.notifier.repositories.outgoing import Outgoing
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -21,14 +22,12 @@ class MailLease:
     worker that was stopped meanwhile learns from `held` that it must not go on.
     """
 
-    def __init__(self, outgoing: Outgoing, emails: Sequence[Due], until: float) -> None:
+    def __init__(self, outgoing: Outgoing, claimed: Claimed, until: float) -> None:
         self._outgoing = outgoing
-        self._waiting = {each.id: each for each in emails}
+        self.claimed = claimed
+        self._waiting = {each.id: each for each in claimed.emails}
         self._begun: dict[int, Due] = {}
         self._until = until
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
 
     @property
     def held(self) -> bool:
@@ -72,11 +71,11 @@ class MailLease:
 
 
 @asynccontextmanager
-async def mail_lease(outgoing: Outgoing, limit: int) -> AsyncIterator[MailLease]:
-    """Claim up to `limit` emails that are due; hand back what was not begun."""
+async def mail_lease(claims: Claims, outgoing: Outgoing, limit: int) -> AsyncIterator[MailLease]:
+    """Claim what is due, up to `limit` rows; hand back what was not begun."""
     # Counted from before the claim: the database's lease never ends earlier.
     until = time.monotonic() + LEASE_S
-    lease = MailLease(outgoing, await outgoing.claim(limit), until)
+    lease = MailLease(outgoing, await claims.claim(limit), until)
     renewing = asyncio.create_task(lease.renew())
     try:
         yield lease

@@ -4,18 +4,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
-from pydantic import ValidationError
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import Bell
 from heliograph.group_commit import GroupCommit
 from heliograph.waiting import Retries, pause_after, stopped_within
-from services.notifier.emails.composer import Composer
-from services.notifier.mail.envelope import Envelope
 from services.notifier.mail.errors import MailDeferred, MailRefused
 from services.notifier.mail.mailer import Mailer
 from services.notifier.mail.smtp import CONNECTIONS
-from services.notifier.repositories.outgoing import Due, Outcome, Outgoing
+from services.notifier.repositories.claims import Claims, Due
+from services.notifier.repositories.outgoing import Outcome, Outgoing
 from services.notifier.sending.lease import MailLease, mail_lease
 
 log = structlog.stdlib.get_logger(__name__)
@@ -48,16 +46,16 @@ class MailWorker:
 
     def __init__(
         self,
+        claims: Claims,
         outgoing: Outgoing,
         mailer: Mailer,
-        composer: Composer,
         bell: Bell,
         *,
         on_outcome: Callable[[str], None],
     ) -> None:
+        self._claims = claims
         self._outgoing = outgoing
         self._mailer = mailer
-        self._composer = composer
         self._bell = bell
         self._on_outcome = on_outcome
         self._sending = asyncio.Semaphore(CONNECTIONS)
@@ -89,8 +87,10 @@ class MailWorker:
 
     async def _send_due(self, stopping: asyncio.Event) -> bool:
         """Send what is due, up to a batch; False if nothing was."""
-        async with mail_lease(self._outgoing, BATCH) as lease:
-            found = bool(lease)
+        async with mail_lease(self._claims, self._outgoing, BATCH) as lease:
+            found = bool(lease.claimed.looked_at)
+            for state in lease.claimed.settled.elements():
+                self._on_outcome(state)
             senders = [self._send_some(lease, stopping) for _ in range(SIDE_BY_SIDE)]
             # Each finishes what it has begun, whatever becomes of the others.
             for end in await asyncio.gather(*senders, return_exceptions=True):
@@ -122,31 +122,14 @@ class MailWorker:
         return True
 
     async def _send(self, due: Due) -> Outcome:
-        if due.unsubscribe_token is None:
-            return Outcome(due, "cancelled", "the subscription ended")
         try:
-            await self._mailer.send(self._compose(due))
+            answer = await self._mailer.send(due.letter.to(due.addressee))
         except MailRefused as error:
             return Outcome(due, "failed", error.reason)
         except MailDeferred as error:
-            return Outcome(due, "pending", error.reason, RETRIES.delay(due.attempts + 1))
-        return Outcome(due, "sent")
-
-    def _compose(self, due: Due) -> Envelope:
-        try:
-            return self._composer.compose(due)
-        except MailRefused:
-            raise
-        except ValidationError as error:
-            # An earlier release took what no contract holds; it may be large, and is not repeated.
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part)[:40] for part in first["loc"])
-            log.warning("an email cannot be composed", notification=due.id, field=where)
-            raise MailRefused(f"cannot be composed: {where}: {first['msg']}") from error
-        # Whatever one email stumbles over must not stop the others.
-        except Exception as error:
-            log.exception("an email cannot be composed", notification=due.id)
-            raise MailRefused(f"cannot be composed: {error}") from error
+            delay = RETRIES.delay(due.attempts + 1)
+            return Outcome(due, "pending", error.reason, delay, uncertain=error.uncertain)
+        return Outcome(due, "sent", answer=answer)
 
     async def _record(self, outcome: Outcome, lease: MailLease) -> None:
         """Return when the outcome is recorded; those that wait meanwhile go together."""

@@ -1,0 +1,371 @@
+"""Claims: emails that are due are looked at again, merged, put off, cancelled, or leased.
+
+One transaction does it all, and one worker at a time: two emails to one person that each worker
+took for the only one would break what people are promised.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    CompoundSelect,
+    Integer,
+    Table,
+    Text,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
+
+from heliograph.database import Database, Session, UtcDateTime, database_now, query_for
+from heliograph.text import printable
+from heliograph.waiting import LEASE_S
+from services.notifier.emails.letter import Addressee, Letter, message_id
+from services.notifier.models import Notification, State
+from services.notifier.repositories.known import Known
+from services.notifier.repositories.letters import LetterBook
+from services.notifier.sending.pace import Pace
+from services.notifier.sending.review import Review, Verdict, Waiting, nobody
+
+log = structlog.stdlib.get_logger(__name__)
+
+_LOCK = text("SELECT pg_advisory_xact_lock(0x48454C49, 1001)")
+
+
+class Due(NamedTuple):
+    """An email that a worker may send until its lease ends.
+
+    `token` is the fencing token: it grows with every claim, so that a worker that comes back
+    after its lease cannot overwrite what another has recorded.
+    """
+
+    id: int
+    token: int
+    attempts: int
+    """Those before this one."""
+    letter: Letter
+    addressee: Addressee
+    again: bool
+    """Whether an earlier attempt may have come through: it goes out as it was."""
+    tells_others: bool
+    """Whether other rows may be told by it."""
+
+    @classmethod
+    def of(
+        cls,
+        row: Waiting,
+        letter: Letter,
+        addressee: Addressee,
+        *,
+        again: bool = False,
+        tells_others: bool = True,
+    ) -> "Due":
+        """The email of a row that this claim leases."""
+        token = row.token + 1
+        return cls(row.id, token, row.attempts, letter, addressee, again, tells_others)
+
+
+@dataclass(slots=True)
+class Claimed:
+    """What a claim found."""
+
+    emails: list[Due] = field(default_factory=list)
+    settled: Counter[str] = field(default_factory=Counter)
+    """How many rows came to their end without an email, by state."""
+    looked_at: int = 0
+    """How many rows were due."""
+
+
+# The table, because the ORM's own UPDATE costs as much again as the database's.
+_table = cast("Table", Notification.__table__)
+_columns = _table.c
+# Spelled with literals, so that the partial indexes match whatever the plan.
+_pending = _columns.state == literal_column("'pending'")
+_untold = and_(_pending, _columns.told_by.is_(None))
+_waiting = [_columns[name] for name in Waiting._fields]
+
+_due = and_(_untold, _columns.due_at <= database_now())
+_ANY = select(_columns.id).where(_due).limit(1)
+
+_key = select(_columns.id, _columns.email, _columns.topic, _columns.product_id)
+
+
+def _with_related(chosen: CTE) -> CompoundSelect[Any]:
+    """Rows, and what belongs together with them."""
+    row = select(*_waiting, database_now())
+    related = and_(_columns.email == chosen.c.email, _columns.topic == chosen.c.topic, _untold)
+    return union_all(
+        row.where(_columns.id == chosen.c.id),
+        row.where(
+            related,
+            _columns.product_id == chosen.c.product_id,
+            chosen.c.topic == literal_column("'price_drop'"),
+        ),
+        row.where(related, chosen.c.topic == literal_column("'new_product'")),
+    )
+
+
+_DUE = _with_related(
+    _key.where(_due)
+    .order_by(_columns.due_at, _columns.id)
+    .limit(bindparam("at_most", type_=Integer()))
+    .with_for_update(skip_locked=True)
+    .cte("chosen")
+)
+_ONE = _with_related(_key.where(_columns.id == bindparam("mine")).cte("chosen"))
+
+_by_id = and_(_columns.id == bindparam("mine"), _pending)
+_LEASE = (
+    update(_table)
+    .where(_by_id)
+    .values(
+        token=_columns.token + 1,
+        due_at=database_now(LEASE_S),
+        told_by=None,
+        letter_id=bindparam("letter", type_=Uuid()),
+        currency=bindparam("in_currency", type_=Text()),
+        told_minor=bindparam("price", type_=BigInteger()),
+        told_at=bindparam("date", type_=UtcDateTime()),
+        tried_at=func.coalesce(_columns.tried_at, database_now()),
+        secret=bindparam("link", type_=Text()),
+        reason=None,
+    )
+)
+_LEASE_AGAIN = (
+    update(_table).where(_by_id).values(token=_columns.token + 1, due_at=database_now(LEASE_S))
+)
+_WAIT = (
+    update(_table)
+    .where(_by_id)
+    .values(
+        due_at=bindparam("until", type_=UtcDateTime()),
+        reason=func.coalesce(bindparam("why", type_=Text()), _columns.reason),
+        told_by=None,
+    )
+)
+_MERGE = update(_table).where(_by_id).values(told_by=bindparam("lead", type_=BigInteger()))
+_SETTLE = (
+    update(_table)
+    .where(_by_id)
+    .values(
+        state=bindparam("as", type_=Text()),
+        reason=bindparam("why", type_=Text()),
+        secret=None,
+    )
+)
+_SETTLE_TOLD = (
+    update(_table)
+    .where(_columns.told_by == bindparam("by"), _pending)
+    .values(state=literal_column("'failed'"))
+)
+
+
+class Claims:
+    """Takes the second look, and leases what is to be sent."""
+
+    def __init__(self, database: Database, letters: LetterBook, pace: Pace, *, locale: str) -> None:
+        self._database = database
+        self._any = query_for(database, _ANY)
+        self._letters = letters
+        self._pace = pace
+        self._locale = locale
+
+    async def claim(self, limit: int) -> Claimed:
+        """Look at up to `limit` rows that are due, and at what belongs together with them."""
+        if not await self._any.run():
+            return Claimed()
+        async with self._database.transaction() as session:
+            if not self._database.is_sqlite:
+                await session.execute(_LOCK)
+            claim = _Claim(session, self._letters, self._pace, self._locale)
+            claimed = await claim.run(limit)
+        self._letters.tidy()
+        return claimed
+
+    async def preview(self, session: Session, row_id: int) -> tuple[Letter, Addressee] | None:
+        """The email that a row's would be if it were sent when it is due; None for none at all.
+
+        Raises MailRefused if it cannot be composed.
+        """
+        found = (await session.execute(_ONE, {"mine": row_id})).all()
+        rows = {row[0]: Waiting(*row[:-1]) for row in found if row.letter_id is None}
+        if row_id not in rows:
+            return None
+        moment = max(rows[row_id].due_at, found[0][-1])
+        claim = _Claim(session, self._letters, self._pace, self._locale)
+        for verdict in await claim.look_again(list(rows.values()), moment):
+            if verdict.lead and row_id in (verdict.lead.id, *verdict.told) and verdict.facts:
+                letter = await self._letters.written(session, verdict.facts)
+                if letter:
+                    return letter, addressee_of(verdict.lead, letter, moment, verdict.link)
+        return None
+
+
+class _Claim:
+    """One claim, in its transaction."""
+
+    def __init__(self, session: Session, letters: LetterBook, pace: Pace, locale: str) -> None:
+        self._session = session
+        self._letters = letters
+        self._pace = pace
+        self._locale = locale
+        self._claimed = Claimed()
+        self._changes: dict[Update, list[dict[str, Any]]] = defaultdict(list)
+
+    async def run(self, limit: int) -> Claimed:
+        found = (await self._session.execute(_DUE, {"at_most": limit})).all()
+        if not found:
+            return self._claimed
+        now = max(row[-1] for row in found)
+        rows = {row[0]: Waiting(*row[:-1]) for row in found}
+        due = [each for each in rows.values() if each.due_at <= now]
+        self._claimed.looked_at = len(due)
+        await self._send_again([each for each in due if each.letter_id])
+        # What has its letter and is not due is being sent right now.
+        fresh = [each for each in rows.values() if not each.letter_id]
+        if fresh:
+            verdicts = await self.look_again(fresh, now)
+            await self._letters.prepare(self._session, [v.facts for v in verdicts if v.facts])
+            for verdict in verdicts:
+                await self._carry_out(verdict, now)
+        connection = await self._session.connection()
+        for statement, values in self._changes.items():
+            await connection.execute(statement, values)
+        return self._claimed
+
+    async def _send_again(self, rows: Sequence[Waiting]) -> None:
+        """Lease what may have been sent: it goes out as it was, or not at all."""
+        ids = {each.letter_id for each in rows if each.letter_id}
+        letters = await self._letters.fetch(self._session, ids)
+        for row in rows:
+            if row.letter_id is None or row.told_at is None or row.letter_id not in letters:
+                self._settle([row.id], "failed", "its letter is lost")
+                self._changes[_SETTLE_TOLD].append({"by": row.id})
+                continue
+            self._changes[_LEASE_AGAIN].append({"mine": row.id})
+            letter = letters[row.letter_id]
+            addressee = addressee_of(row, letter, row.told_at, row.secret)
+            self._claimed.emails.append(Due.of(row, letter, addressee, again=True))
+
+    async def look_again(self, rows: Sequence[Waiting], now: datetime) -> list[Verdict]:
+        """Say what is to become of these rows, and of those that they tell already."""
+        known = await Known.of(self._session, rows, now, self._pace)
+        review = Review(pace=self._pace, now=now, locale=self._locale)
+        groups: dict[Hashable, list[Waiting]] = defaultdict(list)
+        for row in sorted([*rows, *known.told_by_them]):
+            groups[row.email, row.topic, _subject(row)].append(row)
+        return [self._judge(review, group, known) for group in groups.values()]
+
+    def _judge(self, review: Review, group: Sequence[Waiting], known: Known) -> Verdict:
+        first = group[0]
+        email, topic = first.email, first.topic
+        if topic == "confirmation":
+            request = known.requests.get(first.event_id)
+            product = known.products.get(first.product_id) if first.product_id else None
+            return review.confirmation(first, request, product)
+        if reason := known.suppressed.get(email):
+            return nobody(group, f"nothing is sent to this address: it {reason}")
+        wanted = known.wanted[email]
+        told = [each for each in known.told[email] if each.topic == topic]
+        if topic == "new_product":
+            return review.news(group, wanted, told, known.products)
+        if topic == "digest":
+            return review.digest(first, known.digests[first.event_id], wanted, known.products)
+        told = [each for each in told if each.product_id == first.product_id]
+        wanted = [each for each in wanted if each.product_id in (None, first.product_id)]
+        product = known.products.get(first.product_id) if first.product_id else None
+        return review.price(group, wanted, told, product)
+
+    async def _carry_out(self, verdict: Verdict, now: datetime) -> None:
+        for row_id, reason in verdict.cancelled.items():
+            self._settle([row_id], "cancelled", reason)
+        lead = verdict.lead
+        if lead is None:
+            return
+        if verdict.facts is None:
+            self._changes[_WAIT].append(
+                {"mine": lead.id, "until": verdict.until, "why": verdict.reason}
+            )
+        else:
+            try:
+                found = await self._letters.letter(self._session, verdict.facts)
+            except Exception as error:  # noqa: BLE001 - whatever one stumbles over stops no other
+                self._settle([lead.id, *verdict.told], "failed", _why(lead, error))
+                return
+            if found is None:
+                # Its product changed a moment ago: the next claim sees how.
+                return
+            self._lease(lead, verdict, *found, now)
+        for row_id in verdict.told:
+            self._changes[_MERGE].append({"mine": row_id, "lead": lead.id})
+
+    def _lease(
+        self, lead: Waiting, verdict: Verdict, letter_id: UUID, letter: Letter, now: datetime
+    ) -> None:
+        facts = verdict.facts
+        price = facts.items[0] if facts and lead.topic == "price_drop" else None
+        self._changes[_LEASE].append(
+            {
+                "mine": lead.id,
+                "letter": letter_id,
+                "in_currency": price.currency if price else lead.currency,
+                "price": price.new_minor if price else None,
+                "date": now,
+                "link": verdict.link,
+            }
+        )
+        addressee = addressee_of(lead, letter, now, verdict.link)
+        self._claimed.emails.append(
+            Due.of(lead, letter, addressee, tells_others=bool(verdict.told))
+        )
+
+    def _settle(self, ids: Iterable[int], state: State, reason: str) -> None:
+        for each in ids:
+            self._claimed.settled[state] += 1
+            self._changes[_SETTLE].append({"mine": each, "as": state, "why": reason})
+
+
+def addressee_of(row: Waiting, letter: Letter, date: datetime, link: str | None) -> Addressee:
+    """What the email of a row has for itself; `link` is the token in its links."""
+    confirms = row.topic == "confirmation"
+    return Addressee(
+        recipient=row.email,
+        message_id=message_id(row.event_id, row.subscription_id, letter.domain),
+        date=date,
+        token=None if confirms else link,
+        secret=link if confirms else None,
+    )
+
+
+def _subject(row: Waiting) -> Hashable:
+    """What rows of one person and topic belong together by."""
+    if row.topic == "new_product":
+        return None
+    return row.product_id if row.topic == "price_drop" else row.id
+
+
+def _why(row: Waiting, error: Exception) -> str:
+    """Why no letter can be written, in one line."""
+    if isinstance(error, ValidationError):
+        # An earlier release took what no contract holds; it may be large, and is not repeated.
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part)[:40] for part in first["loc"])
+        log.warning("an email cannot be composed", notification=row.id, field=where)
+        return f"cannot be composed: {where}: {first['msg']}"
+    log.error("an email cannot be composed", notification=row.id, exc_info=error)
+    return printable(f"cannot be composed: {error}", 500)
