@@ -29,11 +29,12 @@ class FileMailer:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    async def send(self, envelope: Envelope) -> None:
+    async def send(self, envelope: Envelope) -> str | None:
         try:
             await asyncio.to_thread(self._write, _file_name(envelope.content), envelope.content)
         except OSError as error:
             raise MailDeferred(f"cannot write the email: {error}") from error
+        return None
 
     async def check(self) -> None:
         try:

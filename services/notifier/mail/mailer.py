@@ -8,10 +8,13 @@ from services.notifier.mail.envelope import Envelope
 class Mailer(Protocol):
     """Sends emails, one recipient an envelope. Safe to share between tasks of one loop."""
 
-    async def send(self, envelope: Envelope) -> None:
+    async def send(self, envelope: Envelope) -> str | None:
         """Hand over the email; returning means it was accepted.
 
-        Raises MailRefused if it never will be, MailDeferred if it may be another time.
+        Returns what the server said as it took it, as one printable line of at most 300
+        characters; None if there is no server. Raises MailRefused if it never will be accepted,
+        MailDeferred if it may be another time. Whoever is cancelled meanwhile knows as little as
+        after a MailDeferred that is uncertain.
         """
 
     async def check(self) -> None:

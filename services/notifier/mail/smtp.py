@@ -12,8 +12,9 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from heliograph.crash import crash_point
 from services.notifier.mail.envelope import Envelope
-from services.notifier.mail.errors import MailDeferred, MailError, MailRefused
+from services.notifier.mail.errors import MailDeferred, MailError, MailRefused, one_line
 from services.notifier.mail.smtp_connection import Answer, SmtpConnection
+from services.notifier.mail.status import status_of, tells_of_no_recipient
 
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
@@ -71,17 +72,18 @@ class SmtpMailer:
         self._idle: list[tuple[float, SmtpConnection]] = []
         """By the time they were last used; the last was used last."""
 
-    async def send(self, envelope: Envelope) -> None:
+    async def send(self, envelope: Envelope) -> str | None:
         async with self._free:
             with _deferring():
                 connection, opened = await self._open(envelope)
             try:
                 await _raise_refusal(connection, *opened)
                 crash_point("mail.before_data")
-                await _hand_over(connection, envelope.content)
+                taken = await _hand_over(connection, envelope.content)
                 crash_point("mail.after_250")
             finally:
                 self._keep(connection)
+        return one_line(str(taken))
 
     async def check(self) -> None:
         """Connect unless connected; an open connection is taken at its word."""
@@ -188,13 +190,16 @@ async def _raise_refusal(
     raise refusal
 
 
-async def _hand_over(connection: SmtpConnection, content: bytes) -> None:
+async def _hand_over(connection: SmtpConnection, content: bytes) -> Answer:
+    if connection.closed:
+        # It said more than it was asked: nothing of the content goes out.
+        raise MailDeferred("the mail server closed the connection before the content")
     # RFC 5321 4.5.2: a dot that begins a line is doubled, one alone ends the content.
     lines = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..").removeprefix(b"\r\n")
     with _deferring(uncertain=True):
         taken = await connection.send_content(lines + b".\r\n")
     if taken.positive:
-        return
+        return taken
     if not (taken.transient or taken.permanent):
         connection.close()
         raise MailDeferred(f"not an answer: {taken}", uncertain=True)
@@ -202,7 +207,9 @@ async def _hand_over(connection: SmtpConnection, content: bytes) -> None:
 
 
 def _refusal(answer: Answer) -> MailError:
-    return (MailRefused if answer.permanent else MailDeferred)(str(answer))
+    if not answer.permanent:
+        return MailDeferred(str(answer))
+    return MailRefused(str(answer), hard=tells_of_no_recipient(status_of(answer)))
 
 
 @contextlib.contextmanager

@@ -300,6 +300,52 @@ async def test_a_recipient_that_fails_fails_alone(
     await failing.mailer.send(Envelope.of(a_message(), "ada@example.org"))
 
 
+async def test_what_the_server_said_as_it_took_the_email_is_told(
+    server: MailServer, smtp: Mailer, tmp_path: Path
+) -> None:
+    envelope = Envelope.of(a_message(), "ada@example.org")
+    assert await smtp.send(envelope) == "250 OK"
+    server.data_answer = "250 2.0.0 Ok: queued\tas 4xYz " + "x" * 400
+    told = await smtp.send(envelope)
+    assert told is not None
+    assert told.startswith("250 2.0.0 Ok: queued as 4xYz ")
+    assert (len(told), told.isprintable()) == (300, True)
+    assert await mailer(tmp_path.as_uri()).send(envelope) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "hard"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("554 5.1.2 no such domain", True),
+        ("550 5.1.10 the domain takes no mail", True),
+        ("550-5.2.1 the account", True),
+        ("550 5.1.7 your address is none", False),
+        ("550 5.1.8 your domain does not exist", False),
+        ("550 5.1.0 something about the address", False),
+        ("552 5.2.2 the mailbox is full", False),
+        ("550 5.7.1 we do not like you", False),
+        ("554 5.7.1 see 5.1.1 of our policy", False),
+        ("550 5.1.1.1 is no code", False),
+        ("550 no such user", False),
+        ("553 4.1.1 one of them is wrong", False),
+    ],
+)
+@pytest.mark.parametrize("to_content", [False, True], ids=["RCPT", "content"])
+async def test_smtp_a_refusal_is_hard_if_it_says_that_there_is_no_recipient(
+    server: MailServer, smtp: Mailer, answer: str, *, to_content: bool, hard: bool
+) -> None:
+    first = answer.replace("550-", "550 ", 1)
+    said = f"{answer}\r\n{first} and more" if answer != first else answer
+    if to_content:
+        server.data_answer = said
+    else:
+        server.rcpt_answers["eve@example.org"] = said
+    with pytest.raises(MailRefused) as raised:
+        await smtp.send(Envelope.of(a_message(), "eve@example.org"))
+    assert raised.value.hard == hard
+
+
 async def test_smtp_keeps_one_connection_even_after_a_refusal(
     server: MailServer, smtp: Mailer
 ) -> None:
@@ -342,7 +388,11 @@ async def test_smtp_reconnects_after_being_idle(server: MailServer) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "error"),
-    [("554 looks like spam", MailRefused), ("452 mailbox is full", MailDeferred)],
+    [
+        ("554 looks like spam", MailRefused),
+        ("452 mailbox is full", MailDeferred),
+        ("421 shutting down", MailDeferred),
+    ],
 )
 async def test_smtp_content_that_is_not_taken_is_certain(
     server: MailServer, smtp: Mailer, answer: str, error: type[MailError]

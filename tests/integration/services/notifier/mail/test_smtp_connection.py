@@ -135,23 +135,46 @@ async def test_a_server_that_asks_for_the_content_of_nobody_gets_none() -> None:
     assert received == b""
 
 
-async def test_an_answer_to_the_content_that_is_none_leaves_the_email_uncertain() -> None:
-    received = b""
+def answering(content: bytes, *, to_data: bytes = b"354 go on\r\n") -> tuple[Talk, list[bytes]]:
+    """A server that says so to the content, and what it received as such."""
+    received: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal received
         writer.write(b"220 here\r\n")
         await reader.readline()
         writer.write(b"250-here\r\n250 PIPELINING\r\n")
         await reader.readuntil(b"DATA\r\n")
-        writer.write(b"250 a\r\n250 b\r\n354 go on\r\n")
-        received = await reader.readuntil(b"\r\n.\r\n")
-        writer.write(b"354 go on\r\n")
-        await reader.read()
+        writer.write(b"250 a\r\n250 b\r\n" + to_data)
+        try:
+            received.append(await reader.readuntil(b"\r\n.\r\n"))
+        except (asyncio.IncompleteReadError, ConnectionResetError):
+            return
+        writer.write(content)
 
+    return talk, received
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"354 go on\r\n", b"150 wait\r\n", b"999 what\r\n", b"hello\r\n", b"250-", b"250", b""],
+)
+async def test_an_answer_to_the_content_that_is_none_leaves_the_email_uncertain(
+    said: bytes,
+) -> None:
+    talk, received = answering(said)
     async with serving(talk) as port:
         mailer = SmtpMailer(SmtpServer("127.0.0.1", port))
-        with pytest.raises(MailDeferred, match="not an answer") as raised:
+        with pytest.raises(MailDeferred) as raised:
             await mailer.send(ENVELOPE)
     assert raised.value.uncertain
-    assert received == b"Subject: x\r\n\r\n..\r\n...a\r\n.\r\n"
+    assert received == [b"Subject: x\r\n\r\n..\r\n...a\r\n.\r\n"]
+
+
+async def test_a_connection_that_ended_before_the_content_leaves_no_doubt() -> None:
+    talk, received = answering(b"250 c\r\n", to_data=b"354 go on\r\n421 shutting down\r\n")
+    async with serving(talk) as port:
+        mailer = SmtpMailer(SmtpServer("127.0.0.1", port))
+        with pytest.raises(MailDeferred, match="before the content") as raised:
+            await mailer.send(ENVELOPE)
+    assert not raised.value.uncertain
+    assert received == []
