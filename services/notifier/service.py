@@ -91,8 +91,9 @@ class Notifier(Service):
         outgoing = Outgoing(self.database)
         self.backlogs.append(outgoing.backlog)
         letters = LetterBook(Composer(settings.mail_from, settings.public_url))
+        self.claims = Claims(self.database, letters, pace, locale="en")
         self.mail_worker = MailWorker(
-            Claims(self.database, letters, pace, locale="en"),
+            self.claims,
             outgoing,
             self.mailer,
             self.mail_bell,

@@ -122,7 +122,8 @@ class PostgresQuery:
         dialect = self._engine.dialect
         compiled = select.compile(dialect=dialect)
         self._text = str(compiled)
-        self._names = tuple(compiled.positiontup or ())
+        # In the order in which the driver wants them; those of the query's own stay.
+        self._values = {name: compiled.params[name] for name in compiled.positiontup or ()}
         types = [column.type.dialect_impl(dialect) for column in select.selected_columns]
         self._readers = [
             (place, reader)
@@ -131,8 +132,9 @@ class PostgresQuery:
         ]
 
     async def run(self, **values: object) -> Rows:
+        in_order = {**self._values, **values}.values()
         async with driver(self._engine) as connection:
-            found = await connection.fetch(self._text, *(values[name] for name in self._names))
+            found = await connection.fetch(self._text, *in_order)
         rows: list[list[Any]] = [list(row) for row in found]
         for row in rows:
             for place, reader in self._readers:

@@ -12,14 +12,13 @@ from sqlalchemy import update
 from heliograph import DatabaseUnavailable
 from heliograph.database import database_now
 from heliograph.testing import SMTPServer
-from services.notifier.emails.composer import Composer
 from services.notifier.mail.connect import mailer as connect
 from services.notifier.mail.envelope import Envelope
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
 from services.notifier.mail.memory import MemoryMailer
 from services.notifier.mail.smtp import CONNECTIONS, SmtpMailer, SmtpServer
-from services.notifier.models import Notification, Occasion
+from services.notifier.models import Notification, Product
 from services.notifier.repositories.outgoing import Outcome, Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.sending import lease
@@ -50,9 +49,9 @@ async def worker(notifier: Notifier, smtp_server: SMTPServer) -> AsyncIterator[M
     ) -> MailWorker:
         mailers.append(mailer or connect(url))
         return MailWorker(
+            notifier.claims,
             outgoing or Outgoing(notifier.database),
             mailers[-1],
-            Composer("Shop <news@shop.example>", "https://notifier.example"),
             notifier.mail_bell,
             on_outcome=on_outcome,
         )
@@ -164,7 +163,7 @@ async def test_an_email_that_cannot_be_sent_for_a_day_has_failed(
     smtp_server.refuse("451 Later")
     await subscribe(notifier, ADA, "new_product")
     await tell(notifier, event(created=True))
-    await change(notifier, created_at=database_now(-25 * 3600.0))
+    await change(notifier, tried_at=database_now(-25 * 3600.0))
     async with running(worker()):
         assert await until_settled(notifier) == {ADA: "failed"}
 
@@ -190,7 +189,7 @@ async def test_an_email_that_cannot_be_composed_fails_and_blocks_no_other(
     await subscribe(notifier, ADA, "new_product")
     await tell(notifier, event(created=True))
     async with notifier.database.transaction() as session:
-        await session.execute(update(Occasion).values(product="{}"))
+        await session.execute(update(Product).values(snapshot="{}"))
     await subscribe(notifier, BOB, "price_drop")
     await tell(notifier, repriced(product(), "19.99", "14.99"))
     async with running(worker()):
@@ -206,7 +205,7 @@ async def test_what_an_earlier_release_noted_and_no_contract_holds_fails_in_a_mo
     await tell(notifier, event(created=True))
     async with notifier.database.transaction() as session:
         huge = product().model_dump_json().replace('"19.99"', '"1e20000000"')
-        await session.execute(update(Occasion).values(product=huge))
+        await session.execute(update(Product).values(snapshot=huge))
     begun = time.process_time()
     async with running(worker()):
         assert await until_settled(notifier) == {ADA: "failed"}
@@ -338,7 +337,7 @@ async def test_the_lease_is_renewed_while_the_mail_server_takes_its_time(
         [one] = await ledger(notifier)
         almost_over = one.due_at
         await until(renewed)
-        assert await Outgoing(notifier.database).claim(10) == []
+        assert (await notifier.claims.claim(10)).emails == []
         answers.set()
         await until_settled(notifier)
     assert len(slow.sent) == 1
@@ -378,10 +377,10 @@ async def test_another_worker_takes_over_when_the_lease_ends(notifier: Notifier)
     await subscribe(notifier, ADA, "new_product")
     await tell(notifier, event(created=True))
     outgoing = Outgoing(notifier.database)
-    [stopped] = await outgoing.claim(10)
-    assert await outgoing.claim(10) == []
+    [stopped] = (await notifier.claims.claim(10)).emails
+    assert (await notifier.claims.claim(10)).emails == []
     await change(notifier, due_at=database_now())
-    [taken] = await outgoing.claim(10)
+    [taken] = (await notifier.claims.claim(10)).emails
     assert (stopped.attempts, taken.attempts) == (0, 0), "nobody knows that it was begun"
     assert taken.token == stopped.token + 1
     assert await outgoing.renew([stopped]) == set()
@@ -405,8 +404,8 @@ async def test_a_stop_hands_back_what_was_not_sent(notifier: Notifier, worker: M
     async with asyncio.timeout(10):
         await worker(mailer=Stopping()).run(stopping)
     assert await states(notifier) == {ADA: "sent", BOB: "pending"}
-    [left] = await Outgoing(notifier.database).claim(10)
-    assert (left.email, left.attempts) == (BOB, 0)
+    [left] = (await notifier.claims.claim(10)).emails
+    assert (left.addressee.recipient, left.attempts) == (BOB, 0)
 
 
 async def test_a_deferral_keeps_its_reason(
