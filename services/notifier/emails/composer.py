@@ -1,48 +1,112 @@
-"""The composer: makes the email of a notification."""
+"""The composer: puts into words what people are told."""
 
+from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
 from functools import lru_cache
+from gettext import NullTranslations
+from pathlib import Path
+from uuid import UUID
 
 import contracts
-from heliograph.money import from_minor
-from services.notifier.emails.letter import Addressee, Letter
-from services.notifier.emails.products import NewProductEmail, PriceDropEmail, render
+from heliograph.money import to_minor
+from services.notifier.emails.facts import CONFIRM_HOURS, SHOWN, Facts, Item
+from services.notifier.emails.head import written_head
+from services.notifier.emails.letter import (
+    CONFIRM,
+    PREFERENCES,
+    RECIPIENT,
+    UNSUBSCRIBE,
+    Addressee,
+    Letter,
+    message_id,
+)
+from services.notifier.emails.shown import Shown, shown
+from services.notifier.emails.templates import Templates
+from services.notifier.emails.words import LOCALES, Words
 from services.notifier.mail.envelope import Envelope
-from services.notifier.models import Kind
 from services.notifier.repositories.outgoing import Due
-
-_LETTERS = 16
-"""So many events' letters are kept; the emails of one event mostly go out together."""
 
 
 class Composer:
-    """Composes the same email, with the same Message-ID, however often it is asked."""
+    """Writes the same letter for the same facts, however often it is asked."""
 
-    def __init__(self, mail_from: str, public_url: str) -> None:
+    def __init__(
+        self,
+        mail_from: str,
+        public_url: str,
+        *,
+        product_link: str = "",
+        templates: Path | None = None,
+    ) -> None:
         self._mail_from = mail_from
         self._domain = parseaddr(mail_from)[1].rpartition("@")[2]
         self._public_url = public_url
-        self._letter = lru_cache(_LETTERS)(self._write)
+        self._product_link = product_link
+        texts = NullTranslations()
+        self._words, self._templates = Words(texts), Templates(texts, templates)
+        self._letter_of = lru_cache(16)(self._write_due)
+
+    def letter(self, facts: Facts, products: Mapping[UUID, contracts.Product]) -> Letter:
+        """Put the facts into words; `products` has a snapshot for each item.
+
+        Nothing that a product's author writes can add a header, a tag or a line to the subject.
+        Raises MailRefused if the sender cannot stand in a header.
+        """
+        items = [
+            shown(item, products[item.product_id], self._product_link)
+            for item in facts.items[:SHOWN]
+        ]
+        return self._write(facts, items, facts.more + len(facts.items) - len(items))
+
+    def _write(self, facts: Facts, items: Sequence[Shown], more: int) -> Letter:
+        subject = self._words.subject(facts, items, more)
+        context = {
+            "language": facts.locale if facts.locale in LOCALES else LOCALES[0],
+            "subject": subject,
+            "items": items,
+            "more": more,
+            "topic": facts.topic,
+            "target": self._words.target(facts),
+            "recipient": RECIPIENT,
+            "unsubscribe_url": UNSUBSCRIBE,
+            "preferences_url": PREFERENCES,
+        }
+        if facts.kind == "confirmation":
+            context |= {
+                "wish": self._words.wish(facts, items),
+                "confirm_url": CONFIRM,
+                "hours": CONFIRM_HOURS,
+            }
+        return Letter(
+            written_head(self._mail_from, subject),
+            self._templates.text(facts.kind, context),
+            self._templates.html(facts.kind, context),
+            public_url=self._public_url,
+            domain=self._domain,
+        )
 
     def compose(self, due: Due) -> Envelope:
         """Raises MailRefused, or ValueError if what is stored cannot be read."""
         addressee = Addressee(
             recipient=due.email,
-            message_id=f"<{due.event_id}.{due.subscription_id}@{self._domain}>",
+            message_id=message_id(due.event_id, due.subscription_id, self._domain),
             date=due.created_at,
-            unsubscribe_url=f"{self._public_url}/unsubscribe/{due.unsubscribe_token}",
+            token=due.unsubscribe_token,
         )
-        return self._letter(due.topic, due.product, due.old_minor).to(addressee)
+        return self._letter_of(due.topic, due.product, due.old_minor).to(addressee)
 
-    def _write(self, topic: Kind, snapshot: str, old_minor: int | None) -> Letter:
+    def _write_due(self, topic: str, snapshot: str, old_minor: int | None) -> Letter:
         product = contracts.Product.model_validate_json(snapshot)
-        if topic == "new_product" or old_minor is None:
-            return render(NewProductEmail(product=product, mail_from=self._mail_from))
-        return render(
-            PriceDropEmail(
-                product=product,
-                mail_from=self._mail_from,
-                old_price=from_minor(old_minor, product.currency),
-                new_price=product.price,
-            )
+        try:
+            new_minor = to_minor(product.price, product.currency)
+        except ValueError:
+            new_minor = None
+        item = Item(
+            topic="new_product" if old_minor is None else "price_drop",
+            product_id=product.id,
+            sequence="",
+            currency=product.currency,
+            new_minor=new_minor,
+            old_minor=old_minor,
         )
+        return self.letter(Facts(kind=item.topic, items=(item,)), {product.id: product})

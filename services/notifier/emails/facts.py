@@ -8,6 +8,9 @@ from services.notifier.models import Kind, Topic
 SHOWN = 12
 """Products that one email shows; of others it tells how many there are."""
 
+CONFIRM_HOURS = 48
+"""For so long the link of a confirmation is valid."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:

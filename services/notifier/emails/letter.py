@@ -1,33 +1,48 @@
-"""The letter: what all emails about one event share, written out once."""
+"""The letter: what all emails that say the same share, written out once."""
 
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage
+from email import policy
+from email.parser import HeaderParser
 from email.utils import format_datetime
 from html import escape
 from itertools import groupby
+from typing import NamedTuple
+from uuid import UUID
 
-from services.notifier.mail.envelope import Envelope, sender_of, written
+from services.notifier.mail.envelope import Envelope, sender_of
 from services.notifier.mail.errors import MailRefused
 
-RECIPIENT, UNSUBSCRIBE = "\x01", "\x02"
-"""Stand in a letter's parts for the recipient's address and the unsubscribe URL.
+RECIPIENT, UNSUBSCRIBE, PREFERENCES, CONFIRM = "\x01", "\x02", "\x03", "\x04"
+"""Stand in a letter's parts for the recipient's address and for links of the recipient's own.
 
 Control characters, because `one_line` lets none of a stranger's pass.
 """
 
+_UNKNOWN = "…"
+"""Stands in a preview for a secret that is no longer known."""
+
 # Quoted-printable holds no "=_", so no part can end itself (RFC 2045 6.7).
 _BOUNDARY = "=_heliograph"
 
-_CONTENT = f"""\
-%b\
-To: %b
-Date: %b
-Message-ID: %b
+
+def _wire(lines: str) -> bytes:
+    return lines.replace("\n", "\r\n").encode()
+
+
+_LIST = _wire("""\
 List-Unsubscribe: <%b>
 List-Unsubscribe-Post: List-Unsubscribe=One-Click
-Auto-Submitted: auto-generated
+List-Id: <heliograph.%b>
+""")
+
+_CONTENT = _wire(f"""\
+%bTo: %b
+Date: %b
+Message-ID: %b
+%bAuto-Submitted: auto-generated
 MIME-Version: 1.0
 Content-Type: multipart/alternative; boundary="{_BOUNDARY}"
 
@@ -40,61 +55,105 @@ Content-Type: text/html; charset="utf-8"
 Content-Transfer-Encoding: quoted-printable
 
 %b--{_BOUNDARY}--
-""".replace("\n", "\r\n").encode()
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addressee:
     """What one recipient's email has for itself.
 
-    `recipient` is an address as `valid_address` writes it. `message_id` (`<unique@domain>`)
-    and `date` name this email: whoever sends it again passes the same ones, so that mail
-    programs know the second copy. `unsubscribe_url` answers GET with a page and POST at once
-    (RFC 8058).
+    `recipient` is an address as `valid_address` writes it. `message_id` (see the function) and
+    `date` name this email: whoever sends it again passes the same ones, so that mail programs
+    know the second copy. `token` is the subscription's, of which the links to unsubscribe and to
+    the preferences are made; a confirmation has none, but a `secret`, the token of its link.
     """
 
     recipient: str
     message_id: str
     date: datetime
-    unsubscribe_url: str
+    token: str | None = None
+    secret: str | None = None
+
+
+class Content(NamedTuple):
+    """An email as its reader sees it."""
+
+    subject: str
+    text: str
+    html: str
 
 
 class Letter:
     """A text part and an HTML part that say the same, under one From and one Subject.
 
-    `head` has those two headers and no more. Raises MailRefused if they cannot be written as
-    they are.
+    `head` has those two headers, as they go out, and no more. What a letter is made from can be
+    stored: a letter made again from it is filled in byte for byte alike. `public_url` begins the
+    links of the recipient's own; `domain` names the list that people can filter by (RFC 2919).
+    Raises MailRefused if these cannot be sent as they are.
     """
 
-    def __init__(self, head: EmailMessage, text: str, html: str) -> None:
+    def __init__(self, head: str, text: str, html: str, *, public_url: str, domain: str) -> None:
+        self.head, self.text, self.html = head, text, html
+        self.public_url, self.domain = public_url, domain
+        if "\0" in text + html:
+            raise MailRefused("an email has no NUL in it")
         try:
-            self._sender = sender_of(head)
-            self._head = written(head).removesuffix(b"\r\n")
+            self._sender, self._subject = _read(head)
+            self._head = head.encode("ascii")
+            self._list = _verbatim(domain, not_in_it=">")
+            self._text, self._html = _Part(text), _Part(html)
         except ValueError as error:
             raise MailRefused(str(error)) from error
-        self._text, self._html = _Part(text), _Part(html)
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it asks to confirm: it then needs a secret, and is no mail of a list."""
+        return CONFIRM in self.text
 
     def to(self, addressee: Addressee) -> Envelope:
         """Fill the letter in for one recipient.
 
-        Raises MailRefused if the address, the Message-ID or the unsubscribe URL cannot stand
-        in a header.
+        Raises MailRefused if the address, the Message-ID or a link cannot stand in a header, or
+        if the addressee lacks the token that the letter needs.
         """
-        url = addressee.unsubscribe_url
+        recipient = addressee.recipient
+        if (addressee.secret if self.confirms else addressee.token) is None:
+            raise MailRefused("the token of its links is no longer known")
         try:
-            recipient = addressee.recipient
+            own = self._own(addressee)
             content = _CONTENT % (
                 self._head,
                 _mailbox(recipient),
                 format_datetime(addressee.date).encode(),
                 _verbatim(addressee.message_id),
-                _verbatim(url, not_in_it=">"),
-                self._text.filled(recipient, url),
-                self._html.filled(escape(recipient), escape(url)),
+                b""
+                if self.confirms
+                else _LIST % (_verbatim(own[UNSUBSCRIBE], not_in_it=">"), self._list),
+                self._text.filled(own),
+                self._html.filled(_escaped(own)),
             )
             return Envelope(self._sender, recipient, content)
         except ValueError as error:
             raise MailRefused(str(error)) from error
+
+    def preview(self, addressee: Addressee) -> Content:
+        """What the recipient reads; a token that is not known is shown as an ellipsis."""
+        own = self._own(addressee)
+        return Content(self._subject, _filled(self.text, own), _filled(self.html, _escaped(own)))
+
+    def _own(self, addressee: Addressee) -> dict[str, str]:
+        token = addressee.token or _UNKNOWN
+        return {
+            RECIPIENT: addressee.recipient,
+            UNSUBSCRIBE: f"{self.public_url}/unsubscribe/{token}",
+            PREFERENCES: f"{self.public_url}/preferences/{token}",
+            CONFIRM: f"{self.public_url}/confirm/{addressee.secret or _UNKNOWN}",
+        }
+
+
+def message_id(event_id: UUID, subscription_id: UUID, domain: str) -> str:
+    """Name the email that tells this subscription of this event, however often it is sent."""
+    return f"<{event_id}.{subscription_id}@{domain}>"
 
 
 class _Part:
@@ -110,22 +169,40 @@ class _Part:
             piece = "".join(run)
             self._pieces.append(piece if own else _quoted(piece))
 
-    def filled(self, recipient: str, url: str) -> bytes:
+    def filled(self, own: Mapping[str, str]) -> bytes:
         """The whole part, its last line ended too."""
         return b"".join(
-            piece
-            if isinstance(piece, bytes)
-            else _quoted(piece.replace(RECIPIENT, recipient).replace(UNSUBSCRIBE, url))
+            piece if isinstance(piece, bytes) else _quoted(_filled(piece, own))
             for piece in self._pieces
         )
 
 
 def _has_own_words(line: str) -> bool:
-    return RECIPIENT in line or UNSUBSCRIBE in line
+    return any(
+        placeholder in line for placeholder in (RECIPIENT, UNSUBSCRIBE, PREFERENCES, CONFIRM)
+    )
+
+
+def _filled(text: str, own: Mapping[str, str]) -> str:
+    for placeholder, words in own.items():
+        text = text.replace(placeholder, words)
+    return text
+
+
+def _escaped(own: Mapping[str, str]) -> dict[str, str]:
+    return {placeholder: escape(words) for placeholder, words in own.items()}
 
 
 def _quoted(lines: str) -> bytes:
     return binascii.b2a_qp(lines.encode())
+
+
+def _read(head: str) -> tuple[str, str]:
+    """The sender's address and the subject."""
+    message = HeaderParser(policy=policy.default).parsestr(head)
+    if message.keys() != ["From", "Subject"] or message.defects or message.get_payload():
+        raise ValueError("a letter's head is From and Subject")
+    return sender_of(message), str(message["Subject"])
 
 
 def _mailbox(address: str) -> bytes:
