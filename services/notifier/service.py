@@ -18,6 +18,7 @@ from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
 from services.notifier.repositories.claims import Claims
 from services.notifier.repositories.letters import LetterBook
+from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.notifications import MailBell, NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.sending.pace import Pace
@@ -40,6 +41,19 @@ class NotificationRetention:
         """Forget up to `limit` rows that were kept long enough; return how many."""
         async with self._database.transaction() as session:
             return await NotificationRepository(session).prune(self._kept, limit)
+
+
+class BounceRetention:
+    """What was said against our emails, each row kept for `kept` after it came."""
+
+    def __init__(self, database: Database, kept: timedelta) -> None:
+        self._database = database
+        self._kept = kept
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` rows that were kept long enough; return how many."""
+        async with self._database.transaction() as session:
+            return await BounceRepository(session).prune(self._kept, limit)
 
 
 def pace_of(settings: NotifierSettings) -> Pace:
@@ -79,9 +93,9 @@ class Notifier(Service):
         self.collaborators.add(ImageStore, self.images)
         self.mailer = mailer or connect.mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
-        self.pruned.append(
-            NotificationRetention(self.database, timedelta(days=settings.notifications_kept_days))
-        )
+        kept = timedelta(days=settings.notifications_kept_days)
+        self.pruned.append(NotificationRetention(self.database, kept))
+        self.pruned.append(BounceRetention(self.database, kept))
         self.mail_bell = MailBell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.collaborators.add(MailBell, self.mail_bell)

@@ -1,5 +1,5 @@
 """The notifier's REST API."""
 
-from services.notifier.api import notifications, subscriptions, unsubscribe
+from services.notifier.api import bounces, notifications, subscriptions, unsubscribe
 
-routers = (subscriptions.router, notifications.router, unsubscribe.router)
+routers = (subscriptions.router, notifications.router, bounces.router, unsubscribe.router)

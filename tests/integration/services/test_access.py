@@ -63,6 +63,7 @@ NOTIFIER = SHARED | {
     "GET /v1/subscriptions/{id}": "notifier:admin",
     "DELETE /v1/subscriptions/{id}": "notifier:admin",
     "GET /v1/notifications": "notifier:admin",
+    "POST /v1/bounces": "notifier:admin",
     "GET /v1/inbox/parked": "notifier:admin",
     "GET /v1/inbox/parked/{id}": "notifier:admin",
     "POST /v1/inbox/redrive": "notifier:admin",

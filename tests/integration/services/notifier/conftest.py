@@ -1,6 +1,7 @@
 """A notifier on an empty, migrated database, its REST API, and what it is told of."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import select
 import contracts
 from heliograph import Event
 from heliograph.bus import MemoryBus
-from heliograph.events import encode
+from heliograph.events import encode, new_id
 from services.notifier.models import Notification
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
@@ -96,3 +97,19 @@ def repriced(product: contracts.Product, old: str, new: str, **fields: Any) -> E
         changes=original.changes_to(instance),
         created=False,
     )
+
+
+async def sent(notifier: Notifier, email: str, **fields: Any) -> str:
+    """Enter an email into the ledger, as one that was sent; returns its Message-ID."""
+    row = Notification(
+        event_id=new_id(),
+        subscription_id=new_id(),
+        email=email,
+        topic="new_product",
+        due_at=datetime.now(UTC),
+        created_at=datetime.now(UTC),
+        **{"state": "sent"} | fields,
+    )
+    async with notifier.database.transaction() as session:
+        session.add(row)
+    return f"<{row.event_id}.{row.subscription_id}@shop.example>"
