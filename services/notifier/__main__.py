@@ -6,6 +6,7 @@ from services.starting import starting
 
 with starting():
     from heliograph.cli import Program, command_line
+    from services.notifier.cli.bounce import add_bounce
 
 if TYPE_CHECKING:
     from heliograph.bus import Bus
@@ -25,11 +26,13 @@ def _notifier(settings: "NotifierSettings", bus: "Bus") -> "Notifier":
     return Notifier(settings, bus)
 
 
+program = Program("notifier", _settings, _notifier, peers=("catalog", "console"))
 app = command_line(
-    Program("notifier", _settings, _notifier, peers=("catalog", "console")),
+    program,
     {"api": 8001, "work": 8021},
     {"work": "Hear the catalog: send emails, and purge deleted files."},
 )
+add_bounce(app, program)
 
 if __name__ == "__main__":
     app(prog_name="python -m services.notifier")

@@ -6,6 +6,7 @@ from services.notifier.mail.smtp_connection import Answer
 
 _CODE = r"[245]\.\d{1,3}\.\d{1,3}"
 _LEADING = re.compile(rf"{_CODE}(?!\.?\d)")
+_IN_ANSWER = re.compile(rf"\b[245]\d\d[ -]({_CODE})(?!\.?\d)")
 
 NO_RECIPIENT = frozenset(
     {
@@ -35,3 +36,9 @@ def leading_status(words: str) -> str | None:
     """The code that a text begins with."""
     found = _LEADING.match(words.lstrip())
     return found[0] if found else None
+
+
+def quoted_status(diagnostic: str) -> str | None:
+    """The first code in what a text quotes of an SMTP answer, as in `smtp; 550 5.1.1 unknown`."""
+    found = _IN_ANSWER.search(diagnostic)
+    return found[1] if found else None
