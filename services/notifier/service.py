@@ -16,9 +16,9 @@ from services.notifier.emails.composer import Composer
 from services.notifier.mail import connect
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
+from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.claims import Claims
 from services.notifier.repositories.letters import LetterBook
-from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.notifications import MailBell, NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.sending.pace import Pace

@@ -2,29 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
-from functools import lru_cache
 from gettext import NullTranslations
 from pathlib import Path
 from uuid import UUID
 
 import contracts
-from heliograph.money import to_minor
-from services.notifier.emails.facts import CONFIRM_HOURS, SHOWN, Facts, Item
+from services.notifier.emails.facts import CONFIRM_HOURS, SHOWN, Facts
 from services.notifier.emails.head import written_head
 from services.notifier.emails.letter import (
     CONFIRM,
     PREFERENCES,
     RECIPIENT,
     UNSUBSCRIBE,
-    Addressee,
     Letter,
-    message_id,
 )
 from services.notifier.emails.shown import Shown, shown
 from services.notifier.emails.templates import Templates
 from services.notifier.emails.words import LOCALES, Words
-from services.notifier.mail.envelope import Envelope
-from services.notifier.repositories.outgoing import Due
 
 
 class Composer:
@@ -44,7 +38,6 @@ class Composer:
         self._product_link = product_link
         texts = NullTranslations()
         self._words, self._templates = Words(texts), Templates(texts, templates)
-        self._letter_of = lru_cache(16)(self._write_due)
 
     def letter(self, facts: Facts, products: Mapping[UUID, contracts.Product]) -> Letter:
         """Put the facts into words; `products` has a snapshot for each item.
@@ -84,29 +77,3 @@ class Composer:
             public_url=self._public_url,
             domain=self._domain,
         )
-
-    def compose(self, due: Due) -> Envelope:
-        """Raises MailRefused, or ValueError if what is stored cannot be read."""
-        addressee = Addressee(
-            recipient=due.email,
-            message_id=message_id(due.event_id, due.subscription_id, self._domain),
-            date=due.created_at,
-            token=due.unsubscribe_token,
-        )
-        return self._letter_of(due.topic, due.product, due.old_minor).to(addressee)
-
-    def _write_due(self, topic: str, snapshot: str, old_minor: int | None) -> Letter:
-        product = contracts.Product.model_validate_json(snapshot)
-        try:
-            new_minor = to_minor(product.price, product.currency)
-        except ValueError:
-            new_minor = None
-        item = Item(
-            topic="new_product" if old_minor is None else "price_drop",
-            product_id=product.id,
-            sequence="",
-            currency=product.currency,
-            new_minor=new_minor,
-            old_minor=old_minor,
-        )
-        return self.letter(Facts(kind=item.topic, items=(item,)), {product.id: product})

@@ -44,7 +44,7 @@ from services.notifier.sending.review import Review, Verdict, Waiting, nobody
 
 log = structlog.stdlib.get_logger(__name__)
 
-_LOCK = text("SELECT pg_advisory_xact_lock(0x48454C49, 1001)")
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('notifier.claims'))")
 
 
 class Due(NamedTuple):

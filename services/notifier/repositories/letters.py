@@ -37,7 +37,7 @@ class LetterBook:
     def __init__(self, composer: Composer) -> None:
         self._composer = composer
         self._written: OrderedDict[Facts, _Written] = OrderedDict()
-        self._snapshots: OrderedDict[tuple[UUID, str], contracts.Product] = OrderedDict()
+        self._snapshots: OrderedDict[tuple[UUID, str], str] = OrderedDict()
 
     async def fetch(self, session: Session, ids: Collection[UUID]) -> Mapping[UUID, Letter]:
         """Those of these letters that are stored."""
@@ -72,8 +72,7 @@ class LetterBook:
             )
         )
         for product_id, sequence, snapshot in found:
-            key = product_id, sequence
-            self._snapshots[key] = contracts.Product.model_validate_json(snapshot)
+            self._snapshots[product_id, sequence] = snapshot
 
     async def letter(self, session: Session, facts: Facts) -> tuple[UUID, Letter] | None:
         """The letter that says this, stored once the transaction commits.
@@ -100,7 +99,10 @@ class LetterBook:
         keys = {item.product_id: (item.product_id, item.sequence) for item in facts.items}
         if not self._snapshots.keys() >= set(keys.values()):
             return None
-        products = {each: self._snapshots[key] for each, key in keys.items()}
+        products = {
+            each: contracts.Product.model_validate_json(self._snapshots[key])
+            for each, key in keys.items()
+        }
         return self._composer.letter(facts, products)
 
     async def _store(self, session: Session, written: _Written) -> None:
