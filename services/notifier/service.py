@@ -96,6 +96,8 @@ class Notifier(Service):
         kept = timedelta(days=settings.notifications_kept_days)
         self.pruned.append(NotificationRetention(self.database, kept))
         self.pruned.append(BounceRetention(self.database, kept))
+        self.time_zone = settings.time_zone
+        """Of everybody who has not said theirs."""
         self.mail_bell = MailBell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.collaborators.add(MailBell, self.mail_bell)

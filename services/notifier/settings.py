@@ -16,6 +16,7 @@ from heliograph.settings import (
 )
 from services.notifier.mail.addresses import valid_address
 from services.notifier.mail.connect import mailer
+from services.notifier.time_zones import TimeZone
 
 
 def _mailbox(value: str) -> str:
@@ -92,6 +93,11 @@ class NotifierSettings(ImageStoreSettings):
         le=1_000,
         description="most emails about new products that a person gets within an hour; the rest "
         "are one email at its end; 0: any number",
+    )
+    time_zone: TimeZone = Field(
+        "UTC",
+        description="where it is 9 o'clock when digests are due, for who has not said otherwise; "
+        "a name of the IANA database, as `Europe/Berlin`",
     )
     notifications_kept_days: int = Field(
         365,
