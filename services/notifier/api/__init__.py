@@ -1,5 +1,11 @@
 """The notifier's REST API."""
 
-from services.notifier.api import bounces, notifications, subscriptions, unsubscribe
+from services.notifier.api import bounces, notifications, preferences, subscriptions, unsubscribe
 
-routers = (subscriptions.router, notifications.router, bounces.router, unsubscribe.router)
+routers = (
+    subscriptions.router,
+    notifications.router,
+    bounces.router,
+    unsubscribe.router,
+    preferences.router,
+)

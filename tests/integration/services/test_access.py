@@ -70,6 +70,8 @@ NOTIFIER = SHARED | {
     "POST /v1/inbox/discard": "notifier:admin",
     "GET /unsubscribe/{token}": None,
     "POST /unsubscribe/{token}": None,
+    "GET /preferences/{token}": None,
+    "POST /preferences/{token}": None,
 }
 
 

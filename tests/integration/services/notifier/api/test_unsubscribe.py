@@ -4,10 +4,11 @@ import httpx2
 import pytest
 
 from heliograph.events import new_id
+from services.notifier.repositories.preferences import PreferencesRepository
 from services.notifier.service import Notifier
 from tests.databases import sqlite_suffices
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
-from tests.samples import event
+from tests.samples import event, product
 
 MULTIPART = (
     b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
@@ -29,8 +30,34 @@ async def test_looking_at_the_page_changes_nothing(
     assert "Content-Encoding" not in page.headers
     assert '<form method="post">' in page.text
     assert ADA not in page.text
+    assert f'href="../preferences/{token}"' in page.text
     await tell(notifier, event(created=True))
     assert await told(notifier) == [ADA]
+
+
+async def test_the_page_names_the_product_and_says_that_more_than_it_ends(
+    notifier: Notifier, public: httpx2.AsyncClient
+) -> None:
+    chair = product(name="<b>Chair</b>")
+    await tell(notifier, event(chair, created=True))
+    token = await subscribe(notifier, ADA, "price_drop", product_id=chair.id)
+    page = (await public.get(f"/unsubscribe/{token}")).text
+    assert "those about <bdi>&lt;b&gt;Chair&lt;/b&gt;</bdi> and about every other" in page
+    unheard_of = await subscribe(notifier, ADA, "price_drop", product_id=new_id())
+    assert "every other" not in (await public.get(f"/unsubscribe/{unheard_of}")).text
+
+
+async def test_the_page_asks_as_long_as_anything_of_its_topic_is_left(
+    notifier: Notifier, public: httpx2.AsyncClient
+) -> None:
+    token = await subscribe(notifier, ADA, "price_drop", product_id=new_id())
+    await subscribe(notifier, ADA, "price_drop")
+    async with notifier.database.transaction() as session:
+        preferences = PreferencesRepository(session)
+        await preferences.end(ADA, [(await preferences.of(ADA))[0].id])
+    assert "Do you want" in (await public.get(f"/unsubscribe/{token}")).text
+    await public.post(f"/unsubscribe/{token}")
+    assert "You will get no more" in (await public.get(f"/unsubscribe/{token}")).text
 
 
 @pytest.mark.parametrize(

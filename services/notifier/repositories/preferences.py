@@ -1,0 +1,101 @@
+"""What people change themselves: their own subscriptions, which a link of theirs leads to."""
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import JSON, Text, cast, select, type_coerce
+
+from heliograph.database import Session, database_now
+from services.notifier.digest_times import next_digest
+from services.notifier.models import Frequency, Product, Subscription
+from services.notifier.repositories.people import PeopleRepository
+from services.notifier.repositories.subscriptions import Wish
+
+# Of the snapshot its name alone: a snapshot can have megabytes.
+_NAME = type_coerce(cast(Product.snapshot, JSON().with_variant(Text(), "sqlite")), JSON)["name"]
+
+
+class PreferencesRepository:
+    """The subscriptions of one person that have not ended."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def owner(self, token: str) -> str | None:
+        """The address that the link of this token was sent to; None if there is no such link."""
+        return await self._session.scalar(
+            select(Subscription.email).where(Subscription.token == token)
+        )
+
+    async def of(self, email: str, *, to_change: bool = False) -> Sequence[Subscription]:
+        """All of the person, the oldest first; locked if they are to be changed."""
+        query = (
+            select(Subscription)
+            .where(Subscription.email == email, Subscription.wish.is_not(None))
+            .order_by(Subscription.id)
+        )
+        if to_change:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        return (await self._session.scalars(query)).all()
+
+    async def product_names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """The names of those of these products that have been heard of."""
+        found = await self._session.execute(
+            select(Product.id, _NAME.as_string()).where(Product.id.in_(ids))
+        )
+        return {product_id: name for product_id, name in found if name}
+
+    async def end(self, email: str, ids: Collection[UUID]) -> None:
+        """End those of these subscriptions that are the person's.
+
+        Each until the person confirms the same wish again. What else there is in `ids` means
+        nothing.
+        """
+        people = PeopleRepository(self._session)
+        # What is refused is written ahead of subscriptions, as everywhere: nobody waits in a ring.
+        for each in await self.of(email):
+            if each.id in ids:
+                await people.refuse(email, _wish(each))
+        for each in await self.of(email, to_change=True):
+            if each.id in ids:
+                _end(each)
+        await self._session.flush()
+
+    async def end_all(self, email: str) -> None:
+        """End all of the person's, until they confirm something again."""
+        await PeopleRepository(self._session).refuse(email, "all")
+        for each in await self.of(email, to_change=True):
+            _end(each)
+
+    async def change(
+        self, subscription: Subscription, frequency: Frequency, time_zone: str
+    ) -> None:
+        """Tell the person so often from now on, and let digests be due in that time zone.
+
+        What happens before the change to a digest is told at once, what happens after it in the
+        digest.
+        """
+        was_instant = subscription.frequency == "instant"
+        subscription.frequency = frequency
+        subscription.time_zone = time_zone
+        if frequency == "instant":
+            subscription.digested_until = subscription.digest_at = None
+            return
+        now = (await self._session.scalars(select(database_now()))).one()
+        if was_instant:
+            subscription.digested_until = now
+        subscription.digest_at = next_digest(now, frequency, time_zone)
+
+
+def _end(subscription: Subscription) -> None:
+    subscription.wish = subscription.digest_at = None
+
+
+def _wish(subscription: Subscription) -> Wish:
+    return Wish(
+        email=subscription.email,
+        topic=subscription.topic,
+        product_id=subscription.product_id,
+        target_minor=subscription.target_minor,
+        currency=subscription.currency,
+    )
