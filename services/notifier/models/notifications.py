@@ -88,6 +88,11 @@ class Notification(Base):
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
 
+    @property
+    def waits_until(self) -> datetime | None:
+        """When it is looked at again; None if that is settled, or it is being sent."""
+        return self.due_at if self.state == "pending" and self.letter_id is None else None
+
 
 class Letter(Base):
     """What all emails that say the same share, as it was written out."""

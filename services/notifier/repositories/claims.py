@@ -197,11 +197,30 @@ class Claims:
         self._letters.tidy()
         return claimed
 
-    async def preview(self, session: Session, row_id: int) -> tuple[Letter, Addressee] | None:
-        """The email that a row's would be if it were sent when it is due; None for none at all.
+    async def content(self, session: Session, row_id: int) -> tuple[Letter, Addressee, bool] | None:
+        """The email that tells what this row is to tell, and whether it went out, or may have.
 
-        Raises MailRefused if it cannot be composed.
+        One that waits is as it would be if nothing else happened until it is due. None if there
+        is no email. Raises MailRefused or ValidationError if it cannot be composed.
         """
+        row = await session.get(Notification, row_id)
+        if row is not None and row.told_by is not None:
+            row = await session.get(Notification, row.told_by)
+        if row is None or row.state == "cancelled":
+            return None
+        if row.letter_id is None:
+            return await self._preview(session, row.id)
+        letter = (await self._letters.fetch(session, [row.letter_id])).get(row.letter_id)
+        if letter is None:
+            return None
+        waiting = Waiting(*(getattr(row, name) for name in Waiting._fields))
+        date = row.told_at or row.created_at
+        # A token that went out is a secret of its recipient.
+        return letter, addressee_of(waiting, letter, date, None), row.told_at is not None
+
+    async def _preview(
+        self, session: Session, row_id: int
+    ) -> tuple[Letter, Addressee, bool] | None:
         found = (await session.execute(_ONE, {"mine": row_id})).all()
         rows = {row[0]: Waiting(*row[:-1]) for row in found if row.letter_id is None}
         if row_id not in rows:
@@ -212,7 +231,7 @@ class Claims:
             if verdict.lead and row_id in (verdict.lead.id, *verdict.told) and verdict.facts:
                 letter = await self._letters.written(session, verdict.facts)
                 if letter:
-                    return letter, addressee_of(verdict.lead, letter, moment, verdict.link)
+                    return letter, addressee_of(verdict.lead, letter, moment, None), False
         return None
 
 

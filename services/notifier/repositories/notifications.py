@@ -12,7 +12,9 @@ import contracts
 from heliograph import Event
 from heliograph.database import Bell, Session, database_now, upsert
 from heliograph.events import new_id
+from services.notifier.emails.letter import message_id
 from services.notifier.models import (
+    Letter,
     Notification,
     Occasion,
     Product,
@@ -229,6 +231,17 @@ class NotificationRepository:
             )
         ).all()
         return len(told)
+
+    async def get(self, id: int) -> Notification | None:
+        return await self._session.get(Notification, id)
+
+    async def message_id(self, row: Notification) -> str | None:
+        """Of the email of this row; None if there was no attempt to send one."""
+        if row.letter_id is None:
+            return None
+        letters = select(Letter.domain).where(Letter.id == row.letter_id)
+        domain = await self._session.scalar(letters)
+        return domain and message_id(row.event_id, row.subscription_id, domain)
 
     async def list(
         self,

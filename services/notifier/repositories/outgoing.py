@@ -23,6 +23,7 @@ from heliograph.database import Database, TableBacklog, database_now, statement_
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
 from services.notifier.models import Notification, State
+from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.claims import Due
 
 GIVE_UP_S = 24 * 3600.0
@@ -41,6 +42,8 @@ class Outcome:
     """Whether the mail server may have taken it all the same."""
     answer: str | None = None
     """What the mail server said as it took the email."""
+    hard: bool = False
+    """Whether the mail server said that there is no such recipient."""
 
 
 # The table, because the ORM's own UPDATE costs as much again as the database's.
@@ -112,14 +115,14 @@ class Outgoing:
         Counts the attempts. An email to be tried again that was first tried more than
         `GIVE_UP_S` ago has failed. What is told by an email shares its fate.
         """
-        alone = [each for each in outcomes if not each.email.tells_others]
+        alone = [each for each in outcomes if not (each.email.tells_others or each.hard)]
         if alone:
             await self._record.run_each([_values(each) for each in alone])
         for each in outcomes:
-            if each.email.tells_others:
-                await self._record_with_others(each)
+            if each not in alone:
+                await self._record_with_consequences(each)
 
-    async def _record_with_others(self, outcome: Outcome) -> None:
+    async def _record_with_consequences(self, outcome: Outcome) -> None:
         lead = outcome.email.id
         async with self._database.transaction() as session:
             connection = await session.connection()
@@ -127,6 +130,14 @@ class Outgoing:
             state = ours.scalar()
             if state is None or state == "pending":
                 return
+            if outcome.hard:
+                addressee = outcome.email.addressee
+                await BounceRepository(session).record(
+                    email=addressee.recipient,
+                    kind="hard",
+                    message_id=addressee.message_id,
+                    detail=outcome.reason,
+                )
             await connection.execute(
                 update(_table)
                 .where(_columns.told_by == lead, _pending)

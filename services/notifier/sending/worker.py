@@ -125,7 +125,7 @@ class MailWorker:
         try:
             answer = await self._mailer.send(due.letter.to(due.addressee))
         except MailRefused as error:
-            return Outcome(due, "failed", error.reason)
+            return Outcome(due, "failed", error.reason, hard=error.hard)
         except MailDeferred as error:
             delay = RETRIES.delay(due.attempts + 1)
             return Outcome(due, "pending", error.reason, delay, uncertain=error.uncertain)

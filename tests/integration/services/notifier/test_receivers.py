@@ -53,7 +53,10 @@ def test_the_notifier_has_exactly_three_receivers(notifier: Notifier) -> None:
         for each in notifier.receivers
     }
     assert listened == {
-        "email_new_product": {("post_save", "catalog.product")},
+        "email_new_product": {
+            ("post_save", "catalog.product"),
+            ("post_delete", "catalog.product"),
+        },
         "email_price_drop": {("pre_save", "catalog.product")},
         "purge_images": {("pre_delete", "catalog.product"), ("pre_delete", "catalog.image")},
     }
