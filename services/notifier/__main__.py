@@ -7,6 +7,7 @@ from services.starting import starting
 with starting():
     from heliograph.cli import Program, command_line
     from services.notifier.cli.bounce import add_bounce
+    from services.notifier.cli.mail import mail_commands
 
 if TYPE_CHECKING:
     from heliograph.bus import Bus
@@ -33,6 +34,7 @@ app = command_line(
     {"work": "Hear the catalog: send emails, and purge deleted files."},
 )
 add_bounce(app, program)
+app.add_typer(mail_commands(program), name="mail")
 
 if __name__ == "__main__":
     app(prog_name="python -m services.notifier")

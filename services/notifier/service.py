@@ -106,7 +106,8 @@ class Notifier(Service):
         mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
         outgoing = Outgoing(self.database)
         self.backlogs.append(outgoing.backlog)
-        letters = LetterBook(Composer(settings.mail_from, settings.public_url))
+        self.composer = Composer(settings.mail_from, settings.public_url)
+        letters = LetterBook(self.composer)
         self.claims = Claims(self.database, letters, pace, locale="en")
         self.mail_worker = MailWorker(
             self.claims,

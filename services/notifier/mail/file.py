@@ -27,7 +27,7 @@ class FileMailer:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
 
     async def send(self, envelope: Envelope) -> str | None:
         try:
@@ -38,26 +38,26 @@ class FileMailer:
 
     async def check(self) -> None:
         try:
-            await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
         except OSError as error:
             raise MailDeferred(f"cannot create the mail directory: {error}") from error
-        if not os.access(self._directory, os.W_OK | os.X_OK):
-            raise MailDeferred(f"cannot write to the mail directory {self._directory}")
+        if not os.access(self.directory, os.W_OK | os.X_OK):
+            raise MailDeferred(f"cannot write to the mail directory {self.directory}")
 
     async def close(self) -> None:
         """Nothing is held between two emails."""
 
     def _write(self, name: str, content: bytes) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            dir=self._directory, prefix=".", suffix=".tmp", delete=False
+            dir=self.directory, prefix=".", suffix=".tmp", delete=False
         ) as file:
             unfinished = Path(file.name)
             try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-                unfinished.replace(self._directory / name)
+                unfinished.replace(self.directory / name)
             except OSError:
                 unfinished.unlink(missing_ok=True)
                 raise

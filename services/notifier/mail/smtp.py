@@ -64,7 +64,7 @@ class SmtpMailer:
         command_seconds: float = COMMAND_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        self._server = server
+        self.server = server
         self._connect_seconds = connect_seconds
         self._command_seconds = command_seconds
         self._idle_seconds = idle_seconds
@@ -122,15 +122,15 @@ class SmtpMailer:
 
     async def _connect(self) -> SmtpConnection:
         smtp = SMTP(
-            hostname=self._server.host,
-            port=self._server.port,
-            username=self._server.username,
-            password=self._server.password,
+            hostname=self.server.host,
+            port=self.server.port,
+            username=self.server.username,
+            password=self.server.password,
             # The library would ask the resolver for a full name, without a deadline.
             local_hostname=socket.gethostname(),
             timeout=self._command_seconds,
-            use_tls=self._server.tls,
-            start_tls=self._server.starttls,
+            use_tls=self.server.tls,
+            start_tls=self.server.starttls,
         )
         try:
             await smtp.connect(timeout=self._connect_seconds)
