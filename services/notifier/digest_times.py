@@ -1,7 +1,8 @@
 """When digests are due: at nine in the morning where the person is."""
 
 from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from services.notifier.models import Frequency
 
@@ -26,3 +27,9 @@ def next_digest(after: datetime, frequency: Frequency, time_zone: str) -> dateti
         if due > after and (frequency == "daily" or day.weekday() == _MONDAY):
             return due
         day += timedelta(days=1)
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of the IANA database; found once, for it takes a while."""
+    return frozenset(available_timezones())

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from heliograph.database import Session
 from heliograph.text import Line
 from heliograph.web import service_of
+from services.notifier.digest_times import time_zones
 from services.notifier.mail.addresses import LONGEST_ADDRESS, valid_address
 from services.notifier.service import Notifier
 
@@ -36,3 +37,27 @@ Email = Annotated[
     Field(examples=["ada@example.org"]),
 ]
 """A plain address in lower case, its domain in ASCII."""
+
+
+def _time_zone(name: str) -> str:
+    if name not in time_zones():
+        raise ValueError("There is no such time zone in the IANA database.")
+    return name
+
+
+TimeZone = Annotated[
+    str,
+    Line(64),
+    AfterValidator(_time_zone),
+    Field(examples=["Europe/Vienna"], description="A name of the IANA time zone database."),
+]
+
+Locale = Annotated[
+    str,
+    Field(
+        max_length=35,
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+        examples=["de-AT"],
+        description="A language tag (BCP 47).",
+    ),
+]

@@ -12,10 +12,13 @@ from contracts import Price
 from heliograph.http import ProblemError, problems
 from heliograph.money import to_minor
 from heliograph.payload import Payload
-from heliograph.web import PAGE, GuardedRoute, Limit, requires
-from services.notifier.api.dependencies import Email, Reading, Transaction
-from services.notifier.models import Topic
-from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
+from heliograph.web import PAGE, GuardedRoute, Limit, requires, service_of
+from services.notifier.api.dependencies import Email, Locale, Reading, TimeZone, Transaction
+from services.notifier.models import Frequency, Topic
+from services.notifier.repositories.people import PeopleRepository
+from services.notifier.repositories.subscriptions import SubscriptionRepository
+from services.notifier.service import Notifier
+from services.notifier.wishes import Delivery, Wish
 
 PRICE = r"^[0-9]{1,15}(\.[0-9]{1,4})?$"
 CURRENCY = r"^[A-Z]{3}$"
@@ -30,10 +33,12 @@ router = APIRouter(
 
 
 class NewSubscription(Payload):
-    """Who wants to be told of what.
+    """Who wants to be told of what, and how.
 
     A price drop may be of one product or of any; a target price needs a product and a
-    currency, and is reached once the price falls from above it to it or below.
+    currency, and is reached once the price falls from above it to it or below, or if it is there
+    already. `frequency` is `instant` unless it is said; `daily` and `weekly` digests come at nine
+    in the person's time zone, weekly on Mondays.
     """
 
     email: Email
@@ -41,6 +46,9 @@ class NewSubscription(Payload):
     product_id: UUID | None = None
     target_price: Annotated[str, Field(pattern=PRICE, examples=["14.99"])] | None = None
     currency: Annotated[str, Field(pattern=CURRENCY, examples=["EUR"])] | None = None
+    frequency: Frequency | None = None
+    locale: Locale | None = None
+    time_zone: TimeZone | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -68,9 +76,16 @@ class NewSubscription(Payload):
             currency=self.currency,
         )
 
+    def delivery(self) -> Delivery:
+        return Delivery(frequency=self.frequency, locale=self.locale, time_zone=self.time_zone)
+
 
 class SubscriptionView(BaseModel):
-    """A subscription; without its token, which only the subscriber is sent."""
+    """A subscription; without its token, which only the subscriber is sent.
+
+    Where `locale` and `time_zone` are null, those of the service hold. `digest_at` is when the next
+    digest is due; it is sent only if there is something to tell.
+    """
 
     model_config = ConfigDict(from_attributes=True, title="Subscription")
 
@@ -80,6 +95,10 @@ class SubscriptionView(BaseModel):
     product_id: UUID | None
     target_price: Price | None
     currency: str | None
+    frequency: Frequency
+    locale: str | None
+    time_zone: str | None
+    digest_at: AwareDatetime | None
     created_at: AwareDatetime
 
 
@@ -95,6 +114,7 @@ class Subscriptions(BaseModel):
     status_code=status.HTTP_201_CREATED,
     summary="Subscribe somebody",
     responses={
+        **problems("unsubscribed"),
         200: {"model": SubscriptionView, "description": "The same subscription exists."},
         201: {
             "headers": {
@@ -106,8 +126,19 @@ class Subscriptions(BaseModel):
 async def subscribe(
     new: NewSubscription, session: Transaction, request: Request, response: Response
 ) -> SubscriptionView:
-    """The same wish of the same address is kept once; one that has ended can be had anew."""
-    subscription, is_new = await SubscriptionRepository(session).add(new.wish())
+    """The same wish of the same address is kept once.
+
+    How somebody is told is no part of the wish: of a subscription that exists, `frequency`,
+    `locale` and `time_zone` are changed to what is given, and stay where nothing is.
+
+    409 if the person ended this subscription, its topic, or all emails, and if nothing is sent to
+    the address: `detail` says which. They come back by their own confirmation alone.
+    """
+    wish = new.wish()
+    if objection := await PeopleRepository(session).objection(wish):
+        raise ProblemError("unsubscribed", objection)
+    repository = SubscriptionRepository(session, time_zone=service_of(request, Notifier).time_zone)
+    subscription, is_new = await repository.add(wish, new.delivery())
     if is_new:
         location = request.app.url_path_for("show_subscription", id=subscription.id)
         response.headers["Location"] = location

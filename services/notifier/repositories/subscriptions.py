@@ -2,45 +2,42 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
-from heliograph.database import Session, upsert
+from heliograph.database import Session, database_now, upsert
 from heliograph.events import new_id
-from services.notifier.models import Subscription, Topic
+from services.notifier.digest_times import next_digest
+from services.notifier.models import Frequency, Subscription, Topic
+from services.notifier.repositories.notifications import NotificationRepository
+from services.notifier.repositories.people import PeopleRepository
+from services.notifier.wishes import ANYHOW, Delivery, Wish
+
+__all__ = ["SubscriptionRepository", "Wish"]
 
 TOKEN_BYTES = 24
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What somebody wants to be told of.
+class SubscriptionRepository:
+    """The subscriptions that have not ended.
 
-    `target_minor` is in minor units of `currency`; both are None or neither.
+    `time_zone` is that of digests to people who named none.
     """
 
-    email: str
-    topic: Topic
-    product_id: UUID | None = None
-    target_minor: int | None = None
-    currency: str | None = None
-
-    def __str__(self) -> str:
-        target = f"{self.target_minor} {self.currency}" if self.currency else "any"
-        return f"{self.topic} of {self.product_id or 'any'} at {target} for {self.email}"
-
-
-class SubscriptionRepository:
-    """The subscriptions that have not ended."""
-
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, time_zone: str = "UTC") -> None:
         self._session = session
+        self._time_zone = time_zone
 
-    async def add(self, wish: Wish) -> tuple[Subscription, bool]:
-        """Keep the wish; the second value is False if it was kept already."""
+    async def add(self, wish: Wish, delivery: Delivery = ANYHOW) -> tuple[Subscription, bool]:
+        """Keep the wish; the second value is False if it was kept already.
+
+        One that is new is told at once of a target that is met already, unless digests tell it.
+        One that is not takes over what `delivery` says, and keeps the rest.
+        """
+        frequency = delivery.frequency or "instant"
         values = {
             "id": new_id(),
             "email": wish.email,
@@ -50,18 +47,49 @@ class SubscriptionRepository:
             "currency": wish.currency,
             "token": secrets.token_urlsafe(TOKEN_BYTES),
             "wish": str(wish),
+            "frequency": frequency,
+            "locale": delivery.locale,
+            "time_zone": delivery.time_zone,
             "created_at": datetime.now(UTC),
-        }
-        await self._session.execute(
-            upsert(self._session, Subscription)
-            .values(values)
-            .on_conflict_do_nothing(index_elements=["wish"])
-        )
-        kept = await self._session.scalars(
-            select(Subscription).where(Subscription.wish == str(wish))
-        )
-        subscription = kept.one()
-        return subscription, subscription.id == values["id"]
+        } | await self._digests("instant", frequency, delivery.time_zone)
+        insert = upsert(self._session, Subscription).values(values)
+        kept = select(Subscription).where(Subscription.wish == str(wish)).with_for_update()
+        subscription = None
+        # What was there may end in between.
+        while subscription is None:
+            await self._session.execute(insert.on_conflict_do_nothing(index_elements=["wish"]))
+            subscription = await self._session.scalar(kept)
+        is_new = subscription.id == values["id"]
+        if is_new:
+            await NotificationRepository(self._session).add_met_target(subscription)
+        else:
+            await self.deliver(subscription, delivery)
+        return subscription, is_new
+
+    async def deliver(self, subscription: Subscription, delivery: Delivery) -> None:
+        """Tell the person in this way from now on; what it does not say stays as it was.
+
+        What happens before a change to digests is told at once, what happens after it by digest.
+        """
+        before = subscription.frequency, subscription.time_zone
+        subscription.locale = delivery.locale or subscription.locale
+        subscription.time_zone = delivery.time_zone or subscription.time_zone
+        subscription.frequency = delivery.frequency or subscription.frequency
+        if before != (subscription.frequency, subscription.time_zone):
+            changes = await self._digests(before[0], subscription.frequency, subscription.time_zone)
+            for name, value in changes.items():
+                setattr(subscription, name, value)
+        await self._session.flush()
+
+    async def _digests(
+        self, before: Frequency, frequency: Frequency, time_zone: str | None
+    ) -> dict[str, Any]:
+        """When the next digest is due and what earlier ones told, if that changes."""
+        if frequency == "instant":
+            return {"digest_at": None, "digested_until": None}
+        now = (await self._session.scalars(select(database_now()))).one()
+        due = {"digest_at": next_digest(now, frequency, time_zone or self._time_zone)}
+        return due | ({"digested_until": now} if before == "instant" else {})
 
     async def get(self, id: UUID) -> Subscription | None:
         return await self._session.scalar(
@@ -97,17 +125,20 @@ class SubscriptionRepository:
     async def unsubscribe(self, token: str) -> Subscription | None:
         """End everything that this subscriber is told on the topic of the link.
 
-        Whoever clicks in one email wants no further one of its kind, whatever the product.
-        Returns the subscription of the link; None if there is no such link.
+        Whoever clicks in one email wants no further one of its kind, whatever the product: nobody
+        else subscribes them to that topic again. Returns the subscription of the link; None if
+        there is no such link.
         """
         subscription = await self.by_token(token)
         if subscription is not None:
+            people = PeopleRepository(self._session)
+            await people.refuse(subscription.email, subscription.topic)
             await self._session.execute(
                 update(Subscription)
                 .where(
                     Subscription.email == subscription.email,
                     Subscription.topic == subscription.topic,
                 )
-                .values(wish=None)
+                .values(wish=None, digest_at=None)
             )
         return subscription

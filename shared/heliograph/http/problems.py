@@ -39,6 +39,9 @@ PROBLEMS: Mapping[str, Kind] = {
     "too-slow": Kind(408, "Too slow", "The headers, or the body, took too long to arrive."),
     "conflict": Kind(409, "Conflict", "The request does not fit what is stored."),
     "refused": Kind(409, "Refused", "A receiver refused the change; nothing was written."),
+    "unsubscribed": Kind(
+        409, "Unsubscribed", "Nothing is sent to this person until they ask for it themselves."
+    ),
     "precondition-failed": Kind(
         412,
         "Precondition failed",
@@ -52,6 +55,9 @@ PROBLEMS: Mapping[str, Kind] = {
     "invalid": Kind(422, "Invalid request", "`errors` says what is wrong and where."),
     "event-too-large": Kind(
         422, "Event too large", "The event that announces the change would be larger than 2 MiB."
+    ),
+    "too-many-requests": Kind(
+        429, "Too many requests", "Too many from one client; try again after `Retry-After` seconds."
     ),
     "headers-too-large": Kind(
         431, "Headers too large", "The headers have more than 32 KiB, or there are more than 100."

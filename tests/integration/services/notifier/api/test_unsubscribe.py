@@ -114,17 +114,6 @@ async def test_the_link_ends_all_of_its_topic_and_no_other(
     ]
 
 
-async def test_who_unsubscribed_can_be_subscribed_again(
-    notifier: Notifier, client: httpx2.AsyncClient
-) -> None:
-    token = await subscribe(notifier, ADA, "new_product")
-    await client.post(f"/unsubscribe/{token}")
-    again = await client.post("/v1/subscriptions", json={"email": ADA, "topic": "new_product"})
-    assert again.status_code == 201
-    await tell(notifier, event(created=True))
-    assert [each.email for each in await ledger(notifier)] == [ADA]
-
-
 @pytest.mark.parametrize("token", ["x", "A" * 32, "A" * 5000, "%00" + "A" * 31, "ü" * 32])
 async def test_an_unknown_link_is_a_page_that_says_so(
     public: httpx2.AsyncClient, token: str
