@@ -1,8 +1,7 @@
 """When digests are due: at nine in the morning where the person is."""
 
 from datetime import UTC, datetime, time, timedelta
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from services.notifier.models import Frequency
 
@@ -27,9 +26,3 @@ def next_digest(after: datetime, frequency: Frequency, time_zone: str) -> dateti
         if due > after and (frequency == "daily" or day.weekday() == _MONDAY):
             return due
         day += timedelta(days=1)
-
-
-@cache
-def time_zones() -> frozenset[str]:
-    """The names of the IANA database; found once, for it takes a while."""
-    return frozenset(available_timezones())

@@ -16,6 +16,7 @@ from services.notifier.emails.composer import Composer
 from services.notifier.mail import connect
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
+from services.notifier.proxies import Proxies
 from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.claims import Claims
 from services.notifier.repositories.letters import LetterBook
@@ -98,6 +99,7 @@ class Notifier(Service):
         self.pruned.append(BounceRetention(self.database, kept))
         self.time_zone = settings.time_zone
         """Of everybody who has not said theirs."""
+        self.proxies = Proxies(settings.trusted_proxies)
         self.mail_bell = MailBell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.collaborators.add(MailBell, self.mail_bell)

@@ -16,6 +16,7 @@ from heliograph.settings import (
 )
 from services.notifier.mail.addresses import valid_address
 from services.notifier.mail.connect import mailer
+from services.notifier.proxies import Proxies
 from services.notifier.time_zones import TimeZone
 
 
@@ -33,6 +34,11 @@ def _mailer_url(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be a URL without control characters")
     mailer(value)
+    return value
+
+
+def _proxies(value: str) -> str:
+    Proxies(value)
     return value
 
 
@@ -98,6 +104,12 @@ class NotifierSettings(ImageStoreSettings):
         "UTC",
         description="where it is 9 o'clock when digests are due, for who has not said otherwise; "
         "a name of the IANA database, as `Europe/Berlin`",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+        "",
+        description="addresses or networks, separated by commas, of the proxies in front of the "
+        "API, which add to `X-Forwarded-For` whom they ask for; what is counted for each client is "
+        "else counted for the proxy",
     )
     notifications_kept_days: int = Field(
         365,

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field
 from heliograph.database import Session
 from heliograph.text import Line
 from heliograph.web import service_of
-from services.notifier.digest_times import time_zones
 from services.notifier.mail.addresses import LONGEST_ADDRESS, valid_address
 from services.notifier.service import Notifier
+from services.notifier.time_zones import time_zones
 
 LARGEST_ID = 2**63 - 1
 

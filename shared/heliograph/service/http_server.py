@@ -88,6 +88,8 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Who a proxy speaks for is for the service to say, which knows its proxies.
+                proxy_headers=False,
                 timeout_graceful_shutdown=HTTP_GRACE,
             ),
             self.ready,

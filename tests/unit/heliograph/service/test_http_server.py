@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from heliograph.service import CannotListen, HttpServer, PartFailed, PortBusy, bind, run_parts
 
@@ -50,6 +50,24 @@ async def test_a_server_answers_until_it_is_stopped_and_finishes_its_requests() 
     async with asyncio.timeout(20):
         await run_parts([server, Client()])
     assert lives == ["started", "stopped"]
+
+
+async def test_the_client_is_who_is_connected_whatever_the_headers_say() -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def who(request: Request) -> str:
+        return request.client.host if request.client else "nobody"
+
+    stopping = asyncio.Event()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        server = HttpServer(app, bind("127.0.0.1", 0))
+        group.create_task(server.run(stopping))
+        await server.ready.wait()
+        async with httpx2.AsyncClient(headers={"X-Forwarded-For": "192.0.2.1"}) as client:
+            answer = await client.get(f"http://127.0.0.1:{server.port}/")
+        stopping.set()
+    assert answer.json() == "127.0.0.1"
 
 
 async def test_an_application_that_cannot_start_fails_its_program() -> None:

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from services.notifier.digest_times import next_digest
 from sqlalchemy import select
 
 from heliograph.database import database_now
 from heliograph.events import new_id
 from services.notifier.api.preferences import MAX_FORM_BYTES, MOST_FIELDS, MOST_SHOWN
+from services.notifier.digest_times import next_digest
 from services.notifier.models import Subscription
 from services.notifier.repositories.people import PeopleRepository
 from services.notifier.repositories.subscriptions import Wish

@@ -7,7 +7,7 @@ from heliograph.events import new_id
 from services.notifier.repositories.preferences import PreferencesRepository
 from services.notifier.service import Notifier
 from tests.databases import sqlite_suffices
-from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
+from tests.integration.services.notifier.conftest import subscribe, tell, told
 from tests.samples import event, product
 
 MULTIPART = (
