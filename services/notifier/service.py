@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import Counter
 
+from heliograph import InvalidSetting
 from heliograph.bus import Bus
 from heliograph.database import Database
 from heliograph.http import Health
@@ -13,6 +14,7 @@ from heliograph.service import Part, Role, Service
 from heliograph.storage import ImageStore, image_store
 from services.notifier import models
 from services.notifier.emails.composer import Composer
+from services.notifier.emails.samples import BrokenTemplate, try_templates
 from services.notifier.mail import connect
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
@@ -66,6 +68,22 @@ def pace_of(settings: NotifierSettings) -> Pace:
     )
 
 
+def composer_of(settings: NotifierSettings) -> Composer:
+    """The composer of the emails; raises `InvalidSetting` if a template of theirs is broken."""
+    composer = Composer(
+        settings.mail_from,
+        settings.public_url,
+        product_link=settings.product_link,
+        templates=settings.templates,
+    )
+    if settings.templates is not None:
+        try:
+            try_templates(composer)
+        except BrokenTemplate as error:
+            raise InvalidSetting(f"NOTIFIER_TEMPLATES: {error}") from error
+    return composer
+
+
 class Notifier(Service):
     """Emails subscribers about products, and purges the files of what was deleted."""
 
@@ -108,9 +126,9 @@ class Notifier(Service):
         mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
         outgoing = Outgoing(self.database)
         self.backlogs.append(outgoing.backlog)
-        self.composer = Composer(settings.mail_from, settings.public_url)
+        self.composer = composer_of(settings)
         letters = LetterBook(self.composer)
-        self.claims = Claims(self.database, letters, pace, locale="en")
+        self.claims = Claims(self.database, letters, pace, locale=settings.locale)
         self.mail_worker = MailWorker(
             self.claims,
             outgoing,

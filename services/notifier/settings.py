@@ -2,9 +2,10 @@
 
 from email.headerregistry import Address
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from heliograph.settings import (
     MEMORY_BUS,
@@ -14,6 +15,8 @@ from heliograph.settings import (
     ServiceSettings,
     directory_url,
 )
+from services.notifier.emails.links import link_template
+from services.notifier.emails.words import LOCALES
 from services.notifier.mail.addresses import valid_address
 from services.notifier.mail.connect import mailer
 from services.notifier.proxies import Proxies
@@ -42,11 +45,33 @@ def _proxies(value: str) -> str:
     return value
 
 
+def _locale(value: str) -> str:
+    if value not in LOCALES:
+        raise ValueError(f"must be a language that there are texts for: {', '.join(LOCALES)}")
+    return value
+
+
+def _directory(value: object) -> object:
+    if value == "":
+        # As an engine of containers passes on a variable that is not set.
+        return None
+    if isinstance(value, str) and ("\0" in value or not Path(value).is_dir()):
+        raise ValueError("must be a directory that exists")
+    return value
+
+
 MailerURL = Annotated[str, AfterValidator(_mailer_url)]
 
 
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 """An address with or without a name before it, as RFC 5322 writes it."""
+
+ProductLink = Annotated[str, AfterValidator(link_template)]
+"""An absolute URL of http(s) with `{id}` and `{sku}` behind its host; or empty."""
+
+Locale = Annotated[str, AfterValidator(_locale)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Directory = Annotated[Path | None, BeforeValidator(_directory)]
 
 
 class NotifierSettings(ImageStoreSettings):
@@ -79,6 +104,26 @@ class NotifierSettings(ImageStoreSettings):
         "Heliograph <heliograph@localhost>",
         description="the sender of every email: an address, or `Name <address>`",
     )
+    product_link: ProductLink = Field(
+        "",
+        description="where links to products lead: a URL with `{id}` and `{sku}` to be filled in; "
+        "empty: each product's own `url`",
+    )
+    locale: Locale = Field(
+        "en",
+        description="the language of emails to people who named none; there are texts for "
+        + ", ".join(f"`{each}`" for each in LOCALES),
+    )
+    time_zone: TimeZone = Field(
+        "UTC",
+        description="the time zone of people who named none, by its name in the IANA database: "
+        "digests go out at 9 there",
+    )
+    templates: Directory = Field(
+        None,
+        description="a directory whose files replace those of the same names in "
+        "`services/notifier/templates/emails`; empty: none",
+    )
     price_cooldown_seconds: int = Field(
         3_600,
         ge=0,
@@ -99,11 +144,6 @@ class NotifierSettings(ImageStoreSettings):
         le=1_000,
         description="most emails about new products that a person gets within an hour; the rest "
         "are one email at its end; 0: any number",
-    )
-    time_zone: TimeZone = Field(
-        "UTC",
-        description="where it is 9 o'clock when digests are due, for who has not said otherwise; "
-        "a name of the IANA database, as `Europe/Berlin`",
     )
     trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
         "",

@@ -20,6 +20,11 @@ from services.notifier.emails.shown import Shown, shown
 from services.notifier.emails.templates import Templates
 from services.notifier.emails.words import LOCALES, Words
 
+LARGEST = 70_000
+"""Bytes that all emails of one letter may share. With the links of its recipient's own, each made
+of a public URL of up to 2,000 characters, none is larger than 100,000: mail programs cut what is
+larger than 102 kB."""
+
 
 class Composer:
     """Writes the same letter for the same facts, however often it is asked."""
@@ -49,7 +54,12 @@ class Composer:
             shown(item, products[item.product_id], self._product_link)
             for item in facts.items[:SHOWN]
         ]
-        return self._write(facts, items, facts.more + len(facts.items) - len(items))
+        count = facts.more + len(facts.items)
+        letter = self._write(facts, items, count - len(items))
+        while letter.size > LARGEST and len(items) > 1:
+            items.pop()
+            letter = self._write(facts, items, count - len(items))
+        return letter
 
     def _write(self, facts: Facts, items: Sequence[Shown], more: int) -> Letter:
         subject = self._words.subject(facts, items, more)

@@ -7,6 +7,7 @@ from datetime import datetime
 from email import policy
 from email.parser import HeaderParser
 from email.utils import format_datetime
+from functools import lru_cache
 from html import escape
 from itertools import groupby
 from typing import NamedTuple
@@ -106,6 +107,11 @@ class Letter:
             raise MailRefused(str(error)) from error
 
     @property
+    def size(self) -> int:
+        """Bytes on the wire, but for what each recipient has for itself."""
+        return len(self._head) + self._text.size + self._html.size
+
+    @property
     def confirms(self) -> bool:
         """Whether it asks to confirm: it then needs a secret, and is no mail of a list."""
         return CONFIRM in self.text
@@ -124,7 +130,7 @@ class Letter:
             content = _CONTENT % (
                 self._head,
                 _mailbox(recipient),
-                format_datetime(addressee.date).encode(),
+                _date(addressee.date),
                 _verbatim(addressee.message_id),
                 b""
                 if self.confirms
@@ -169,6 +175,10 @@ class _Part:
             piece = "".join(run)
             self._pieces.append(piece if own else _quoted(piece))
 
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._pieces))
+
     def filled(self, own: Mapping[str, str]) -> bytes:
         """The whole part, its last line ended too."""
         return b"".join(
@@ -195,6 +205,12 @@ def _escaped(own: Mapping[str, str]) -> dict[str, str]:
 
 def _quoted(lines: str) -> bytes:
     return binascii.b2a_qp(lines.encode())
+
+
+# Those that are sent together were claimed together.
+@lru_cache(16)
+def _date(moment: datetime) -> bytes:
+    return format_datetime(moment).encode()
 
 
 def _read(head: str) -> tuple[str, str]:

@@ -12,16 +12,22 @@ from services.notifier.models import Topic
 
 SUMMARY_LENGTH = 400
 """Characters of a description."""
-IMAGE_WIDTH = 536
-"""Pixels; what the layout leaves of its 600 after the padding."""
 
 
 class ShownImage(NamedTuple):
-    """`width` in pixels, `alt` in words."""
+    """Width and height in pixels, 0 if they are not known; `alt` in words."""
 
     url: str
     width: int
+    height: int
     alt: str
+
+    def width_within(self, width: int, height: int) -> int:
+        """So wide, in pixels, it fits into the box without being enlarged."""
+        widest = min(self.width or width, width)
+        if self.height and self.width:
+            widest = min(widest, self.width * height // self.height)
+        return max(widest, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +86,10 @@ def _picture(image: contracts.Picture, name: str) -> ShownImage | None:
     base = image.url.removesuffix(f"/{image.key}")
     for variant in image.variants:
         if variant.name == "thumbnail" and base != image.url:
-            return _image(f"{base}/{variant.key}", variant.width, alt)
-    return _image(image.url, image.width, alt)
+            return _image(f"{base}/{variant.key}", variant.width, variant.height, alt)
+    return _image(image.url, image.width, image.height, alt)
 
 
-def _image(url: str, width: int, alt: str) -> ShownImage | None:
+def _image(url: str, width: int, height: int, alt: str) -> ShownImage | None:
     link = web_link(url)
-    return None if link is None else ShownImage(link, min(width, IMAGE_WIDTH), alt)
+    return None if link is None else ShownImage(link, width, height, alt)

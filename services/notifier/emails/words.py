@@ -63,30 +63,47 @@ class Words:
 
     def _price_drop(self, item: Shown, *, target: bool) -> str:
         _ = self._texts.gettext
-        names, prices = {"name": item.name}, {"new": item.price, "old": item.old_price}
         if item.price is None:
-            return _fitted(_("Price drop: {name}"), names)
-        if item.old_price is None and target:
-            return _fitted(_("Target reached: {name} now {new}"), names, **prices)
-        if item.old_price is None:
-            return _fitted(_("Price drop: {name} now {new}"), names, **prices)
-        if target:
-            return _fitted(_("Target reached: {name} now {new} (was {old})"), names, **prices)
-        return _fitted(_("Price drop: {name} now {new} (was {old})"), names, **prices)
+            pattern = _("Price drop: {name}")
+        elif item.old_price is not None:
+            pattern = (
+                _("Target reached: {name} now {new} (was {old})")
+                if target
+                else _("Price drop: {name} now {new} (was {old})")
+            )
+        else:
+            pattern = (
+                _("Target reached: {name} now {new}")
+                if target
+                else _("Price drop: {name} now {new}")
+            )
+        return _fitted(pattern, {"name": item.name}, new=item.price, old=item.old_price)
 
     def _new_products(self, items: Sequence[Shown], more: int) -> str:
-        count = len(items) + more
+        # Languages have more plurals than English, so the count decides which pattern it is.
+        many, count = self._texts.ngettext, len(items) + more
         names = {"first": items[0].name}
         if len(items) == 1:
-            pattern = "{count} new products: {first} and {more} more"
-        else:
-            names["second"] = items[1].name
-            more = count - 2
-            if more:
-                pattern = "{count} new products: {first}, {second} and {more} more"
-            else:
-                pattern = "{count} new products: {first} and {second}"
-        return _fitted(self._texts.gettext(pattern), names, count=count, more=more)
+            pattern = many(
+                "{count} new product: {first} and {more} more",
+                "{count} new products: {first} and {more} more",
+                count,
+            )
+            return _fitted(pattern, names, count=count, more=more)
+        names["second"] = items[1].name
+        if count == _NAMED:
+            pattern = many(
+                "{count} new product: {first} and {second}",
+                "{count} new products: {first} and {second}",
+                count,
+            )
+            return _fitted(pattern, names, count=count)
+        pattern = many(
+            "{count} new product: {first}, {second} and {more} more",
+            "{count} new products: {first}, {second} and {more} more",
+            count,
+        )
+        return _fitted(pattern, names, count=count, more=count - _NAMED)
 
     def _digest(self, items: Sequence[Shown], more: int) -> str:
         _, many = self._texts.gettext, self._texts.ngettext

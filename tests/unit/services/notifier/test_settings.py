@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from heliograph import InvalidSetting
@@ -22,3 +24,41 @@ def test_a_time_zone_is_one_that_there_is(name: str) -> None:
     with pytest.raises(InvalidSetting, match=r"^NOTIFIER_TIME_ZONE: must be a time zone of the"):
         load(NotifierSettings, {"NOTIFIER_TIME_ZONE": name})
     assert load(NotifierSettings, {"NOTIFIER_TIME_ZONE": "Asia/Tokyo"}).time_zone == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PRODUCT_LINK", "https://shop.example/{name}", r"has \{name\}, but only \{id\}"),
+        ("PRODUCT_LINK", "ftp://shop.example/{id}", r"must be http\[s\]://host/path"),
+        ("LOCALE", "tlh", "must be a language that there are texts for: en$"),
+        ("LOCALE", "", "must be a language that there are texts for: en$"),
+        ("TEMPLATES", "/nowhere/at/all", "must be a directory that exists$"),
+        ("TEMPLATES", __file__, "must be a directory that exists$"),
+        ("TEMPLATES", "a\0b", "must be a directory that exists$"),
+    ],
+)
+def test_what_emails_cannot_be_written_with_is_refused(name: str, value: str, told: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"^NOTIFIER_{name}: {told}"):
+        load(NotifierSettings, {f"NOTIFIER_{name}": value})
+
+
+def test_how_emails_are_written_can_be_set(tmp_path: Path) -> None:
+    settings = load(
+        NotifierSettings,
+        {
+            "NOTIFIER_PRODUCT_LINK": "https://shop.example/{sku}",
+            "NOTIFIER_LOCALE": "en",
+            "NOTIFIER_TIME_ZONE": "Europe/Berlin",
+            "NOTIFIER_TEMPLATES": str(tmp_path),
+        },
+    )
+    assert settings.product_link == "https://shop.example/{sku}"
+    assert settings.time_zone == "Europe/Berlin"
+    assert settings.templates == tmp_path
+
+
+def test_by_default_links_are_the_products_own_and_templates_ours() -> None:
+    settings = load(NotifierSettings, {"NOTIFIER_TEMPLATES": ""})
+    assert (settings.product_link, settings.templates) == ("", None)
+    assert (settings.locale, settings.time_zone) == ("en", "UTC")

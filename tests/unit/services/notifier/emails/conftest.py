@@ -115,13 +115,24 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.shown = ""
+        """Without the title, the styles and the line that stands in the list of emails."""
+        self._hidden_in: str | None = None
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        if tag in {"title", "style"} or "display:none" in (dict(attrs).get("style") or ""):
+            self._hidden_in = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._hidden_in:
+            self._hidden_in = None
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        if self._hidden_in is None:
+            self.shown += data
 
     def links(self) -> set[str | None]:
         return {attributes["href"] for tag, attributes in self.tags if tag == "a"}
