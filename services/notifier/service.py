@@ -24,6 +24,7 @@ from services.notifier.repositories.claims import Claims
 from services.notifier.repositories.letters import LetterBook
 from services.notifier.repositories.notifications import MailBell, NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
+from services.notifier.repositories.requests import RequestRepository
 from services.notifier.sending.pace import Pace
 from services.notifier.sending.spreader import Spreader
 from services.notifier.sending.worker import MailWorker
@@ -57,6 +58,18 @@ class BounceRetention:
         """Forget up to `limit` rows that were kept long enough; return how many."""
         async with self._database.transaction() as session:
             return await BounceRepository(session).prune(self._kept, limit)
+
+
+class RequestRetention:
+    """The requests to be subscribed, and how many came from where."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` requests that expired long ago, and old counts; return how many."""
+        async with self._database.transaction() as session:
+            return await RequestRepository(session).prune(limit)
 
 
 def pace_of(settings: NotifierSettings) -> Pace:
@@ -115,6 +128,7 @@ class Notifier(Service):
         kept = timedelta(days=settings.notifications_kept_days)
         self.pruned.append(NotificationRetention(self.database, kept))
         self.pruned.append(BounceRetention(self.database, kept))
+        self.pruned.append(RequestRetention(self.database))
         self.time_zone = settings.time_zone
         """Of everybody who has not said theirs."""
         self.proxies = Proxies(settings.trusted_proxies)

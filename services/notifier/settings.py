@@ -70,7 +70,6 @@ ProductLink = Annotated[str, AfterValidator(link_template)]
 """An absolute URL of http(s) with `{id}` and `{sku}` behind its host; or empty."""
 
 Locale = Annotated[str, AfterValidator(_locale)]
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Directory = Annotated[Path | None, BeforeValidator(_directory)]
 
 

@@ -62,6 +62,7 @@ NOTIFIER = SHARED | {
     "GET /v1/subscriptions": "notifier:admin",
     "GET /v1/subscriptions/{id}": "notifier:admin",
     "DELETE /v1/subscriptions/{id}": "notifier:admin",
+    "POST /v1/subscriptions/requests": None,
     "GET /v1/notifications": "notifier:admin",
     "POST /v1/bounces": "notifier:admin",
     "GET /v1/inbox/parked": "notifier:admin",
@@ -72,6 +73,8 @@ NOTIFIER = SHARED | {
     "POST /unsubscribe/{token}": None,
     "GET /preferences/{token}": None,
     "POST /preferences/{token}": None,
+    "GET /confirm/{token}": None,
+    "POST /confirm/{token}": None,
 }
 
 

@@ -1,0 +1,67 @@
+"""The page behind the link that confirms a subscription."""
+
+import re
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from heliograph.database import Session
+from heliograph.web import service_of
+from services.notifier.api.dependencies import Reading, Transaction
+from services.notifier.api.pages import UNKNOWN, page, target_text, unknown
+from services.notifier.repositories.preferences import PreferencesRepository
+from services.notifier.repositories.requests import Asked, RequestRepository
+from services.notifier.service import Notifier
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+_PAGES: Final[dict[int | str, dict[str, Any]]] = UNKNOWN | {
+    410: {
+        "description": "A page that says that the link has expired.",
+        "content": {"text/html": {}},
+    },
+}
+
+# Without `GuardedRoute`: what counts clicks on links adds parameters of its own to them.
+router = APIRouter(prefix="/confirm", tags=["confirm"], default_response_class=HTMLResponse)
+
+
+@router.get("/{token}", summary="Show the button that confirms", responses=_PAGES)
+async def ask(token: str, session: Reading) -> HTMLResponse:
+    """Changes nothing: mail programs, and what looks for harmful links, follow it too."""
+    asked = await RequestRepository(session).find(token) if _well_formed(token) else None
+    return await _page(session, asked)
+
+
+@router.post("/{token}", summary="Confirm: the subscription begins", responses=_PAGES)
+async def confirm(token: str, session: Transaction, request: Request) -> HTMLResponse:
+    """Doing it again changes nothing, and begins no subscription that was ended meanwhile.
+
+    The body is not read.
+    """
+    requests = RequestRepository(session, time_zone=service_of(request, Notifier).time_zone)
+    return await _page(session, await requests.confirm(token) if _well_formed(token) else None)
+
+
+def _well_formed(token: str) -> bool:
+    # PostgreSQL cannot even be asked about some characters.
+    return _TOKEN.fullmatch(token) is not None
+
+
+async def _page(session: Session, asked: Asked | None) -> HTMLResponse:
+    if asked is None:
+        return unknown()
+    wish, name = asked.request, None
+    if wish.product_id is not None:
+        names = await PreferencesRepository(session).product_names([wish.product_id])
+        name = names.get(wish.product_id, "")
+    return page(
+        "confirm",
+        410 if asked.stage == "expired" else 200,
+        state=asked.stage,
+        topic=wish.topic,
+        product_name=name,
+        target=target_text(wish.target_minor, wish.currency),
+        frequency=wish.frequency,
+    )
