@@ -64,6 +64,8 @@ NOTIFIER = SHARED | {
     "DELETE /v1/subscriptions/{id}": "notifier:admin",
     "POST /v1/subscriptions/requests": None,
     "GET /v1/notifications": "notifier:admin",
+    "GET /v1/notifications/{id}": "notifier:admin",
+    "GET /v1/notifications/{id}/content": "notifier:admin",
     "POST /v1/bounces": "notifier:admin",
     "GET /v1/inbox/parked": "notifier:admin",
     "GET /v1/inbox/parked/{id}": "notifier:admin",
