@@ -13,6 +13,7 @@ from heliograph.http import Health
 from heliograph.service import Part, Role, Service
 from heliograph.storage import ImageStore, image_store
 from services.notifier import models
+from services.notifier.digests import DigestMaker, DigestRetention
 from services.notifier.emails.composer import Composer
 from services.notifier.emails.samples import BrokenTemplate, try_templates
 from services.notifier.mail import connect
@@ -128,10 +129,12 @@ class Notifier(Service):
         kept = timedelta(days=settings.notifications_kept_days)
         self.pruned.append(NotificationRetention(self.database, kept))
         self.pruned.append(BounceRetention(self.database, kept))
+        self.pruned.append(DigestRetention(self.database, kept))
         self.pruned.append(RequestRetention(self.database))
         self.time_zone = settings.time_zone
         """Of everybody who has not said theirs."""
         self.proxies = Proxies(settings.trusted_proxies)
+        self.digest_maker = DigestMaker(self.database, time_zone=settings.time_zone)
         self.mail_bell = MailBell("notifier_mail")
         self.bells.append(self.mail_bell)
         self.collaborators.add(MailBell, self.mail_bell)
@@ -160,7 +163,7 @@ class Notifier(Service):
     def parts(self, roles: Collection[Role]) -> list[Part]:
         parts = super().parts(roles)
         if "work" in roles:
-            parts += [self.mail_worker, self.spreader]
+            parts += [self.digest_maker, self.spreader, self.mail_worker]
         return parts
 
     def health(self, roles: Collection[Role]) -> Health:

@@ -28,8 +28,13 @@ class Subscription(Base):
             postgresql_where=_INSTANT,
             sqlite_where=_INSTANT,
         ),
+        # In the order in which digests are made, one person's side by side.
         Index(
-            "ix_subscription_digest", "digest_at", postgresql_where=_DIGEST, sqlite_where=_DIGEST
+            "ix_subscription_digest",
+            "digest_at",
+            "email",
+            postgresql_where=_DIGEST,
+            sqlite_where=_DIGEST,
         ),
     )
 

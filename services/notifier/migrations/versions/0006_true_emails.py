@@ -133,7 +133,12 @@ def _subscriptions() -> None:
         ["topic", "product_id", "id"],
         "wish IS NOT NULL AND frequency = 'instant'",
     )
-    _partial_index("ix_subscription_digest", "subscription", ["digest_at"], "digest_at IS NOT NULL")
+    _partial_index(
+        "ix_subscription_digest",
+        "subscription",
+        ["digest_at", "email"],
+        "digest_at IS NOT NULL",
+    )
     op.create_table(
         "request",
         sa.Column("id", sa.Uuid(), nullable=False),
