@@ -4,9 +4,11 @@ from services.notifier.api import (
     bounces,
     confirm,
     notifications,
+    people,
     preferences,
     requests,
     subscriptions,
+    suppressions,
     unsubscribe,
 )
 
@@ -15,6 +17,8 @@ routers = (
     requests.router,
     notifications.router,
     bounces.router,
+    people.router,
+    suppressions.router,
     confirm.router,
     unsubscribe.router,
     preferences.router,

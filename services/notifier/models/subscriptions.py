@@ -66,9 +66,11 @@ class Subscription(Base):
     @property
     def target_price(self) -> Decimal | None:
         """In the currency's major unit."""
-        if self.target_minor is None or self.currency is None:
-            return None
-        return from_minor(self.target_minor, self.currency)
+        return _price(self.target_minor, self.currency)
+
+    @property
+    def ended(self) -> bool:
+        return self.wish is None
 
 
 class Request(Base):
@@ -90,3 +92,12 @@ class Request(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     confirmed_at: Mapped[datetime | None]
+
+    @property
+    def target_price(self) -> Decimal | None:
+        """In the currency's major unit."""
+        return _price(self.target_minor, self.currency)
+
+
+def _price(minor: int | None, currency: str | None) -> Decimal | None:
+    return None if minor is None or currency is None else from_minor(minor, currency)

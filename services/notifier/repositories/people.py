@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from hashlib import sha256
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import delete, func, select
 
@@ -13,7 +13,7 @@ from services.notifier.wishes import Wish
 Reason = Literal["bounced", "complained", "forgotten"]
 """Why an address is not written to."""
 
-ALL = "all"
+ALL: Final = "all"
 """The scope of somebody who wants to be told nothing at all."""
 
 _WHY = {

@@ -23,6 +23,7 @@ _AWAY = (
     "57P0",  # admin shutdown, crash shutdown, cannot connect now, database dropped
     "53",  # insufficient resources: disk, memory, connections
     "25P03",  # idle in transaction session timeout
+    "55P03",  # lock timeout
 )
 """How the SQLSTATE begins with which PostgreSQL says that it is away or
 that the same may succeed another time."""

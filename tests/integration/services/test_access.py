@@ -67,6 +67,10 @@ NOTIFIER = SHARED | {
     "GET /v1/notifications/{id}": "notifier:admin",
     "GET /v1/notifications/{id}/content": "notifier:admin",
     "POST /v1/bounces": "notifier:admin",
+    "GET /v1/people/{email}": "notifier:admin",
+    "DELETE /v1/people/{email}": "notifier:admin",
+    "GET /v1/suppressions": "notifier:admin",
+    "DELETE /v1/suppressions/{email}": "notifier:admin",
     "GET /v1/inbox/parked": "notifier:admin",
     "GET /v1/inbox/parked/{id}": "notifier:admin",
     "POST /v1/inbox/redrive": "notifier:admin",
@@ -122,7 +126,7 @@ async def test_every_call_is_open_to_those_that_it_is_meant_for_alone(
         async def ask(call: str, headers: dict[str, str]) -> str:
             method, template = call.split()
             path = template.format(
-                id=ID, image_id=ID, category_id=ID, key=ID, viewer="v", token="t"
+                id=ID, image_id=ID, category_id=ID, key=ID, viewer="v", token="t", email="e"
             )
             # FastAPI itself would read and parse it before it asks who calls.
             body = b"{" if method in {"POST", "PUT", "PATCH"} else b""
