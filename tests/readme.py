@@ -23,7 +23,6 @@ def section(heading: str) -> str:
 
 
 def add_receiver(services: Path) -> None:
-    """Write the README's receiver into a copy of the notifier, with its import."""
+    """Write the README's receiver into a copy of the notifier."""
     receivers = services / "notifier/receivers.py"
-    importing = receivers.read_text().replace("post_save, ", "post_delete, post_save, ", 1)
-    receivers.write_text(f"{importing}\n\n{block('receiver')}")
+    receivers.write_text(f"{receivers.read_text()}\n\n{block('receiver')}")

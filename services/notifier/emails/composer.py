@@ -47,12 +47,15 @@ class Composer:
     def letter(self, facts: Facts, products: Mapping[UUID, contracts.Product]) -> Letter:
         """Put the facts into words; `products` has a snapshot for each item.
 
+        Only that of a confirmation may lack one: people may ask for what was not heard of yet.
+
         Nothing that a product's author writes can add a header, a tag or a line to the subject.
         Raises MailRefused if the sender cannot stand in a header.
         """
         items = [
             shown(item, products[item.product_id], self._product_link)
             for item in facts.items[:SHOWN]
+            if item.product_id in products
         ]
         count = facts.more + len(facts.items)
         letter = self._write(facts, items, count - len(items))

@@ -5,6 +5,7 @@ from email.header import Header
 from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import Policy
+from functools import lru_cache
 
 from services.notifier.mail.envelope import written
 from services.notifier.mail.errors import MailRefused
@@ -33,10 +34,19 @@ def written_head(mail_from: str, subject: str) -> str:
     `mail_from` is a mailbox (`Heliograph <news@example.org>`), `subject` is as `one_line` makes
     it. Raises MailRefused if they cannot be headers as they are.
     """
+    return _from(mail_from) + _header("Subject", subject)
+
+
+# The same for all, and half of what a head costs.
+@lru_cache(4)
+def _from(mail_from: str) -> str:
+    return _header("From", mail_from)
+
+
+def _header(name: str, value: str) -> str:
     head = EmailMessage(policy=_POLICY)
     try:
-        head["From"] = mail_from
-        head["Subject"] = subject
+        head[name] = value
         return written(head).removesuffix(b"\r\n").decode("ascii")
     except ValueError as error:
         raise MailRefused(str(error)) from error

@@ -42,10 +42,16 @@ class Shown:
     name: str
     url: str | None
     picture: ShownImage | None
-    paragraphs: list[str]
+    description: str
+    """As the snapshot has it."""
     price: str | None
     old_price: str | None
     percentage: str | None
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The first `SUMMARY_LENGTH` characters of the description."""
+        return paragraphs(self.description, SUMMARY_LENGTH)
 
 
 def shown(item: Item, product: contracts.Product, link: str) -> Shown:
@@ -56,7 +62,7 @@ def shown(item: Item, product: contracts.Product, link: str) -> Shown:
         name=one_line(product.name),
         url=product_link(link, product),
         picture=_picture(product.images[0], product.name) if product.images else None,
-        paragraphs=paragraphs(product.description, SUMMARY_LENGTH),
+        description=product.description,
         price=_price(item, product),
         old_price=old_price,
         percentage=fell,

@@ -12,7 +12,10 @@ def one_line(text: str) -> str:
     Control, separator and direction characters become spaces, runs of space one space, and
     `=?`, which begins an encoded word (RFC 2047), is broken.
     """
-    return " ".join("".join(map(_harmless, text)).split()).replace("=?", "= ?")
+    if not text.isprintable():
+        # All that is harmful is not printable.
+        text = "".join(map(_harmless, text))
+    return " ".join(text.split()).replace("=?", "= ?")
 
 
 def paragraphs(text: str, length: int) -> list[str]:

@@ -52,13 +52,13 @@ class Words:
         _ = self._texts.gettext
         if facts.topic == "new_product":
             return _("emails about new products")
-        target = self.target(facts)
-        if not items:
+        if not facts.items:
             return _("emails about lower prices of any product")
+        name, target = items[0].name if items else _("one product"), self.target(facts)
         if target is None:
-            return _("emails when the price of {name} falls").format(name=items[0].name)
+            return _("emails when the price of {name} falls").format(name=name)
         return _("an email when the price of {name} is {target} or less").format(
-            name=items[0].name, target=target
+            name=name, target=target
         )
 
     def _price_drop(self, item: Shown, *, target: bool) -> str:

@@ -22,6 +22,7 @@ from tests.unit.services.notifier.emails.conftest import (
     a_product,
     ada,
     an_item,
+    composer,
     confirmation,
     new_product,
     part,
@@ -198,6 +199,12 @@ def test_a_confirmation_says_what_is_asked_for_and_that_it_can_be_ignored(
         assert "Unsubscribe" not in body
     assert Page(part(message, "html")).links() == {f"{PUBLIC_URL}/confirm/{SECRET}"}
     assert f"{PUBLIC_URL}/confirm/{SECRET}\n" in part(message, "plain")
+
+
+def test_a_confirmation_of_a_product_that_is_not_known_yet_names_none() -> None:
+    facts = Facts(kind="confirmation", topic="price_drop", items=(a_drop(),))
+    letter = composer.letter(facts, {})
+    assert "asked us for emails when the price of one product falls, to" in letter.text
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +45,9 @@ def test_a_long_text_ends_with_an_ellipsis() -> None:
 def test_paragraphs_skip_empty_lines_and_stop_when_full() -> None:
     assert paragraphs("One.\n\n  \nTwo.\r\nThree.", 100) == ["One.", "Two.", "Three."]
     assert paragraphs("One.\nTwo and more.\nThree.", 8) == ["One.", "Two…"]
+
+
+def test_what_is_printable_is_harmless() -> None:
+    for character in map(chr, range(sys.maxunicode + 1)):
+        if character.isprintable():
+            assert unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
