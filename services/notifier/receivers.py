@@ -23,14 +23,19 @@ async def email_new_product(event: Event[contracts.Product], session: Session) -
 
 @receiver(pre_save, sender=contracts.Product)
 async def email_price_drop(event: Event[contracts.Product], session: Session) -> None:
-    """Tell subscribers of a price below the last one in the same currency."""
-    products = ProductRepository(session)
+    """Tell subscribers of a price below the last one in the same currency.
+
+    And of the price of a new product, who subscribed before it was heard of and finds it low enough.
+    """
+    products, notifications = ProductRepository(session), NotificationRepository(session)
     await products.keep(event)
     before, now = await products.price_before(event), minor(event.instance)
     if _fell(event) and (before is None or now is None):
         raise Park(f"the prices cannot be compared: nobody knows {event.instance.currency}")
     if before is not None and now is not None and now < before:
-        await NotificationRepository(session).add_price_drop(event, before, now)
+        await notifications.add_price_drop(event, before, now)
+    elif event.created:
+        await notifications.add_met_targets(event)
 
 
 def _fell(event: Event[contracts.Product]) -> bool:

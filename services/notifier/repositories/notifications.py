@@ -23,6 +23,7 @@ from services.notifier.models import (
     Subscription,
     Topic,
 )
+from services.notifier.repositories.products import minor
 from services.notifier.sending.pace import Pace
 
 AT_ONCE = 2_000
@@ -82,6 +83,19 @@ class NotificationRepository:
             )
         )
 
+    async def add_met_targets(self, event: Event[contracts.Product]) -> None:
+        """Tell those who subscribed before the product was heard of, and whose target it meets."""
+        product = event.instance
+        await self._tell(
+            News(
+                event_id=event.id,
+                topic="price_drop",
+                product_id=product.id,
+                currency=product.currency,
+                new_minor=minor(product),
+            )
+        )
+
     async def add_met_target(self, subscription: Subscription) -> None:
         """Tell the subscriber at once if the product is had at the target price already."""
         if subscription.target_minor is None or subscription.frequency != "instant":
@@ -107,6 +121,9 @@ class NotificationRepository:
 
     async def _add(self, news: News) -> None:
         await self._keep_for_digests(news)
+        await self._tell(news)
+
+    async def _tell(self, news: News) -> None:
         row = Spread(
             event_id=news.event_id,
             topic=news.topic,
@@ -264,12 +281,12 @@ class NotificationRepository:
 
 
 def _reached(news: News) -> ColumnElement[bool]:
-    """Whether a subscription has no target, or the price has crossed it."""
+    """Whether a subscription has no target, or the price has crossed it; met it, if none fell."""
     if news.new_minor is None:
         return Subscription.target_minor.is_(None)
-    crossed = and_(
-        Subscription.currency == news.currency,
-        Subscription.target_minor < news.old_minor,
-        Subscription.target_minor >= news.new_minor,
+    met = and_(Subscription.currency == news.currency, Subscription.target_minor >= news.new_minor)
+    if news.old_minor is None:
+        return met
+    return or_(
+        Subscription.target_minor.is_(None), and_(met, Subscription.target_minor < news.old_minor)
     )
-    return or_(Subscription.target_minor.is_(None), crossed)

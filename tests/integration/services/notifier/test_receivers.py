@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from decimal import Decimal
+
 import pytest
 
 import contracts
@@ -129,6 +131,27 @@ async def test_a_target_is_reached_when_the_price_falls_from_above_to_it_or_belo
     await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **TARGET)
     await tell(notifier, repriced(lamp, old, new))
     assert await told(notifier) == ([ADA] if reached else [])
+
+
+@pytest.mark.parametrize(("price", "met"), [("15.00", True), ("15.01", False)])
+async def test_who_subscribed_before_the_product_was_heard_of_is_told_of_a_price_that_is_met(
+    notifier: Notifier, price: str, *, met: bool
+) -> None:
+    lamp = product(price=Decimal(price))
+    await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **TARGET)
+    await subscribe(notifier, BOB, "price_drop", product_id=lamp.id)
+    await tell(notifier, event(lamp, signal="pre_save", created=True))
+    assert await told(notifier) == ([ADA] if met else [])
+
+
+@pytest.mark.parametrize(("price", "met"), [("15.00", True), ("15.01", False)])
+async def test_who_subscribes_to_a_product_that_is_cheap_enough_is_told_at_once(
+    notifier: Notifier, price: str, *, met: bool
+) -> None:
+    lamp = product(price=Decimal(price))
+    await tell(notifier, event(lamp, created=True))
+    await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **TARGET)
+    assert await told(notifier) == ([ADA] if met else [])
 
 
 async def test_a_target_in_another_currency_or_of_another_product_is_not_reached(
