@@ -1,8 +1,7 @@
 """The notifier's reactions, through the bus, the inbox and a worker."""
 
-from typing import Any
-
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
