@@ -25,7 +25,7 @@ async def email_new_product(event: Event[contracts.Product], session: Session) -
 async def email_price_drop(event: Event[contracts.Product], session: Session) -> None:
     """Tell subscribers of a price below the last one in the same currency.
 
-    And of the price of a new product, who subscribed before it was heard of and finds it low enough.
+    And of a new product's price, who subscribed before it was heard of and finds it low enough.
     """
     products, notifications = ProductRepository(session), NotificationRepository(session)
     await products.keep(event)
