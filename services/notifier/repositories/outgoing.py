@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     literal_column,
     null,
     or_,
+    select,
     tuple_,
     update,
 )
@@ -79,20 +81,53 @@ _RECORD = (
 )
 
 
+class MailBacklog(TableBacklog):
+    """The emails that are yet to be sent."""
+
+    async def hasten(self, by: timedelta) -> None:
+        """Let time pass: for what waits, whatever for, and since people were told."""
+        waits = and_(_pending, _columns.letter_id.is_(None))
+        moments = [_columns[name] for name in ("due_at", "told_at", "created_at")]
+        async with self._database.transaction() as session:
+            query = select(_columns.id, *moments).where(
+                or_(waits, and_(~_pending, _columns.told_at.is_not(None)))
+            )
+            rows = (await session.execute(query.with_for_update())).all()
+            if rows:
+                connection = await session.connection()
+                await connection.execute(
+                    update(_table)
+                    .where(_columns.id == bindparam("mine"))
+                    .values(
+                        {
+                            each.name: bindparam(f"new_{each.name}", type_=each.type)
+                            for each in moments
+                        }
+                    ),
+                    [
+                        {"mine": id_}
+                        | {
+                            f"new_{each.name}": moment and moment - by
+                            for each, moment in zip(moments, then, strict=True)
+                        }
+                        for id_, *then in rows
+                    ],
+                )
+
+
 class Outgoing:
     """The emails of one service that are being sent; each call is a transaction of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._record = statement_for(database, _RECORD)
-        self.backlog = TableBacklog(
+        self.backlog = MailBacklog(
             database,
             _table,
             unfinished=_pending,
             what="an email about " + _columns.topic + " to " + _columns.email,
             state=_columns.state,
             reason=_columns.reason,
-            retried=_columns.attempts > 0,
         )
 
     async def renew(self, emails: Collection[Due]) -> set[int]:

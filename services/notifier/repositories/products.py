@@ -40,7 +40,7 @@ class ProductRepository:
             insert.on_conflict_do_update(
                 index_elements=["id"],
                 set_={each.name: each for each in news if each.name != "id"},
-                where=Product.sequence < news.sequence,
+                where=Product.sequence <= news.sequence,
             )
         )
 
@@ -85,7 +85,7 @@ class ProductRepository:
             insert.on_conflict_do_update(
                 index_elements=["product_id", "currency"],
                 set_={"minor": news.minor, "sequence": news.sequence},
-                where=ProductPrice.sequence < news.sequence,
+                where=ProductPrice.sequence <= news.sequence,
             )
         )
 

@@ -202,6 +202,36 @@ async def test_emails_are_tried_again_when_their_time_is_said_to_have_come(
     assert [each.recipient for each in mailer.sent] == [ADA]
 
 
+async def test_time_passes_for_people_who_are_spared_too(
+    notifier: Notifier, bus: MemoryBus, mailer: MemoryMailer
+) -> None:
+    lamp = samples.product(price=Decimal("50.00"))
+
+    async def falls_to(price: str, version: int) -> None:
+        nonlocal lamp
+        before, lamp = lamp, lamp.model_copy(update={"price": Decimal(price), "version": version})
+        await announce(bus, pre_save, lamp, version=version, original=before, created=False)
+
+    async with at_work(notifier):
+        await subscribe(notifier, "price_drop")
+        await falls_to("40.00", 2)
+        await drained(notifier)
+        await falls_to("30.00", 3)
+        [waiting] = await until(partial(spared, notifier))
+        assert "told of this product's price a while ago" in waiting.reason
+        await advance(notifier, 3600.0)
+        await drained(notifier)
+    subjects = [each.message["Subject"] for each in mailer.sent]
+    assert [each.partition("now ")[2] for each in subjects] == [
+        "40.00 EUR (was 50.00 EUR)",
+        "30.00 EUR (was 40.00 EUR)",
+    ]
+
+
+async def spared(notifier: Notifier) -> list[Unfinished]:
+    return [each for each in await unfinished(notifier) if each.reason]
+
+
 async def test_receivers_run_again_until_their_event_is_parked(
     notifier: Notifier,
     bus: MemoryBus,
