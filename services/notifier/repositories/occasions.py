@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Select, and_, delete, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Float, and_, delete, func, or_, select
 from sqlalchemy import cast as as_type
 from sqlalchemy.orm import aliased
 
@@ -46,13 +46,13 @@ class OccasionRepository:
 
     async def all_news(self, since: datetime, until: datetime) -> Found:
         """The products that were created after `since` and up to `until`, the newest first."""
-        query = (
-            select(*_happened(Occasion), func.count().over())
+        news = (
+            select(*_happened(Occasion))
             .join(Product, Product.id == Occasion.product_id)
             .where(_within("new_product", since, until), ~Product.gone)
-            .order_by(Occasion.happened_at.desc(), Occasion.product_id)
+            .cte()
         )
-        return await self._found(query)
+        return await self._first(news, news.c.happened_at.desc())
 
     async def all_drops(self, since: datetime, until: datetime) -> Found:
         """The products whose price fell meanwhile and is lower than before, the most first."""
@@ -66,13 +66,13 @@ class OccasionRepository:
             .subquery()
         )
         drop = aliased(Occasion, drops)
-        query = (
-            select(*_happened(drop), func.count().over())
+        lower = (
+            select(*_happened(drop))
             .join(Product, Product.id == drop.product_id)
             .where(drops.c.place == 1, ~Product.gone, _is_lower_than(drop))
-            .order_by(as_type(Product.price_minor, Float) / drop.old_minor, drop.product_id)
+            .cte()
         )
-        return await self._found(query)
+        return await self._first(lower, as_type(lower.c.price_minor, Float) / lower.c.old_minor)
 
     async def of_watched(self, people: Collection[str], until: datetime) -> Mapping[UUID, Happened]:
         """By subscription, what happened to the products that these people watch.
@@ -137,8 +137,11 @@ class OccasionRepository:
         )
         return len(gone.all())
 
-    async def _found(self, query: Select[Any]) -> Found:
-        rows = (await self._session.execute(query.limit(CANDIDATES))).all()
+    async def _first(self, found: CTE, order: ColumnElement[Any]) -> Found:
+        # Both use the whole of it, so PostgreSQL finds that once, and not as for a few rows.
+        count = select(func.count()).select_from(found).scalar_subquery()
+        query = select(found, count).order_by(order, found.c.product_id).limit(CANDIDATES)
+        rows = (await self._session.execute(query)).all()
         return Found([Happened._make(row[:-1]) for row in rows], rows[0][-1] if rows else 0)
 
 
