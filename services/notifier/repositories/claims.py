@@ -35,6 +35,7 @@ from sqlalchemy import (
 from heliograph.database import Database, Session, UtcDateTime, database_now, query_for
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
+from services.notifier.emails.facts import Facts
 from services.notifier.emails.letter import Addressee, Letter, message_id
 from services.notifier.models import Notification, State
 from services.notifier.repositories.known import Known
@@ -244,6 +245,7 @@ class _Claim:
         self._pace = pace
         self._locale = locale
         self._claimed = Claimed()
+        self._told: set[Facts] = set()
         self._changes: dict[Update, list[dict[str, Any]]] = defaultdict(list)
 
     async def run(self, limit: int) -> Claimed:
@@ -261,7 +263,8 @@ class _Claim:
             verdicts = await self.look_again(fresh, now)
             await self._letters.prepare(self._session, [v.facts for v in verdicts if v.facts])
             for verdict in verdicts:
-                await self._carry_out(verdict, now)
+                self._carry_out(verdict, now)
+            await self._letters.store(self._session, self._told)
         connection = await self._session.connection()
         for statement, values in self._changes.items():
             await connection.execute(statement, values)
@@ -310,7 +313,7 @@ class _Claim:
         product = known.products.get(first.product_id) if first.product_id else None
         return review.price(group, wanted, told, product)
 
-    async def _carry_out(self, verdict: Verdict, now: datetime) -> None:
+    def _carry_out(self, verdict: Verdict, now: datetime) -> None:
         for row_id, reason in verdict.cancelled.items():
             self._settle([row_id], "cancelled", reason)
         lead = verdict.lead
@@ -322,13 +325,14 @@ class _Claim:
             )
         else:
             try:
-                found = await self._letters.letter(self._session, verdict.facts)
+                found = self._letters.letter(verdict.facts)
             except Exception as error:  # noqa: BLE001 - whatever one stumbles over stops no other
                 self._settle([lead.id, *verdict.told], "failed", _why(lead, error))
                 return
             if found is None:
                 # Its product changed a moment ago: the next claim sees how.
                 return
+            self._told.add(verdict.facts)
             self._lease(lead, verdict, *found, now)
         for row_id in verdict.told:
             self._changes[_MERGE].append({"mine": row_id, "lead": lead.id})

@@ -4,12 +4,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Table, insert, select, tuple_
 
 import contracts
-from heliograph.database import Session, database_now, upsert
+from heliograph.database import Session, database_now
 from heliograph.events import new_id
 from services.notifier import models
 from services.notifier.emails.composer import Composer
@@ -21,6 +22,9 @@ KEPT = 256
 
 KEPT_S = 600.0
 """For which a letter is used again: no row of the ledger is much younger than its letter."""
+
+
+_STORE = insert(cast("Table", models.Letter.__table__)).values(created_at=database_now())
 
 
 @dataclass(slots=True)
@@ -74,8 +78,8 @@ class LetterBook:
         for product_id, sequence, snapshot in found:
             self._snapshots[product_id, sequence] = snapshot
 
-    async def letter(self, session: Session, facts: Facts) -> tuple[UUID, Letter] | None:
-        """The letter that says this, stored once the transaction commits.
+    def letter(self, facts: Facts) -> tuple[UUID, Letter] | None:
+        """The letter that says this, to be stored before it is sent.
 
         None if a product that it shows has changed meanwhile. Raises what `Composer.letter` does.
         """
@@ -86,9 +90,34 @@ class LetterBook:
                 return None
             written = self._written[facts] = _Written(new_id(), letter, time.monotonic())
         self._written.move_to_end(facts)
-        if not written.stored:
-            await self._store(session, written)
         return written.id, written.letter
+
+    async def store(self, session: Session, wanted: Collection[Facts]) -> None:
+        """Keep the letters that say this, once the transaction commits."""
+        new = [each for each in map(self._written.__getitem__, wanted) if not each.stored]
+        if not new:
+            return
+        connection = await session.connection()
+        await connection.execute(
+            _STORE,
+            [
+                {
+                    "id": each.id,
+                    "head": each.letter.head,
+                    "text": each.letter.text,
+                    "html": each.letter.html,
+                    "public_url": each.letter.public_url,
+                    "domain": each.letter.domain,
+                }
+                for each in new
+            ],
+        )
+
+        def stored() -> None:
+            for each in new:
+                each.stored = True
+
+        session.on_commit(stored)
 
     async def written(self, session: Session, facts: Facts) -> Letter | None:
         """The letter that says this, for a look at it only."""
@@ -104,23 +133,6 @@ class LetterBook:
             for each, key in keys.items()
         }
         return self._composer.letter(facts, products)
-
-    async def _store(self, session: Session, written: _Written) -> None:
-        letter = written.letter
-        await session.execute(
-            upsert(session, models.Letter)
-            .values(
-                id=written.id,
-                head=letter.head,
-                text=letter.text,
-                html=letter.html,
-                public_url=letter.public_url,
-                domain=letter.domain,
-                created_at=database_now(),
-            )
-            .on_conflict_do_nothing()
-        )
-        session.on_commit(lambda: setattr(written, "stored", True))
 
     def tidy(self) -> None:
         """Forget the letters and products that were used longest ago."""
