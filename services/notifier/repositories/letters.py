@@ -4,13 +4,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID
 
-from sqlalchemy import Table, insert, select, tuple_
+from sqlalchemy import select, tuple_
 
 import contracts
-from heliograph.database import Session, database_now
+from heliograph.database import Session, database_now, upsert
 from heliograph.events import new_id
 from services.notifier import models
 from services.notifier.emails.composer import Composer
@@ -22,9 +21,6 @@ KEPT = 256
 
 KEPT_S = 600.0
 """For which a letter is used again: no row of the ledger is much younger than its letter."""
-
-
-_STORE = insert(cast("Table", models.Letter.__table__)).values(created_at=database_now())
 
 
 @dataclass(slots=True)
@@ -98,8 +94,11 @@ class LetterBook:
         if not new:
             return
         connection = await session.connection()
+        # One whose commit was not answered may be there.
         await connection.execute(
-            _STORE,
+            upsert(session, models.Letter)
+            .values(created_at=database_now())
+            .on_conflict_do_nothing(),
             [
                 {
                     "id": each.id,

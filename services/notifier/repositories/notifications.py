@@ -98,7 +98,7 @@ class NotificationRepository:
 
     async def add_met_target(self, subscription: Subscription) -> None:
         """Tell the subscriber at once if the product is had at the target price already."""
-        if subscription.target_minor is None or subscription.frequency != "instant":
+        if subscription.target_minor is None:
             return
         met = await self._session.scalar(
             select(Product).where(
