@@ -14,7 +14,7 @@ CONFIRM_HOURS = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One product that an email tells of, as its event `sequence` left it.
+    """One product that an email tells of, as its event `sequence` left it; empty if none was heard.
 
     Prices are in minor units of `currency`, None where the email says nothing of them: nobody
     knows the minor unit of a currency that ISO 4217 does not list.

@@ -60,8 +60,9 @@ class LetterBook:
         missing = {
             (item.product_id, item.sequence)
             for facts in wanted
-            if facts not in self._written
+            if self._at_hand(facts) is None
             for item in facts.items
+            if item.sequence
         } - self._snapshots.keys()
         if not missing:
             return
@@ -79,14 +80,18 @@ class LetterBook:
 
         None if a product that it shows has changed meanwhile. Raises what `Composer.letter` does.
         """
-        written = self._written.get(facts)
-        if written is None or written.at < time.monotonic() - KEPT_S:
+        written = self._at_hand(facts)
+        if written is None:
             letter = self._compose(facts)
             if letter is None:
                 return None
             written = self._written[facts] = _Written(new_id(), letter, time.monotonic())
         self._written.move_to_end(facts)
         return written.id, written.letter
+
+    def _at_hand(self, facts: Facts) -> _Written | None:
+        written = self._written.get(facts)
+        return written if written and written.at > time.monotonic() - KEPT_S else None
 
     async def store(self, session: Session, wanted: Collection[Facts]) -> None:
         """Keep the letters that say this, once the transaction commits."""
@@ -124,7 +129,11 @@ class LetterBook:
         return self._compose(facts)
 
     def _compose(self, facts: Facts) -> Letter | None:
-        keys = {item.product_id: (item.product_id, item.sequence) for item in facts.items}
+        keys = {
+            item.product_id: (item.product_id, item.sequence)
+            for item in facts.items
+            if item.sequence
+        }
         if not self._snapshots.keys() >= set(keys.values()):
             return None
         products = {

@@ -239,7 +239,7 @@ class Review:
             return nobody([row], "the request has expired")
         facts = Facts(
             kind="confirmation",
-            items=(_item(asked.topic, product),) if product else (),
+            items=(_asked_for(row.product_id, asked, product),) if row.product_id else (),
             topic=asked.topic,
             target_minor=asked.target_minor,
             target_currency=asked.currency,
@@ -284,6 +284,13 @@ def _answered(
     if not met:
         raise _NoLonger("the target is no longer met")
     return next((each for each in met if each.id == rows[0].subscription_id), met[0])
+
+
+def _asked_for(product_id: UUID, asked: Asked, product: Heard | None) -> Item:
+    """The product that a wish is of, heard of or not."""
+    if product is not None:
+        return _item(asked.topic, product)
+    return Item(topic=asked.topic, product_id=product_id, sequence="", currency="", new_minor=None)
 
 
 def _is_met(wanted: Wanted, product: Heard, *, fell: bool) -> bool:

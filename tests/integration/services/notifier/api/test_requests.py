@@ -112,6 +112,24 @@ async def test_the_page_names_the_product_and_confirming_tells_of_a_target_that_
     assert [each.topic for each in await ledger(notifier)] == ["confirmation", "price_drop"]
 
 
+@pytest.mark.parametrize(
+    ("heard", "what"), [(True, "when the price of Lamp falls"), (False, "one product")]
+)
+async def test_the_email_says_what_is_asked_for_heard_of_or_not(
+    notifier: Notifier, public: httpx2.AsyncClient, what: str, *, heard: bool
+) -> None:
+    lamp = product(name="Lamp")
+    if heard:
+        await tell(notifier, event(lamp, created=True))
+    await asked(public, DROP | {"product_id": str(lamp.id)})
+    token = await secret(notifier)
+    [due] = (await notifier.claims.claim(10)).emails
+    mail = due.letter.preview(due.addressee)
+    assert what in " ".join(mail.text.split())
+    assert f"https://notifier.example/confirm/{token}" in mail.text
+    assert "unsubscribe" not in mail.text.lower()
+
+
 async def test_confirming_again_changes_nothing_and_what_ended_meanwhile_stays_so(
     notifier: Notifier, public: httpx2.AsyncClient
 ) -> None:
