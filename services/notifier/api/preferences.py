@@ -17,9 +17,12 @@ from heliograph.web import service_of
 from services.notifier.api.dependencies import Reading, Transaction
 from services.notifier.api.pages import HEADERS, UNKNOWN, page, target_text, unknown, well_formed
 from services.notifier.models import FREQUENCIES, Frequency, Subscription, Topic
+from services.notifier.repositories.people import alone_with
 from services.notifier.repositories.preferences import PreferencesRepository
+from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.service import Notifier
 from services.notifier.time_zones import TimeZone, time_zones
+from services.notifier.wishes import Delivery
 
 MOST_SHOWN = 200
 """Subscriptions on the page: nobody reads more, and the form stays small."""
@@ -131,17 +134,20 @@ async def change(
 
 async def _save(changes: Changes, email: str, session: Session, request: Request) -> None:
     default = service_of(request, Notifier).time_zone
-    repository = PreferencesRepository(session)
+    preferences = PreferencesRepository(session)
+    subscriptions = SubscriptionRepository(session, time_zone=default)
+    # As all do who end or begin something of a person's: nobody waits in a ring.
+    await alone_with(session, email)
     if changes.end:
-        await repository.end(email, changes.end)
-    for each in await repository.of(email, to_change=True):
-        before = (each.frequency, each.time_zone or default)
-        after = (
-            changes.frequency.get(each.id, each.frequency),
-            changes.time_zone or each.time_zone or default,
+        await preferences.end(email, changes.end)
+    for each in await preferences.of(email, to_change=True):
+        await subscriptions.deliver(
+            each,
+            Delivery(
+                frequency=changes.frequency.get(each.id, each.frequency),
+                time_zone=changes.time_zone or each.time_zone or default,
+            ),
         )
-        if before != after:
-            await repository.change(each, *after)
 
 
 async def _owner(token: str, session: Session) -> str | None:

@@ -1,7 +1,7 @@
 """Bounces: what mail servers and people said against emails of ours."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -58,7 +58,7 @@ class BounceRepository:
                 # Without the domain, which anybody may alter on the way.
                 message_id=f"{named[1]}.{named[2]}".lower(),
                 detail=said,
-                created_at=datetime.now(UTC),
+                created_at=database_now(),
             )
             .on_conflict_do_nothing()
             .returning(Bounce.id)

@@ -5,9 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import JSON, Text, cast, select, type_coerce
 
-from heliograph.database import Session, database_now
-from services.notifier.digest_times import next_digest
-from services.notifier.models import Frequency, Product, Subscription
+from heliograph.database import Session
+from services.notifier.models import Product, Subscription
 from services.notifier.repositories.people import PeopleRepository
 from services.notifier.repositories.subscriptions import Wish
 
@@ -66,25 +65,6 @@ class PreferencesRepository:
         await PeopleRepository(self._session).refuse(email, "all")
         for each in await self.of(email, to_change=True):
             _end(each)
-
-    async def change(
-        self, subscription: Subscription, frequency: Frequency, time_zone: str
-    ) -> None:
-        """Tell the person so often from now on, and let digests be due in that time zone.
-
-        What happens before the change to a digest is told at once, what happens after it in the
-        digest.
-        """
-        was_instant = subscription.frequency == "instant"
-        subscription.frequency = frequency
-        subscription.time_zone = time_zone
-        if frequency == "instant":
-            subscription.digested_until = subscription.digest_at = None
-            return
-        now = (await self._session.scalars(select(database_now()))).one()
-        if was_instant:
-            subscription.digested_until = now
-        subscription.digest_at = next_digest(now, frequency, time_zone)
 
 
 def _end(subscription: Subscription) -> None:

@@ -34,7 +34,7 @@ class SubscriptionRepository:
     async def add(self, wish: Wish, delivery: Delivery = ANYHOW) -> tuple[Subscription, bool]:
         """Keep the wish; the second value is False if it was kept already.
 
-        One that is new is told at once of a target that is met already, unless digests tell it.
+        Who has a new one is told at once of a target that is met already.
         One that is not takes over what `delivery` says, and keeps the rest.
         """
         frequency = delivery.frequency or "instant"

@@ -13,6 +13,7 @@ FOR_READING = {
     "services/catalog/api/products.py",
     "services/catalog/images/audit.py",
     "services/catalog/repositories/announcing.py",
+    "services/notifier/cli/mail.py",
     "services/notifier/repositories/subscriptions.py",
 }
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from alembic import op
 
-from heliograph.database import BigId, UtcDateTime
+from heliograph.database import BigId, UtcDateTime, database_now
 from heliograph.money import to_minor
 
 revision = "0006"
@@ -283,7 +282,6 @@ def _carry_over(batch: list[Any]) -> None:
             "currency": currency,
             "price_minor": _minor(snapshot["price"], currency),
             "snapshot": text,
-            "heard_at": datetime.now(UTC),
         }
         if product["sequence"] >= products.setdefault(product_id, product)["sequence"]:
             products[product_id] = product
@@ -295,7 +293,8 @@ def _carry_over(batch: list[Any]) -> None:
             del products[product_id]
     connection.execute(sa.delete(_PRODUCT).where(_PRODUCT.c.id.in_(products)))
     if products:
-        connection.execute(sa.insert(_PRODUCT), list(products.values()))
+        insert = sa.insert(_PRODUCT).values(heard_at=database_now())
+        connection.execute(insert, list(products.values()))
     connection.execute(
         sa.update(_NOTIFICATION)
         .where(_NOTIFICATION.c.event_id == sa.bindparam("of"))

@@ -127,7 +127,8 @@ async def test_a_target_that_is_met_already_is_told_at_once(
         {"email": "eve@example.org", "frequency": "daily"},
     ):
         assert (await client.post("/v1/subscriptions", json=watch | other)).status_code == 201
-    assert [(each.email, each.old_minor) for each in await ledger(notifier)] == [(ADA, None)]
+    told = [(each.email, each.old_minor) for each in await ledger(notifier)]
+    assert told == [(ADA, None), ("eve@example.org", None)]
 
 
 async def test_two_at_once_are_one_subscription(client: httpx2.AsyncClient) -> None:
