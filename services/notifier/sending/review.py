@@ -17,6 +17,8 @@ from services.notifier.sending.pace import HOUR, Pace
 
 ENDED = "the subscription ended"
 GONE = "the product is gone"
+RISEN = "the price is no longer lower"
+TOLD = "the price is no lower than the one that was told before"
 COOLDOWN = "waits: this person was told of this product's price a while ago"
 BURST = "waits: this person got several emails about new products within an hour"
 
@@ -140,8 +142,7 @@ class Review:
         if (again := _tried_again(rows)) > self.now:
             return _wait(rows, again)
         try:
-            follows = last if ends and rows[0].created_at < ends else None
-            old = _price_before(rows, product, follows)
+            old = _price_before(rows, product, last, ends)
             answers = _answered(rows, wanted, product, fell=old is not None)
         except _NoLonger as reason:
             return nobody(rows, str(reason))
@@ -252,23 +253,24 @@ class _NoLonger(Exception):
     """Why nobody is to be told."""
 
 
-def _price_before(rows: Sequence[Waiting], product: Heard, last: Told | None) -> int | None:
+def _price_before(
+    rows: Sequence[Waiting], product: Heard, last: Told | None, ends: datetime | None
+) -> int | None:
     """From which price it fell to the newest; None if a target was met without a fall.
 
-    That is the one that was told last, if `last` is an email that these rows follow; else that
-    of the oldest drop that is still one.
+    A row that came before `ends`, the end of the cool-down of the `last` email, counts from the
+    price which that told; any other from its own. The oldest from which it fell is told.
     """
     new = product.price_minor
-    olds = [each.old_minor for each in rows if each.currency == product.currency]
-    if new is None or not olds:
+    rows = [each for each in rows if each.currency == product.currency]
+    if new is None or not rows:
         raise _NoLonger(f"the price is in {product.currency} now")
-    if last and last.currency == product.currency and last.told_minor is not None:
-        if new >= last.told_minor:
-            raise _NoLonger("the price is no lower than the one that was told before")
-        return last.told_minor
+    told = last.told_minor if last and last.currency == product.currency else None
+    follows = [told is not None and ends is not None and each.created_at < ends for each in rows]
+    olds = [told if follow else each.old_minor for each, follow in zip(rows, follows, strict=True)]
     higher = next((old for old in olds if old is not None and old > new), None)
     if higher is None and None not in olds:
-        raise _NoLonger("the price is no longer lower")
+        raise _NoLonger(TOLD if any(follows) else RISEN)
     return higher
 
 
