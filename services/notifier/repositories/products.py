@@ -56,7 +56,8 @@ class ProductRepository:
                 before = minor(original)
             else:
                 before = await self._last_price(product, sequence_of(event))
-                await self._keep_price(original, f"{original.version:012d}.9999")
+                # It stood until now. Its own event may be of the same change, or not heard of.
+                await self._keep_price(original, sequence_of(event))
         if original is None or (original.price, original.currency) != (
             product.price,
             product.currency,

@@ -144,3 +144,12 @@ async def test_a_drop_counts_against_the_last_price_in_its_own_currency(
     assert await subjects(notifier) == []
     await change(notifier, lamp, Price(20))
     assert await subjects(notifier) == ["Price drop: Lamp now 20.00 EUR (was 25.00 EUR)"]
+
+
+async def test_so_it_does_when_all_changes_were_one_transaction(notifier: Notifier) -> None:
+    lamp = await lamp_at(notifier, Price(30))
+    await subscribe(notifier, ADA, "price_drop")
+    known = len(lamp.events)
+    lamp.change([Price(25), Price(40, "USD"), Price(20)])
+    await tell(notifier, *lamp.events[known + 2 :])
+    assert await subjects(notifier) == ["Price drop: Lamp now 20.00 EUR (was 25.00 EUR)"]
