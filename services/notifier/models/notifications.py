@@ -51,7 +51,8 @@ class Notification(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     event_id: Mapped[UUID]
-    """Of what happened; of a digest or a request its own id."""
+    """Of what happened; of a digest or a request its own id, and of a target that was met when
+    somebody subscribed the subscription's."""
     subscription_id: Mapped[UUID]
     """Without a foreign key: the ledger outlives the subscription. A confirmation has its
     request's id."""

@@ -111,7 +111,8 @@ class NotificationRepository:
         if met is None:
             return
         news = News(
-            event_id=met.event_id,
+            # What happened is the subscription: whoever ends it and comes back is told again.
+            event_id=subscription.id,
             topic="price_drop",
             product_id=met.id,
             currency=met.currency,

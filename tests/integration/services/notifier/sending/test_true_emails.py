@@ -8,6 +8,7 @@ from heliograph.database import database_now
 from services.notifier.mail.memory import MemoryMailer
 from services.notifier.models import Notification
 from services.notifier.repositories.outgoing import Outgoing
+from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.sending.pace import HOUR
 from services.notifier.sending.worker import MailWorker
 from services.notifier.service import Notifier
@@ -153,3 +154,14 @@ async def test_so_it_does_when_all_changes_were_one_transaction(notifier: Notifi
     lamp.change([Price(25), Price(40, "USD"), Price(20)])
     await tell(notifier, *lamp.events[known + 2 :])
     assert await subjects(notifier) == ["Price drop: Lamp now 20.00 EUR (was 25.00 EUR)"]
+
+
+async def test_a_target_that_is_met_is_told_to_whoever_comes_back(notifier: Notifier) -> None:
+    lamp = await lamp_at(notifier, Price(40))
+    wish = {"product_id": lamp.id, "target_minor": 4_500, "currency": "EUR"}
+    token = await subscribe(notifier, ADA, "price_drop", **wish)
+    async with notifier.database.transaction() as session:
+        await SubscriptionRepository(session).unsubscribe(token)
+    assert await subjects(notifier) == []
+    await subscribe(notifier, ADA, "price_drop", **wish)
+    assert len(await subjects(notifier)) == 1
