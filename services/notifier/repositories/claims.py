@@ -166,6 +166,7 @@ _SETTLE = (
     .values(
         state=bindparam("as", type_=Text()),
         reason=bindparam("why", type_=Text()),
+        told_by=None,
         secret=None,
     )
 )
@@ -331,9 +332,10 @@ class _Claim:
                 return
             if found is None:
                 # Its product changed a moment ago: the next claim sees how.
-                return
-            self._told.add(verdict.facts)
-            self._lease(lead, verdict, *found, now)
+                self._changes[_WAIT].append({"mine": lead.id, "until": now, "why": None})
+            else:
+                self._told.add(verdict.facts)
+                self._lease(lead, verdict, *found, now)
         for row_id in verdict.told:
             self._changes[_MERGE].append({"mine": row_id, "lead": lead.id})
 

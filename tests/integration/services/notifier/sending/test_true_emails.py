@@ -165,3 +165,21 @@ async def test_a_target_that_is_met_is_told_to_whoever_comes_back(notifier: Noti
     assert await subjects(notifier) == []
     await subscribe(notifier, ADA, "price_drop", **wish)
     assert len(await subjects(notifier)) == 1
+
+
+async def test_of_new_products_told_together_the_one_that_went_is_told_by_none(
+    notifier: Notifier,
+) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    lamps = [Good.made(f"Lamp {each}", Price(50)) for each in range(7)]
+    for lamp in lamps[:5]:
+        await tell(notifier, *lamp.events)
+        assert len(await subjects(notifier)) == 1
+    for lamp in lamps[5:]:
+        await tell(notifier, *lamp.events)
+    assert await subjects(notifier) == []
+    await change(notifier, lamps[6], deleted=True)
+    await pass_time(notifier.database, 3_600)
+    assert await subjects(notifier) == ["New: Lamp 5"]
+    *_, sent_one, gone = await ledger(notifier)
+    assert (sent_one.state, gone.state, gone.told_by) == ("sent", "cancelled", None)
