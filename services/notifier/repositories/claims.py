@@ -109,15 +109,26 @@ _key = select(_columns.id, _columns.email, _columns.topic, _columns.product_id)
 def _with_related(chosen: CTE) -> CompoundSelect[Any]:
     """Rows, and what belongs together with them."""
     row = select(*_waiting, database_now())
-    related = and_(_columns.email == chosen.c.email, _columns.topic == chosen.c.topic, _untold)
+    topic = chosen.c.topic
+    # Each person once, however many rows were chosen: a thousand would find a thousand each.
+    news = select(chosen.c.email).where(topic == literal_column("'new_product'"))
+    price = select(chosen.c.email, chosen.c.product_id).where(
+        topic == literal_column("'price_drop'")
+    )
+    of_news, of_price = news.distinct().subquery(), price.distinct().subquery()
     return union_all(
         row.where(_columns.id == chosen.c.id),
         row.where(
-            related,
-            _columns.product_id == chosen.c.product_id,
-            chosen.c.topic == literal_column("'price_drop'"),
+            _untold,
+            _columns.topic == literal_column("'price_drop'"),
+            _columns.email == of_price.c.email,
+            _columns.product_id == of_price.c.product_id,
         ),
-        row.where(related, chosen.c.topic == literal_column("'new_product'")),
+        row.where(
+            _untold,
+            _columns.topic == literal_column("'new_product'"),
+            _columns.email == of_news.c.email,
+        ),
     )
 
 

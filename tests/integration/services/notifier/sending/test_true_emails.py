@@ -1,5 +1,6 @@
 """What people are sent after a change that was taken back, repeated, or one of very many."""
 
+from collections.abc import Sequence
 from email.message import EmailMessage
 
 from sqlalchemy import or_, select
@@ -7,11 +8,13 @@ from sqlalchemy import or_, select
 from heliograph.database import database_now
 from services.notifier.mail.memory import MemoryMailer
 from services.notifier.models import Notification
+from services.notifier.receivers import email_new_product
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.sending.pace import HOUR
 from services.notifier.sending.worker import MailWorker
 from services.notifier.service import Notifier
+from tests.databases import sqlite_suffices
 from tests.integration.heliograph.conftest import running
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell
 from tests.integration.services.notifier.sending.clock import pass_time
@@ -125,6 +128,28 @@ async def test_what_followed_and_was_taken_back_is_never_told(notifier: Notifier
     await change(notifier, lamp, Price(30), Price(45))
     await pass_time(notifier.database, 3_600)
     assert await subjects(notifier) == []
+
+
+@sqlite_suffices
+async def test_a_batch_of_a_thousand_is_one_email(notifier: Notifier) -> None:
+    await subscribe(notifier, ADA, "new_product")
+    lamps = [Good.made(f"Lamp {each}", Price(50), origin="batch") for each in range(1_000)]
+    async with notifier.database.transaction() as session:
+        for lamp in lamps:
+            await email_new_product(lamp.events[-1], session)
+    [email] = await sent(notifier)
+    assert email["Subject"] == "1000 new products: Lamp 0, Lamp 1 and 998 more"
+    text = email.get_body(("plain",))
+    assert text is not None
+    lines = text.get_content().splitlines()
+    assert [each for each in range(1_000) if f"* Lamp {each}" in lines] == list(range(12))
+    assert "and 988 more" in lines
+    assert _leads(await ledger(notifier)) == 1
+
+
+def _leads(rows: Sequence[Notification]) -> int:
+    assert {each.state for each in rows} == {"sent"}
+    return sum(each.told_by is None for each in rows)
 
 
 async def test_a_target_that_is_met_already_is_told_at_once(notifier: Notifier) -> None:
