@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Literal
 
@@ -30,6 +31,8 @@ class Received:
     recipients: tuple[str, ...]
     message: EmailMessage
     raw: bytes
+    at: datetime
+    """When its final dot had come."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +150,7 @@ def _received(envelope: Envelope) -> Received:
         recipients=tuple(envelope.rcpt_tos),
         message=email.message_from_bytes(raw, policy=email.policy.default),
         raw=raw,
+        at=datetime.now(UTC),
     )
 
 
