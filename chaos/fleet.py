@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
+from chaos.failures import Failures
 from tests.servers.processes import answers
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +20,8 @@ RESTART_S = 0.2
 
 API, RELAY, WORK = ("serve", "--only", "api"), ("relay",), ("work",)
 CATALOG, NOTIFIER = "services.catalog", "services.notifier"
+SENDERS = "notifier work"
+"""The role of those that send emails."""
 KILLED = -int(signal.SIGKILL)
 
 
@@ -128,6 +131,8 @@ class Fleet:
         """SIGKILLs by role, crash points included."""
         self.stops: Counter[str] = Counter()
         """SIGSTOPs by role."""
+        self.failures = Failures()
+        """When those that send emails were killed or stopped."""
         self.own_ends: list[str] = []
         """Members that ended although nobody killed them, with their exit code."""
         self._wishes: dict[Member, Mapping[str, str]] = {}
@@ -179,12 +184,21 @@ class Fleet:
             async with self._changed:
                 self._changed.notify_all()
 
-    def freeze(self, member: Member) -> None:
+    @contextmanager
+    def frozen(self, member: Member) -> Iterator[None]:
+        """Stop a member while the block runs, unless it is killed meanwhile."""
+        pid = member.pid
         member.frozen = True
         self.stops[member.role] += 1
         self._send(member, signal.SIGSTOP)
+        with self.failures.during() if member.role == SENDERS else nullcontext():
+            try:
+                yield
+            finally:
+                if member.pid == pid:
+                    self._thaw(member)
 
-    def thaw(self, member: Member) -> None:
+    def _thaw(self, member: Member) -> None:
         member.frozen = False
         self._send(member, signal.SIGCONT)
 
@@ -214,6 +228,8 @@ class Fleet:
                 return
             if code == KILLED:
                 self.kills[member.role] += 1
+                if member.role == SENDERS:
+                    self.failures.now()
             else:
                 self.own_ends.append(f"{member.name} with {code}")
             await asyncio.sleep(RESTART_S)
@@ -225,7 +241,7 @@ class Fleet:
         """Ask all to end, in order; kill what has not within 12 s."""
         self._closing = True
         for member in self.members:
-            self.thaw(member)
+            self._thaw(member)
             self._send(member, signal.SIGTERM)
         ends = [self._home.end_of(each.pid) for each in self.members]
         with suppress(TimeoutError):

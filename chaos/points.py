@@ -10,6 +10,7 @@ import httpx2
 
 from chaos.crash_points import POINTS, PROGRAMS, points_of
 from chaos.faults.refused import discard_all, operate, write_too_large
+from chaos.people import SETTLE_S
 from chaos.reckoning.verdict import Verdict, verdict
 from chaos.traffic import Client
 from chaos.world import World
@@ -22,7 +23,9 @@ BACKLOG_S = 5.0
 REDRIVES_EVERY_S = 5.0
 REFUSALS_EVERY_S = 2.0
 CLIENTS = 2
-PAUSE_S = 0.2
+PAUSE_S = 0.5
+DAY_S = 1.0
+"""From one digest to the next."""
 
 
 class NotKilled(Exception):
@@ -38,8 +41,11 @@ async def kill_at_each(
     """
     hits: Counter[str] = Counter()
     clients = [await world.crowd.client(number, []) for number in range(CLIENTS)]
-    stories = [asyncio.create_task(_stories(client)) for client in clients]
-    stories.append(asyncio.create_task(_refusals(world)))
+    stories = [asyncio.create_task(_stories(client, world.watched[0])) for client in clients]
+    stories += [
+        asyncio.create_task(_refusals(world)),
+        asyncio.create_task(world.let_days_pass(DAY_S)),
+    ]
     try:
         async with asyncio.TaskGroup() as tasks:
             for role in sorted({*PROGRAMS.values()}):
@@ -96,16 +102,20 @@ async def _kill(
             told(f"{role}: round {place // len(points)} of {times}, {heard} copies heard")
 
 
-async def _stories(client: Client) -> None:
+async def _stories(client: Client, watched: str) -> None:
     """Do everything that makes a program pass any point, again and again."""
     while True:
-        product = await client.create()
-        if product is not None:
+        # Two at once, and time to tell of both, by one email.
+        products = [*filter(None, [await client.create(), await client.create()])]
+        for product in products:
             await client.picture(product)
             await client.reprice(product, 4000)
             await client.view(product)
+        await client.waver(watched)
+        await client.reprice(watched, 4000)
+        await asyncio.sleep(SETTLE_S + PAUSE_S)
+        for product in products:
             await client.delete(product)
-        await asyncio.sleep(PAUSE_S)
 
 
 async def _refusals(world: World) -> None:

@@ -12,15 +12,13 @@ from chaos.faults.faults import FAULTS
 from chaos.faults.refused import operate
 from chaos.faults.targets import Missed, Targets
 from chaos.reckoning.verdict import Verdict, verdict
-from services.notifier.sending.worker import BATCH, SIDE_BY_SIDE
 
 CLIENTS = 10
 PACE_S = 0.2
 DRAINS_WITHIN_S = 60.0
 TOLD_EVERY_S = 15.0
-PARTED = ("crash PostgreSQL", "PostgreSQL link: cut after a byte", "PostgreSQL link: reset",
-          "PostgreSQL link: hold")  # fmt: skip
-"""Faults that can part a mail worker from its database, with what it has sent side by side."""
+DAY_S = 10.0
+"""From one digest to the next."""
 
 
 @dataclass(frozen=True)
@@ -70,44 +68,27 @@ async def weather(targets: Targets, plan: Plan, *, told: Callable[[str], None]) 
     """Let clients act through a storm, then check everything."""
     world, storm = targets.world, Storm(targets, plan)
     calm = asyncio.Event()
-    traffic = asyncio.create_task(world.crowd.run(CLIENTS, calm, PACE_S))
-    reporting = asyncio.create_task(_tell(targets, storm, told))
+    traffic = asyncio.create_task(world.crowd.run(CLIENTS, calm, PACE_S, world.watched))
+    besides = [
+        asyncio.create_task(_tell(targets, storm, told)),
+        asyncio.create_task(world.let_days_pass(DAY_S)),
+    ]
     try:
         await storm.blow()
         calm.set()
         await traffic
     finally:
-        for task in (traffic, reporting):
+        for task in (traffic, *besides):
             task.cancel()
-        await asyncio.wait({traffic, reporting})
+        await asyncio.wait({traffic, *besides})
     told("the storm is over")
     operating = asyncio.create_task(operate(world))
     try:
-        return await verdict(
-            world,
-            {name: storm.hits[name] for name in FAULTS},
-            within=DRAINS_WITHIN_S,
-            uncertain_emails=_uncertain(targets, storm.hits),
-        )
+        faults = {name: storm.hits[name] for name in FAULTS}
+        return await verdict(world, faults, within=DRAINS_WITHIN_S)
     finally:
         operating.cancel()
         await asyncio.wait({operating})
-
-
-def _uncertain(targets: Targets, hits: Counter[str]) -> int:
-    """How many emails may have come again, for nobody knew whether they had been taken."""
-    fleet = targets.world.fleet
-    workers = len(fleet.of("notifier work"))
-    parted = fleet.kills["notifier work"] + fleet.stops["notifier work"]
-    parted += sum(hits[name] for name in PARTED) * workers
-    return (
-        parted * SIDE_BY_SIDE
-        + hits["SMTP drops after the dot"]
-        + hits["SMTP hangs"]
-        + targets.proxies["SMTP link"].severed
-        # A worker goes by its own clock and sends on what another has claimed meanwhile.
-        + hits["clock of the notifier's database"] * workers * BATCH
-    )
 
 
 async def _tell(targets: Targets, storm: Storm, told: Callable[[str], None]) -> None:

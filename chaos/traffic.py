@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,6 +17,9 @@ MOST_PRODUCTS = 12
 """How many products one client keeps."""
 OVERLOADED = 500
 FIRST_PRICE = 5_000
+"""Cents."""
+CURRENCIES = ("EUR", "USD")
+WAVERS_BY = 1_000
 """Cents."""
 MISSING, GONE = 404, 410
 UNDER_WAY = "a request with this Idempotency-Key is under way"
@@ -54,9 +57,20 @@ class Client:
         if len(self._mine) < 2:  # noqa: PLR2004 - something to act on
             await self.create()
             return
-        deeds = [self.create, self.reprice, self.view, self.picture, self.delete, self.batch]
-        weights = [4 if len(self._mine) < MOST_PRODUCTS else 0, 10, 6, 2, 3, 4]
-        await self._rng.choices(deeds, weights)[0]()
+        growing = len(self._mine) < MOST_PRODUCTS
+        deeds: dict[Callable[[], Awaitable[object]], int] = {
+            self.create: 4 if growing else 0,
+            self.regret: 1,
+            self.reprice: 8,
+            self.waver: 2,
+            self.convert: 2,
+            self.view: 6,
+            self.picture: 2,
+            self.delete: 3,
+            self.batch: 4,
+        }
+        [deed] = self._rng.choices([*deeds], [*deeds.values()])
+        await deed()
 
     async def create(self) -> str | None:
         with self._ledger.entry("create") as entry:
@@ -76,7 +90,32 @@ class Client:
         product = product or self._any(foreign=True)
         cents = cents or self._price(product)
         with self._ledger.entry("update", product) as entry:
-            change = {"price": f"{cents / 100:.2f}", "description": entry.marker}
+            change = {"price": _major(cents), "description": entry.marker}
+            await self._send(entry, "PATCH", f"/v1/products/{product}", json=change)
+
+    async def regret(self) -> None:
+        """Delete a product as soon as it is there: mostly nobody is told of it."""
+        product = await self.create()
+        if product is not None:
+            await self.delete(product)
+
+    async def waver(self, product: str | None = None) -> None:
+        """Lower a price and raise it again: mostly nobody is told of it."""
+        product = product or self._any(foreign=True)
+        before = self._mine.get(product, FIRST_PRICE)
+        await self.reprice(product, max(before - WAVERS_BY, 1))
+        await self.reprice(product, before)
+
+    async def convert(self, product: str | None = None) -> None:
+        """Ask for the price in the other currency, or the same."""
+        product = product or self._any(foreign=True)
+        currency = self._rng.choice(CURRENCIES)
+        with self._ledger.entry("update", product) as entry:
+            change = {
+                "price": _major(self._price(product)),
+                "currency": currency,
+                "description": entry.marker,
+            }
             await self._send(entry, "PATCH", f"/v1/products/{product}", json=change)
 
     async def view(self, product: str | None = None) -> None:
@@ -135,7 +174,7 @@ class Client:
             self._forget(product)
 
     def _price(self, product: str) -> int:
-        # Mostly up: only a lower price is worth an email, and those are the slowest to be sent.
+        # Mostly up, so that prices keep clear of nothing.
         before = self._mine.get(product, FIRST_PRICE)
         step = self._rng.randrange(1, 100)
         after = before + step if self._rng.random() < 0.75 else max(before - 10 * step, 1)  # noqa: PLR2004
@@ -149,8 +188,8 @@ class Client:
             "sku": entry.marker,
             "name": f"Lamp {self._number}.{self._made}",
             "description": entry.marker,
-            "price": f"{FIRST_PRICE / 100:.2f}",
-            "currency": "EUR",
+            "price": _major(FIRST_PRICE),
+            "currency": CURRENCIES[0],
         }
 
     def _any(self, *, foreign: bool = False) -> str:
@@ -191,6 +230,10 @@ class Client:
         return answer
 
 
+def _major(cents: int) -> str:
+    return f"{cents / 100:.2f}"
+
+
 def outcome(answer: httpx2.Response | None) -> Outcome:
     """Tell what an answer says about the change.
 
@@ -223,9 +266,11 @@ class Crowd:
         rng = random.Random(self._rng.random())  # noqa: S311 - replays a seed
         return Client(number, self._ledger, apis, shared, rng)
 
-    async def run(self, clients: int, stopping: asyncio.Event, pace: float) -> None:
-        """Let so many clients act until told to stop."""
-        shared: list[str] = []
+    async def run(
+        self, clients: int, stopping: asyncio.Event, pace: float, watched: Sequence[str] = ()
+    ) -> None:
+        """Let so many clients act until told to stop; `watched` are products that none deletes."""
+        shared = [*watched]
         async with asyncio.TaskGroup() as tasks:
             for number in range(clients):
                 client = await self.client(number, shared)

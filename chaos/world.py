@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,11 @@ import asyncpg
 import httpx2
 import jwt
 
+from chaos.failures import Failures
 from chaos.faults import clocks
 from chaos.fleet import API, CATALOG, NOTIFIER, RELAY, ROOT, WORK, Fleet, nursery
 from chaos.listener import Listener
+from chaos.people import PACE, WATCHED, Wish, wishes
 from chaos.reckoning.ledger import Ledger
 from chaos.traffic import Crowd
 from heliograph.bus import MemoryBus
@@ -25,15 +27,29 @@ from heliograph.service import Service
 from heliograph.settings import load
 from heliograph.testing import SMTPServer
 from heliograph.tokens import ALGORITHM, ISSUER, LIFETIME
+from heliograph.waiting import LEASE_S
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
+from services.notifier.digests import GRACE_S
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
+from tests.polling import until
 
 SECRET = "the secret of a world that will end soon"  # noqa: S105 - of servers that live for one run
 SCOPES = ["catalog:read", "catalog:write", "catalog:admin", "notifier:admin"]
-SUBSCRIBERS = {"ann@example.com": "new_product", "bob@example.com": "price_drop"}
 STARTS_WITHIN_S = 30.0
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What is raised while a database is away."""
+NOBODY = 99
+"""The number of the client whose products are watched."""
+
+_DIGESTS_DUE = f"""
+UPDATE subscription
+SET digest_at = greatest(clock_timestamp() - interval '{GRACE_S + 1} seconds',
+                         coalesce(digested_until, created_at))
+WHERE digest_at > clock_timestamp()
+"""  # noqa: S608 - a figure of ours
+_DIGESTS_WAIT = "SELECT FROM subscription WHERE digest_at <= clock_timestamp()"
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,12 @@ class World:
     smtp: SMTPServer
     crowd: Crowd
     headers: Mapping[str, str]
+    wishes: list[Wish] = field(default_factory=list)
+    """What people want to be told of, from before the first change that is not one of `watched`."""
+    watched: list[str] = field(default_factory=list)
+    """Products that no client deletes."""
+    failures: Failures = field(default_factory=Failures)
+    """When something between the mail workers, their database and the mail server failed."""
     not_back: list[str] = field(default_factory=list)
     """What was deleted on the broker and did not come back in time."""
 
@@ -76,13 +98,41 @@ class World:
             await connection.close()
 
     async def subscribe(self) -> None:
-        """Let somebody be told of new products and of price drops."""
+        """Let people be told of new products and of price drops, once there are some to watch."""
+        client = await self.crowd.client(NOBODY, [])
+        while len(self.watched) < WATCHED:
+            self.watched += filter(None, [await client.create()])
+        await until(self._heard_of_all, within=STARTS_WITHIN_S)
+        self.wishes = wishes(self.watched)
         [api] = self.fleet.of("notifier api")
-        async with httpx2.AsyncClient(base_url=api.url, headers=self.headers) as client:
-            for email, topic in SUBSCRIBERS.items():
-                wish = {"email": email, "topic": topic}
-                answer = await client.post("/v1/subscriptions", json=wish)
+        async with httpx2.AsyncClient(base_url=api.url, headers=self.headers) as http:
+            for wish in self.wishes:
+                answer = await http.post("/v1/subscriptions", json=wish.payload())
                 answer.raise_for_status()
+
+    async def _heard_of_all(self) -> bool:
+        done = "SELECT FROM inbox WHERE state = 'done' AND receiver = 'email_new_product'"
+        return len(await self.fetch("notifier", done)) == WATCHED
+
+    async def let_digests_be_due(self) -> None:
+        """As if nine o'clock had been a while ago, for all who wait for it."""
+        await self.fetch("notifier", _DIGESTS_DUE)
+
+    async def let_days_pass(self, every: float) -> None:
+        """Let digests be due again and again, but for while the database is away."""
+        while True:
+            with suppress(*AWAY):
+                await self.let_digests_be_due()
+            await asyncio.sleep(every)
+
+    async def digests_made(self) -> bool:
+        """Whether all that are due are written."""
+        return not await self.fetch("notifier", _DIGESTS_WAIT)
+
+    async def let_an_hour_pass(self) -> None:
+        """For the notifier's database: its leases end early, and who had many emails gets more."""
+        self.failures.now(lasting=LEASE_S)
+        await clocks.put_ahead(self.direct.notifier_database)
 
     async def answering(self) -> None:
         """Wait until every API answers."""
@@ -109,6 +159,7 @@ def settings(addresses: Addresses, images: Path) -> dict[str, str]:
         "CATALOG_DATABASE_URL": addresses.catalog_database,
         "NOTIFIER_DATABASE_URL": addresses.notifier_database,
         "NOTIFIER_SMTP_URL": addresses.smtp,
+        **PACE,
         "NOTIFIER_CATALOG_USER": urlsplit(addresses.bus).username or "",
     }
 

@@ -18,7 +18,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 from chaos.faults.targets import Missed, Targets, whole
 from chaos.listener import QUEUE
 from chaos.reckoning import records
-from chaos.reckoning.checker import Findings, check_inbox, first_copies
+from chaos.reckoning.checker import check_inbox, first_copies
+from chaos.reckoning.findings import Findings
 from chaos.world import World
 from heliograph.bus import Queue
 

@@ -5,7 +5,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from chaos.crash_points import PROGRAMS, points_of
@@ -55,19 +55,13 @@ async def shift_the_catalogs_database(targets: Targets, _rng: random.Random) -> 
 
 async def shift_the_notifiers_database(targets: Targets, _rng: random.Random) -> None:
     """Its clock jumps an hour ahead, for good: every lease ends early."""
-    await clocks.put_ahead(targets.world.direct.notifier_database)
+    await targets.world.let_an_hour_pass()
 
 
 async def freeze_a_program(targets: Targets, rng: random.Random) -> None:
     """SIGSTOP, and SIGCONT up to 22 seconds later: long enough to lose every lease."""
-    fleet, member = targets.world.fleet, _somebody(targets, rng)
-    pid = member.pid
-    fleet.freeze(member)
-    try:
+    with targets.world.fleet.frozen(_somebody(targets, rng)):
         await for_a_while(rng, FROZEN_S)
-    finally:
-        if member.pid == pid:
-            fleet.thaw(member)
 
 
 async def crash_the_broker(targets: Targets, rng: random.Random) -> None:
@@ -105,17 +99,25 @@ async def raise_the_memory_alarm(targets: Targets, rng: random.Random) -> None:
 
 async def crash_postgresql(targets: Targets, rng: random.Random) -> None:
     """`pg_ctl stop -m immediate`, then a start on the same data."""
-    await restart(targets.cluster.stop_immediately, targets.cluster.start)
+    with targets.world.failures.during():
+        await restart(targets.cluster.stop_immediately, targets.cluster.start)
 
 
 def _through(name: str, breaking: Callable[[Proxy, random.Random], None]) -> Fault:
     async def fault(targets: Targets, rng: random.Random) -> None:
-        proxy = targets.proxies[name]
-        breaking(proxy, rng)
-        try:
-            await for_a_while(rng)
-        finally:
-            proxy.heal()
+        proxy, failures = targets.proxies[name], targets.world.failures
+        severed = len(proxy.severed)
+        # What is held back is late, not lost: only a record that is late is one that is missing.
+        lasting = name == "PostgreSQL link" and breaking is BREAKS["hold"]
+        with failures.during() if lasting else nullcontext():
+            breaking(proxy, rng)
+            try:
+                await for_a_while(rng)
+            finally:
+                proxy.heal()
+        if name != "broker link":
+            for moment in proxy.severed[severed:]:
+                failures.at(moment)
 
     return fault
 

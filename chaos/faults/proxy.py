@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 CHUNK = 65536
 DRIP_BYTES = 64
@@ -35,8 +36,8 @@ class Proxy:
         self._dripping = False
         self._refusing = False
         self._left: int | None = None
-        self.severed = 0
-        """Connections that were cut, reset or refused so far."""
+        self.severed: list[datetime] = []
+        """When connections were cut, reset or refused, each by itself."""
 
     @property
     def port(self) -> int:
@@ -64,7 +65,7 @@ class Proxy:
             with suppress(OSError):
                 linger = struct.pack("ii", 1, 0)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self.severed += 1
+            self.severed.append(datetime.now(UTC))
             writer.transport.abort()
 
     def refuse(self) -> None:
@@ -93,7 +94,7 @@ class Proxy:
             self._pairs.add(task)
             task.add_done_callback(self._pairs.discard)
         if self._refusing:
-            self.severed += 1
+            self.severed.append(datetime.now(UTC))
             writer.transport.abort()
             return
         try:
@@ -126,7 +127,7 @@ class Proxy:
                 watch(data)
                 if self._left is not None and len(data) >= self._left:
                     data, self._left = data[: self._left], None
-                    self.severed += 1
+                    self.severed.append(datetime.now(UTC))
                     writer.write(data)
                     return
                 if self._left is not None:

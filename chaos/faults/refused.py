@@ -8,13 +8,12 @@ import zlib
 from contextlib import closing, suppress
 from uuid import uuid4
 
-import asyncpg
 import httpx2
 import pika
 
 from chaos.faults.targets import Missed, Targets, for_a_while, whole
 from chaos.listener import EXCHANGE
-from chaos.world import World
+from chaos.world import AWAY, World
 from heliograph.outbox import PARTITIONS
 
 TOO_LARGE = 16 * 1024 * 1024 + 1
@@ -23,15 +22,13 @@ AGAIN_S = 0.5
 PARKED_WITHIN_S = 40.0
 FULL = {"x-max-length": 0, "x-overflow": "reject-publish"}
 
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
 
 async def write_too_large(world: World, subject: str) -> str:
     """Write an event into the outbox past the catalog, which would refuse it; return its id."""
     event_id = str(uuid4())
     partition = zlib.crc32(subject.encode()) % PARTITIONS
     while True:
-        with suppress(*_AWAY):
+        with suppress(*AWAY):
             await world.fetch(
                 "catalog",
                 "INSERT INTO outbox"  # noqa: S608 - values of ours
@@ -71,7 +68,7 @@ async def refuse_an_event(targets: Targets, rng: random.Random) -> None:
     world = targets.world
     try:
         products = await world.fetch("catalog", "SELECT id FROM product ORDER BY id LIMIT 200")
-    except _AWAY as error:
+    except AWAY as error:
         raise Missed from error
     if not products:
         raise Missed
@@ -79,7 +76,7 @@ async def refuse_an_event(targets: Targets, rng: random.Random) -> None:
     deadline = time.monotonic() + PARKED_WITHIN_S
     parked = False
     while not parked and time.monotonic() < deadline:
-        with suppress(*_AWAY):
+        with suppress(*AWAY):
             found = await world.fetch(
                 "catalog",
                 f"SELECT FROM outbox WHERE event_id = '{event_id}' AND parked_at IS NOT NULL",

@@ -6,40 +6,29 @@ unexpected. The database stands between the two and must agree with both.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from chaos.listener import Heard
+from chaos.people import Wish
+from chaos.reckoning.emails import check_emails
+from chaos.reckoning.findings import Findings
+from chaos.reckoning.history import LAST_WORD, History
 from chaos.reckoning.ledger import Ledger
+from chaos.reckoning.mailbox import Email
+from chaos.reckoning.notifications import check_notifications
+from chaos.reckoning.told import Row, Told
 
 Sequences = dict[str, dict[str, set[str]]]
 """By subject and `ce-subjectsequence`, the ids of the events that carry it."""
 
 RECEIVERS: Mapping[str, frozenset[str]] = {
-    "email_new_product": frozenset({"catalog.product.post_save"}),
+    "email_new_product": frozenset({"catalog.product.post_save", "catalog.product.post_delete"}),
     "email_price_drop": frozenset({"catalog.product.pre_save"}),
     "purge_images": frozenset({"catalog.product.pre_delete", "catalog.image.pre_delete"}),
     "record_views": frozenset({"catalog.product.viewed"}),
 }
-LAST_WORD = "catalog.product.post_delete"
-
-
-@dataclass
-class Findings:
-    """What is wrong, by kind; nothing if all promises were kept."""
-
-    lost: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
-    out_of_order: list[str] = field(default_factory=list)
-    twice: list[str] = field(default_factory=list)
-    """Effects in a database that one event had more than once."""
-    left_over: list[str] = field(default_factory=list)
-    """What should have been drained, purged or ended."""
-
-    def all(self) -> list[str]:
-        kinds = vars(self).items()
-        return [f"{kind.replace('_', ' ')}: {what}" for kind, found in kinds for what in found]
 
 
 @dataclass(frozen=True)
@@ -51,12 +40,12 @@ class Records:
     inbox: Mapping[str, Mapping[str, str]]
     """By receiver, the state of every event id."""
     view_counts: Mapping[str, int]
-    notifications: Mapping[tuple[str, str], str]
-    """By event id and recipient, the state."""
-    message_ids: Counter[str]
-    """Accepted by the mail server, the product of event and subscription before the `@`."""
-    emails: Mapping[str, tuple[str, str]]
-    """By message id, the event id and the recipient of each notification."""
+    notifications: Sequence[Row]
+    """The notifier's ledger."""
+    emails: Mapping[str, Email]
+    """What the mail server took, by `Message-ID` up to the `@`."""
+    gone_at: Mapping[str, datetime]
+    """When the notifier heard that a product is gone, by its database's clock."""
 
 
 def first_copies(heard: Iterable[Heard]) -> list[Heard]:
@@ -67,8 +56,15 @@ def first_copies(heard: Iterable[Heard]) -> list[Heard]:
     return [*found.values()]
 
 
-def check(ledger: Ledger, heard: Iterable[Heard], records: Records) -> Findings:
-    """Compare all sides."""
+def check(
+    ledger: Ledger,
+    heard: Iterable[Heard],
+    records: Records,
+    *,
+    wishes: Sequence[Wish] = (),
+    watched: Sequence[str] = (),
+) -> Findings:
+    """Compare all sides; `watched` are products that were there before anybody subscribed."""
     findings = Findings()
     events = first_copies(heard)
     check_order(events, findings)
@@ -76,7 +72,9 @@ def check(ledger: Ledger, heard: Iterable[Heard], records: Records) -> Findings:
     check_clients(ledger, events, records.versions, findings)
     check_inbox(events, records.inbox, findings)
     check_views(events, records.view_counts, findings)
-    check_notifications(events, records, findings)
+    told = Told(History(events), wishes, records.notifications, records.emails, records.gone_at)
+    check_notifications(told, watched, findings)
+    check_emails(told, findings)
     return findings
 
 
@@ -184,35 +182,3 @@ def check_views(events: Iterable[Heard], counts: Mapping[str, int], findings: Fi
             findings.twice.append(f"views of {product}: {counted}, not {announced[product]}")
         if counted < announced[product]:
             findings.lost.append(f"views of {product}: {counted}, not {announced[product]}")
-
-
-def check_notifications(events: Iterable[Heard], records: Records, findings: Findings) -> None:
-    """Whoever should be told was told, by a row and by an email."""
-    wanted = {pair for event in events for pair in _recipients(event)}
-    rows = records.notifications
-    findings.lost += [f"no notification of {pair}" for pair in sorted(wanted - rows.keys())]
-    findings.unexpected += [f"a notification of {pair}" for pair in sorted(rows.keys() - wanted)]
-    for message_id, pair in records.emails.items():
-        state, sent = rows[pair], records.message_ids[message_id]
-        if state == "pending":
-            findings.left_over.append(f"the email {message_id} waits")
-        if state == "sent" and not sent:
-            findings.lost.append(f"the email {message_id} that is recorded as sent")
-    findings.unexpected += [
-        f"an email {each}" for each in sorted(records.message_ids.keys() - records.emails.keys())
-    ]
-
-
-def _recipients(event: Heard) -> list[tuple[str, str]]:
-    if event.routing_key == "catalog.product.post_save" and event.data["created"]:
-        return [(event.id, "ann@example.com")]
-    if event.routing_key == "catalog.product.pre_save":
-        change: dict[str, Any] | None = (event.data["changes"] or {}).get("price")
-        if change is not None and float(change["to"]) < float(change["from"]):
-            return [(event.id, "bob@example.com")]
-    return []
-
-
-def repeated(message_ids: Counter[str]) -> int:
-    """How many emails came more than once, each further copy counted."""
-    return sum(times - 1 for times in message_ids.values())

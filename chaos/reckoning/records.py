@@ -3,12 +3,14 @@
 import asyncio
 import json
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from contextlib import closing
 
 import pika
 
 from chaos.reckoning.checker import Records
+from chaos.reckoning.mailbox import emails
+from chaos.reckoning.told import Row
 from chaos.world import World
 from heliograph import DatabaseUnavailable
 from heliograph.testing import unfinished
@@ -16,6 +18,12 @@ from heliograph.testing import unfinished
 LOOK_S = 0.25
 SETTLED = 3
 """How many looks in a row must find everything empty."""
+
+_LEDGER = """
+SELECT id, event_id::text, subscription_id::text, email, topic, product_id::text, currency,
+       old_minor, state, told_by, told_at, told_minor, reason, sent_at
+FROM notification
+"""
 
 _IDLE = """
 SELECT query FROM pg_stat_activity
@@ -67,19 +75,15 @@ async def read(world: World) -> Records:
     """Read all that the checker compares."""
     versions = await world.fetch("catalog", "SELECT id, version FROM product")
     counts = await world.fetch("catalog", "SELECT product_id, count FROM view_count")
-    told = await world.fetch(
-        "notifier", "SELECT event_id, email, state, subscription_id FROM notification"
-    )
+    told = await world.fetch("notifier", _LEDGER)
+    gone = await world.fetch("notifier", "SELECT id, heard_at FROM product WHERE gone")
     return Records(
         versions={str(row["id"]): row["version"] for row in versions},
         inbox=await inboxes(world),
         view_counts={str(row["product_id"]): row["count"] for row in counts},
-        notifications={(str(row["event_id"]), row["email"]): row["state"] for row in told},
-        message_ids=message_ids(world),
-        emails={
-            f"{row['event_id']}.{row['subscription_id']}": (str(row["event_id"]), row["email"])
-            for row in told
-        },
+        notifications=[Row(**row) for row in told],
+        emails=emails(world.smtp.messages),
+        gone_at={str(row["id"]): row["heard_at"] for row in gone},
     )
 
 
@@ -90,14 +94,6 @@ async def inboxes(world: World) -> dict[str, dict[str, str]]:
         for row in await world.fetch(service, "SELECT receiver, event_id, state FROM inbox"):
             found[row["receiver"]][row["event_id"]] = row["state"]
     return found
-
-
-def message_ids(world: World) -> Counter[str]:
-    """Count what the mail server accepted, by `Message-ID` up to its `@`."""
-    return Counter(
-        str(received.message["message-id"]).strip("<> ").partition("@")[0]
-        for received in world.smtp.messages
-    )
 
 
 async def files(world: World) -> tuple[set[str], set[str]]:

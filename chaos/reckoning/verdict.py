@@ -1,17 +1,22 @@
 """The verdict: everything drained, everything compared, told as a table."""
 
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
 from chaos.reckoning import records
-from chaos.reckoning.checker import Findings, check, first_copies, repeated
+from chaos.reckoning.checker import check, first_copies
+from chaos.reckoning.findings import Findings
+from chaos.reckoning.repeats import repeats
 from chaos.world import World
-from services.notifier.sending.worker import SIDE_BY_SIDE
+from tests.polling import until
 
 SHOWN = 20
+DIGESTS_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -42,19 +47,22 @@ class Verdict:
         console.print("Nothing lost, nothing twice." if self.passed else "FAILED")
 
 
-async def verdict(
-    world: World, faults: Mapping[str, int], *, within: float, uncertain_emails: int | None = None
-) -> Verdict:
-    """Drain, sweep and check.
-
-    `uncertain_emails` is how many emails can have been under way when something failed between
-    the mail server's answer and our record of it; None takes those of killed mail workers.
-    """
+async def verdict(world: World, faults: Mapping[str, int], *, within: float) -> Verdict:
+    """Drain, sweep and check."""
+    await world.let_an_hour_pass()
     seconds = await records.drained(world, within)
+    if seconds is not None:
+        await world.let_digests_be_due()
+        with suppress(TimeoutError):
+            await until(world.digests_made, within=DIGESTS_WITHIN_S)
+        if await records.drained(world, within) is None:
+            seconds = None
     left = await records.waiting(world)
     await records.sweep(world)
     held = await records.read(world)
-    findings = check(world.ledger, world.listener.heard, held)
+    findings = check(
+        world.ledger, world.listener.heard, held, wishes=world.wishes, watched=world.watched
+    )
     if seconds is None:
         findings.left_over += [f"after {within:.0f} s: {each}" for each in left]
     there, named = await records.files(world)
@@ -64,19 +72,22 @@ async def verdict(
     findings.unexpected += [f"ended by itself: {each}" for each in world.fleet.own_ends]
     findings.unexpected += world.ledger.server_errors
     findings.lost += [f"the {each}, which was deleted" for each in world.not_back]
-    if uncertain_emails is None:
-        uncertain_emails = world.fleet.kills["notifier work"] * SIDE_BY_SIDE
-    again = repeated(held.message_ids)
-    if again > uncertain_emails:
-        findings.twice.append(f"{again} emails, which {uncertain_emails} failures do not explain")
+    sent_at = {row.message_id: row.sent_at for row in held.notifications if row.sent_at}
+    again = repeats(held.emails.values(), sent_at, [*world.failures.all, *world.fleet.failures.all])
+    findings.twice += [f"an email: {each}" for each in again.unexplained]
+    states = Counter(row.state for row in held.notifications)
+    together = sum(row.state == "sent" and row.told_by is not None for row in held.notifications)
     heard, outcomes = world.listener.heard, world.ledger.outcomes()
     figures = {
         "changes asked for": f"{sum(outcomes.values())}: "
         + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())),
         "events": f"{len(first_copies(heard))}, {len(heard)} copies",
         "views": f"{world.ledger.viewed} answered, {sum(held.view_counts.values())} counted",
-        "emails": f"{len(held.message_ids)}, {again} of them again "
-        f"(at most {uncertain_emails} could be)",
+        "to be told": f"{len(held.notifications)}: "
+        + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        + f" ({together} by the email of another)",
+        "emails": f"{len(held.emails)}, and {again.again} again; {again.uncertain} were between "
+        "their final dot and our record when something failed",
         "SIGKILLs": str(sum(world.fleet.kills.values())),
         "SIGSTOPs": str(sum(world.fleet.stops.values())),
         "lost": str(len(findings.lost)),
