@@ -13,6 +13,7 @@ PROGRAMS = {
     "consumer": "notifier work",
     "worker": "notifier work",
     "mail": "notifier work",
+    "digest": "notifier work",
     "purge": "notifier work",
 }
 """Which program passes the points of a family."""

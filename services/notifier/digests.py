@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import structlog
 
 from heliograph import DatabaseUnavailable
+from heliograph.crash import crash_point
 from heliograph.database import Database
 from heliograph.waiting import pause_after, stopped_within
 from services.notifier.digest_times import next_digest
@@ -120,6 +121,7 @@ class DigestMaker:
             if mine:
                 await repository.add([each for each in told if each.email in mine])
                 await repository.move_on(self._next_of(chain.from_iterable(mine.values()), now))
+                crash_point("digest.before_commit")
         return places[-1]
 
     async def _told(

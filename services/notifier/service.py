@@ -106,8 +106,12 @@ class Notifier(Service):
     title: ClassVar[str] = "Heliograph notifier"
     description: ClassVar[str] = "Subscriptions, and the emails that were sent for them."
     crash_points: ClassVar[Mapping[str, str]] = {
+        "mail.after_review": "emails are looked at again and leased, nothing is committed",
+        "mail.after_merge": "an email that tells of several rows is leased, nothing of it is sent",
         "mail.before_data": "the mail server knows the recipient, the content is not sent",
         "mail.after_250": "the mail server has the email, our database does not know",
+        "mail.between_records": "an email is recorded, what it told besides is not",
+        "digest.before_commit": "digests are made and put on for the next time, not committed",
         "purge.between_files": "the first of an image's files is purged, others are not",
     }
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 
+from heliograph.crash import crash_point
 from heliograph.database import Database, Session, UtcDateTime, database_now, query_for
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
@@ -207,6 +208,8 @@ class Claims:
                 await session.execute(_LOCK)
             claim = _Claim(session, self._letters, self._pace, self._locale)
             claimed = await claim.run(limit)
+            if claimed.looked_at:
+                crash_point("mail.after_review")
         self._letters.tidy()
         return claimed
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from heliograph.crash import crash_point
 from heliograph.database import Database, TableBacklog, database_now, statement_for
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
@@ -173,6 +174,7 @@ class Outgoing:
                     message_id=addressee.message_id,
                     detail=outcome.reason,
                 )
+            crash_point("mail.between_records")
             await connection.execute(
                 update(_table)
                 .where(_columns.told_by == lead, _pending)

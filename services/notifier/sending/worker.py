@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from heliograph import DatabaseUnavailable
+from heliograph.crash import crash_point
 from heliograph.database import Bell
 from heliograph.group_commit import GroupCommit
 from heliograph.waiting import Retries, pause_after, stopped_within
@@ -112,6 +113,8 @@ class MailWorker:
             due = lease.begin()
             if due is None:
                 return False
+            if due.tells_others:
+                crash_point("mail.after_merge")
             outcome = await self._send(due)
             if outcome.state == "pending":
                 await self._record(outcome, lease)
