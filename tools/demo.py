@@ -27,6 +27,7 @@ with starting():
     from tools.demo_stage import Changes, Heard, Listener, Stage, StepMissing
 
 COUNTERFEIT = "Counterfeit lamp"
+COOLDOWN_S = 3
 DELETED = ("pre_delete", "post_delete")
 STYLES = {"event": "cyan", "email": "green", "file": "yellow", "views": "magenta"}
 
@@ -83,6 +84,17 @@ class Story:
             self._title(f"Its price {'drops' if emails else 'rises'} to {price}")
             await self._call(self._catalog, "PATCH", path, {"price": price}, status=200)
             await self._see(["product.pre_save", "product.post_save"], emails=emails)
+
+        self._title("It drops twice more: one email tells of both, when the cool-down is over")
+        for price in ("12.99", "9.99"):
+            await self._call(self._catalog, "PATCH", path, {"price": price}, status=200)
+        await self._see(["product.pre_save", "product.post_save"] * 2, emails=1)
+
+        self._title("A product is created and deleted at once: nobody is told of it")
+        slip = {"sku": "SLIP-1", "name": "Slip", "price": "1.00", "currency": "EUR"}
+        created = await self._call(self._catalog, "POST", "/v1/products", slip, status=201)
+        await self._call(self._catalog, "DELETE", f"/v1/products/{created['id']}", status=204)
+        await self._see([f"product.{each}" for each in ("pre_save", "post_save", *DELETED)])
 
         self._title("A user with a token looks at it twice, a stranger once")
         for token in (self._viewer, self._viewer, None):
@@ -183,6 +195,7 @@ async def perform(folder: Path) -> None:
         "NOTIFIER_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/notifier.db",
         "NOTIFIER_IMAGE_STORE_URL": images.as_uri(),
         "NOTIFIER_SMTP_URL": mail.as_uri(),
+        "NOTIFIER_PRICE_COOLDOWN_SECONDS": str(COOLDOWN_S),
     }
     async with embedded("127.0.0.1", 0, environ) as both:
         listener = Listener(both.catalog.bus)

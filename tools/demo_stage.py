@@ -113,15 +113,12 @@ class Stage:
             raise StepMissing(f"waited in vain for {what}") from None
 
     async def _has_settled(self, events: int, emails: int, files: int) -> bool:
-        # A row leaves the outbox once every queue has its event, ours too: with the outbox
-        # empty nothing is on its way.
-        rows, _ = await self._both.catalog.outbox.status()
-        states = {
-            state for service in self._both.services for _, state in await service.inbox.status()
-        }
+        # A row leaves the outbox once every queue has its event, ours too, and an inbox once
+        # the emails are noted: looked at in this order, nothing is on its way unseen.
+        backlogs = [each for service in self._both.services for each in service.backlogs]
+        left = [piece for each in backlogs for piece in await each.unfinished()]
         return (
-            rows == 0
-            and not states & {"pending", "held"}
+            not left
             and len(self._listener.heard) - self._events >= events
             and len(self._written() - self._emails) >= emails
             and len(self._there()) == files
