@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from tests.containers.balanced import Balanced
 from tests.containers.composed import Composed
-from tests.containers.mailbox import mails
+from tests.containers.mailbox import mails, notes
 from tests.containers.reckoning import Reckoning, reckon
 from tests.containers.stranger import Stranger
 from tests.containers.traffic import PAUSE_S, Traffic
@@ -58,7 +58,10 @@ class Run:
         """Check that nothing was lost, turned round or done twice, and write the figures down."""
         self.stranger.listen()
         heard = self.stranger.first_copies(traffic.label)
-        found = reckon(traffic, self.catalog, heard, mails(self.stack.mail_url))
+        notifier = Balanced(self.stack, "notifier")
+        noted = notes(notifier)
+        notifier.close()
+        found = reckon(traffic, self.catalog, heard, noted, mails(self.stack.mail_url))
         self.tell(str(found))
         return found
 

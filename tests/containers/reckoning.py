@@ -1,16 +1,18 @@
 """Holds what was asked, what is in the catalog, what was announced and what was sent together."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 
 import httpx2
 
 from tests.containers.balanced import Balanced
-from tests.containers.mailbox import SUBSCRIBED, Mail
+from tests.containers.mailbox import Mail, Note
 from tests.containers.stranger import Heard
 from tests.containers.traffic import PRICES, Traffic
 
 DELETED = "post_delete"
+PRICE_DROP = re.compile(r"Price drop: \S+ now (?P<new>\S+) EUR \(was (?P<old>\S+) EUR\)")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Reckoning:
         )
 
 
-def reckon(traffic: Traffic, catalog: Balanced, heard: list[Heard], mails: list[Mail]) -> Reckoning:
+def reckon(
+    traffic: Traffic, catalog: Balanced, heard: list[Heard], notes: list[Note], mails: list[Mail]
+) -> Reckoning:
     """Fail unless every committed change was announced, in order, and had its effect once.
 
     `heard` are first copies only, in the order of arrival. An email may have been sent
@@ -47,12 +51,8 @@ def reckon(traffic: Traffic, catalog: Balanced, heard: list[Heard], mails: list[
     assert set(stored) <= set(lives), "a product exists that was never announced"
     committed = sum(_check_life(life, stored.get(product)) for product, life in lives.items())
     _check_ledger(traffic, lives)
-    expected = _expected_subjects(heard)
-    ours = [
-        each for each in mails if each.to == SUBSCRIBED and f" {traffic.label}-" in each.subject
-    ]
-    assert {each.subject for each in ours} == expected
-    assert len({each.message_id for each in ours}) == len(expected)
+    ours = _check_told(lives, notes, mails)
+    emails = len({each.message_id for each in ours})
     return Reckoning(
         asked=len(traffic.ledger),
         ok=len(traffic.made("ok")),
@@ -60,8 +60,8 @@ def reckon(traffic: Traffic, catalog: Balanced, heard: list[Heard], mails: list[
         unknown=len(traffic.made("unknown")),
         committed=committed,
         announced=sum(event.signal in {"post_save", DELETED} for event in heard),
-        emails=len(expected),
-        repeated_emails=len(ours) - len(expected),
+        emails=emails,
+        repeated_emails=len(ours) - emails,
     )
 
 
@@ -120,15 +120,33 @@ def _check_ledger(traffic: Traffic, lives: dict[str, list[Heard]]) -> None:
     assert {name for name, _ in announced} <= {change.name for change in traffic.ledger}
 
 
-def _expected_subjects(heard: list[Heard]) -> set[str]:
-    """One email a product and one a price drop, as the subscribers of everything get them."""
-    subjects = set()
-    for event in heard:
-        if event.signal == "post_save":
-            name, changes = event.body["instance"]["name"], event.body["changes"]
-            if event.body["created"]:
-                subjects.add(f"New: {name}")
-            else:
-                new, old = changes["price"]["to"], changes["price"]["from"]
-                subjects.add(f"Price drop: {name} now {new} EUR (was {old} EUR)")
-    return subjects
+def _check_told(lives: dict[str, list[Heard]], notes: list[Note], mails: list[Mail]) -> list[Mail]:
+    """Whoever is told of everything was told of each of these, as it was; returns the emails.
+
+    One email may tell of several. What was deleted, or told already, need not be told.
+    """
+    wanted = {event.id: life for life in lives.values() for event in life if _is_news(event)}
+    noted = {note.event_id: note for note in notes if note.product in lives}
+    assert noted.keys() == wanted.keys()
+    rows = {note.id: note for note in notes}
+    told = set()
+    for note in noted.values():
+        if note.state == "cancelled":
+            gone = wanted[note.event_id][-1].signal == DELETED
+            assert gone or note.reason.startswith("the price is no lower"), note
+        else:
+            assert note.state == "sent", note
+            told.add(rows[note.told_by or note.id].message_id)
+    ours = [each for each in mails if each.message_id.partition("@")[0] in told]
+    assert {each.message_id.partition("@")[0] for each in ours} == told
+    for mail in ours:
+        if found := PRICE_DROP.fullmatch(mail.subject):
+            assert PRICES.index(found["old"]) < PRICES.index(found["new"]), mail
+    return ours
+
+
+def _is_news(event: Heard) -> bool:
+    """Whether it is an event that the subscribers of everything are told of."""
+    if event.signal == "post_save":
+        return bool(event.body["created"])
+    return event.signal == "pre_save" and "price" in (event.body["changes"] or {})
