@@ -34,7 +34,7 @@ async def email_price_drop(event: Event[contracts.Product], session: Session) ->
         raise Park(f"the prices cannot be compared: nobody knows {event.instance.currency}")
     if before is not None and now is not None and now < before:
         await notifications.add_price_drop(event, before, now)
-    elif event.created:
+    elif event.created and now is not None:
         await notifications.add_met_targets(event)
 
 

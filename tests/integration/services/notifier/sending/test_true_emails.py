@@ -208,3 +208,12 @@ async def test_of_new_products_told_together_the_one_that_went_is_told_by_none(
     assert await subjects(notifier) == ["New: Lamp 5"]
     *_, sent_one, gone = await ledger(notifier)
     assert (sent_one.state, gone.state, gone.told_by) == ("sent", "cancelled", None)
+
+
+@sqlite_suffices
+async def test_who_watches_all_prices_gets_no_row_for_a_new_product_of_an_unknown_currency(
+    notifier: Notifier,
+) -> None:
+    await subscribe(notifier, ADA, "price_drop")
+    await tell(notifier, *Good.made("Lamp", Price(50, "XXX")).events)
+    assert await ledger(notifier) == []
