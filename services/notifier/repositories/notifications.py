@@ -100,23 +100,26 @@ class NotificationRepository:
         """Tell the subscriber at once if the product is had at the target price already."""
         if subscription.target_minor is None:
             return
-        met = await self._session.scalar(
-            select(Product).where(
-                Product.id == subscription.product_id,
-                ~Product.gone,
-                Product.currency == subscription.currency,
-                Product.price_minor <= subscription.target_minor,
-            )
+        # Locked, so that a change which does not see this subscription yet is waited for, and one
+        # that comes after waits for it: one of the two tells.
+        product = await self._session.scalar(
+            select(Product).where(Product.id == subscription.product_id).with_for_update(read=True)
         )
-        if met is None:
+        if (
+            product is None
+            or product.gone
+            or product.currency != subscription.currency
+            or product.price_minor is None
+            or product.price_minor > subscription.target_minor
+        ):
             return
         news = News(
             # What happened is the subscription: whoever ends it and comes back is told again.
             event_id=subscription.id,
             topic="price_drop",
-            product_id=met.id,
-            currency=met.currency,
-            new_minor=met.price_minor,
+            product_id=product.id,
+            currency=product.currency,
+            new_minor=product.price_minor,
         )
         await self._write(news, Subscription.id == subscription.id)
 

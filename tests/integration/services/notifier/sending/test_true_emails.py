@@ -1,20 +1,21 @@
 """What people are sent after a change that was taken back, repeated, or one of very many."""
 
+import asyncio
 from collections.abc import Sequence
 from email.message import EmailMessage
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 
 from heliograph.database import database_now
 from services.notifier.mail.memory import MemoryMailer
 from services.notifier.models import Notification
-from services.notifier.receivers import email_new_product
+from services.notifier.receivers import email_new_product, email_price_drop
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.sending.pace import HOUR
 from services.notifier.sending.worker import MailWorker
 from services.notifier.service import Notifier
-from tests.databases import sqlite_suffices
+from tests.databases import postgresql_alone, sqlite_suffices
 from tests.integration.heliograph.conftest import running
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell
 from tests.integration.services.notifier.sending.clock import pass_time
@@ -139,9 +140,9 @@ async def test_a_batch_of_a_thousand_is_one_email(notifier: Notifier) -> None:
             await email_new_product(lamp.events[-1], session)
     [email] = await sent(notifier)
     assert email["Subject"] == "1000 new products: Lamp 0, Lamp 1 and 998 more"
-    text = email.get_body(("plain",))
-    assert text is not None
-    lines = text.get_content().splitlines()
+    plain = email.get_body(("plain",))
+    assert plain is not None
+    lines = plain.get_content().splitlines()
     assert [each for each in range(1_000) if f"* Lamp {each}" in lines] == list(range(12))
     assert "and 988 more" in lines
     assert _leads(await ledger(notifier)) == 1
@@ -217,3 +218,25 @@ async def test_who_watches_all_prices_gets_no_row_for_a_new_product_of_an_unknow
     await subscribe(notifier, ADA, "price_drop")
     await tell(notifier, *Good.made("Lamp", Price(50, "XXX")).events)
     assert await ledger(notifier) == []
+
+
+@postgresql_alone
+async def test_a_target_that_is_reached_while_somebody_subscribes_is_told(
+    notifier: Notifier,
+) -> None:
+    lamp = await lamp_at(notifier, Price(50))
+    known = len(lamp.events)
+    lamp.change([Price(40)])
+    wish = {"product_id": lamp.id, "target_minor": 4_500, "currency": "EUR"}
+
+    async def waits() -> bool:
+        query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        async with notifier.database.reading() as session:
+            return subscribing.done() or bool(await session.scalar(query))
+
+    async with notifier.database.transaction() as session:
+        await email_price_drop(lamp.events[known], session)
+        subscribing = asyncio.create_task(subscribe(notifier, ADA, "price_drop", **wish))
+        await until(waits)
+    await subscribing
+    assert len(await subjects(notifier)) == 1
