@@ -20,6 +20,7 @@ from chaos.faults import clocks
 from chaos.fleet import API, CATALOG, NOTIFIER, RELAY, ROOT, WORK, Fleet, nursery
 from chaos.listener import Listener
 from chaos.people import PACE, WATCHED, Wish, wishes
+from chaos.reckoning import commits
 from chaos.reckoning.ledger import Ledger
 from chaos.traffic import Crowd
 from heliograph.bus import MemoryBus
@@ -184,6 +185,7 @@ async def world(
         await _migrate(folder, settings(direct, images))
         for database in (direct.catalog_database, direct.notifier_database):
             await clocks.make_movable(database)
+        await commits.watch(direct.notifier_database)
         await asyncio.to_thread(listener.declare)
         listener.start()
         stack.push_async_callback(asyncio.to_thread, listener.end)

@@ -28,15 +28,16 @@ _AHEAD = "UPDATE chaos.clock SET ahead = ahead + interval '1 hour'"
 
 async def make_movable(database_url: str) -> None:
     """Let the clock by which sessions that begin later count their leases be moved."""
-    await _execute(database_url, _MOVABLE)
+    await execute(database_url, _MOVABLE)
 
 
 async def put_ahead(database_url: str) -> None:
     """Let a movable clock jump an hour ahead, for good."""
-    await _execute(database_url, _AHEAD)
+    await execute(database_url, _AHEAD)
 
 
-async def _execute(database_url: str, statements: str) -> None:
+async def execute(database_url: str, statements: str) -> None:
+    """Run statements past all proxies."""
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""), timeout=10)
     try:
         await connection.execute(statements)

@@ -12,8 +12,8 @@ from chaos.reckoning.told import Row, Told
 from services.notifier.emails.facts import SHOWN
 from services.notifier.sending.pace import HOUR
 
-HEARD_S = 20.0
-"""Within which a transaction that heard of a deletion has committed, or never does."""
+COMMIT_S = 1.0
+"""Within which what is about to be committed can be read by others."""
 
 
 def check_emails(told: Told, findings: Findings) -> None:
@@ -30,6 +30,8 @@ def _wrong_with(told: Told, lead: Row, email: Email) -> Iterator[str]:
         yield "came again with other words"
     lives = {life.name: life for life in told.history.lives.values()}
     together = told.together(lead)
+    # Who waits for a target is told without a fall if it is met from the start.
+    olds = {row.old_minor for row in together}
     shown = email.shown()
     if not shown:
         yield f"tells nothing: {email.subject}"
@@ -46,6 +48,8 @@ def _wrong_with(told: Told, lead: Row, email: Email) -> Iterator[str]:
         if not sequences and lead.topic != "digest":
             yield f"tells of what nobody noted: {each.name}"
         yield from _false(each, life, max(sequences, default=""))
+        if lead.topic == "price_drop" and each.old is None and None not in olds:
+            yield f"tells of no fall: {email.subject}"
         if _was_gone(told, life.product, lead.told_at):
             yield f"told of {each.name} though it was gone"
     if lead.topic == "new_product" and lead.state == "sent":
@@ -73,7 +77,7 @@ def _was_gone(told: Told, product: str, told_at: datetime | None) -> bool:
     if heard is None or told_at is None or told_at < heard:
         return False
     # The database's clock may have jumped in between, by whole hours.
-    return (told_at - heard).total_seconds() % HOUR > HEARD_S
+    return (told_at - heard).total_seconds() % HOUR > COMMIT_S
 
 
 def _too_many(told: Told) -> Iterator[str]:

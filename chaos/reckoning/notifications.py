@@ -41,7 +41,7 @@ def _check_noted(told: Told, watched: Sequence[str], findings: Findings) -> None
             news = set(_news(wish, life, watched))
             if wish.frequency == "instant":
                 wanted |= {(event_id, wish.email, wish.topic) for event_id in news}
-            elif news and not life.gone and wish.email not in digests:
+            elif news and wish.email not in digests and _lasts(wish, life):
                 findings.lost.append(f"no digest for {wish.email} of {life.name}")
     rows = {(row.event_id, row.email, row.topic) for row in told.rows.values()}
     noted = {each for each in rows if each[2] in TOPICS}
@@ -58,6 +58,15 @@ def _news(wish: Wish, life: Life, watched: Sequence[str]) -> Iterator[str]:
     for drop in life.drops():
         if wish.wants(life.product, drop.currency, drop.old, drop.new):
             yield drop.event_id
+
+
+def _lasts(wish: Wish, life: Life) -> bool:
+    """Whether a digest has something to tell, whenever it is made after the last change."""
+    if life.gone or wish.topic == "new_product":
+        return not life.gone
+    now = life.prices[-1]
+    olds = [each.old for each in life.drops() if each.currency == now.currency]
+    return now.minor < min(olds, default=0)
 
 
 def _check_end(told: Told, row: Row, findings: Findings) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pika
 
+from chaos.reckoning import commits
 from chaos.reckoning.checker import Records
 from chaos.reckoning.mailbox import emails
 from chaos.reckoning.told import Row
@@ -76,14 +77,14 @@ async def read(world: World) -> Records:
     versions = await world.fetch("catalog", "SELECT id, version FROM product")
     counts = await world.fetch("catalog", "SELECT product_id, count FROM view_count")
     told = await world.fetch("notifier", _LEDGER)
-    gone = await world.fetch("notifier", "SELECT id, heard_at FROM product WHERE gone")
+    gone = await world.fetch("notifier", commits.GONE)
     return Records(
         versions={str(row["id"]): row["version"] for row in versions},
         inbox=await inboxes(world),
         view_counts={str(row["product_id"]): row["count"] for row in counts},
         notifications=[Row(**row) for row in told],
         emails=emails(world.smtp.messages),
-        gone_at={str(row["id"]): row["heard_at"] for row in gone},
+        gone_at={row["product"]: row["at"] for row in gone},
     )
 
 

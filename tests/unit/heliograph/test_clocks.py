@@ -10,6 +10,7 @@ FOR_READING = {
     "shared/heliograph/tokens.py",
     "shared/heliograph/events/event.py",
     "shared/heliograph/storage/memory.py",
+    "shared/heliograph/testing/mail_server.py",
     "services/catalog/api/products.py",
     "services/catalog/images/audit.py",
     "services/catalog/repositories/announcing.py",

@@ -197,6 +197,15 @@ def test_a_price_that_never_was_is_found(new: str, old: str) -> None:
     assert wrong(FALL, [TOLD], [fell(TOLD, new, old)]).unexpected
 
 
+def test_an_email_about_a_price_tells_of_a_fall_unless_a_target_was_met_already() -> None:
+    email = came(TOLD, f"Price drop: {NAME} now 40.00 EUR")
+    assert wrong(FALL, [TOLD], [email]).unexpected
+    eve = Wish("eve@example.com", "price_drop", LAMP, target=5500)
+    met = row(1, "1.1", eve)
+    reached = came(met, f"Target reached: {NAME} now 50.00 EUR")
+    assert wrong(CREATED, [met], [reached], eve).all() == []
+
+
 def test_a_price_from_before_the_drop_is_false() -> None:
     events = [*FALL, change(3, "45.00"), change(4, "30.00")]
     told = drop(2, "4.0", 4500)
@@ -211,7 +220,7 @@ def test_an_email_of_a_product_that_was_known_to_be_gone_is_found() -> None:
 
     assert found(60)
     assert not found(-5)
-    assert not found(3605), "the database's clock may have jumped in between"
+    assert not found(3600.5), "the database's clock may have jumped in between"
 
 
 def test_copies_are_alike() -> None:
