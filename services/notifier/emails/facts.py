@@ -1,6 +1,6 @@
 """Facts: all that an email says, before it is put into words."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from services.notifier.models import Kind, Topic
@@ -12,8 +12,7 @@ CONFIRM_HOURS = 48
 """For so long the link of a confirmation is valid."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """One product that an email tells of, as its event `sequence` left it; empty if none was heard.
 
     Prices are in minor units of `currency`, None where the email says nothing of them: nobody
@@ -29,8 +28,7 @@ class Item:
     """Of a drop; None if there was none, as when a target was met already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """What all who get the same letter are told.
 
     A digest and several new products have up to `SHOWN` items, and `more` that are not shown. A

@@ -5,7 +5,7 @@ took for the only one would break what people are promised.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, cast
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy import (
     CTE,
     BigInteger,
+    ColumnElement,
     CompoundSelect,
     Integer,
     Table,
@@ -33,7 +34,14 @@ from sqlalchemy import (
 )
 
 from heliograph.crash import crash_point
-from heliograph.database import Database, Session, UtcDateTime, database_now, query_for
+from heliograph.database import (
+    Database,
+    Session,
+    UtcDateTime,
+    database_now,
+    query_for,
+    statement_for,
+)
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
 from services.notifier.emails.facts import Facts
@@ -108,28 +116,24 @@ _key = select(_columns.id, _columns.email, _columns.topic, _columns.product_id)
 
 
 def _with_related(chosen: CTE) -> CompoundSelect[Any]:
-    """Rows, and what belongs together with them."""
+    """Rows, and what belongs together with them: what they tell already, too."""
     row = select(*_waiting, database_now())
+    news: ColumnElement[str] = literal_column("'new_product'")
+    price: ColumnElement[str] = literal_column("'price_drop'")
     topic = chosen.c.topic
     # Each person once, however many rows were chosen: a thousand would find a thousand each.
-    news = select(chosen.c.email).where(topic == literal_column("'new_product'"))
-    price = select(chosen.c.email, chosen.c.product_id).where(
-        topic == literal_column("'price_drop'")
-    )
-    of_news, of_price = news.distinct().subquery(), price.distinct().subquery()
+    of_news = select(chosen.c.email).where(topic == news).distinct().subquery()
+    keys = select(chosen.c.email, chosen.c.product_id).where(topic == price)
+    of_price = keys.distinct().subquery()
     return union_all(
-        row.where(_columns.id == chosen.c.id),
+        row.where(_columns.id == chosen.c.id, topic.not_in((news, price))),
         row.where(
-            _untold,
-            _columns.topic == literal_column("'price_drop'"),
+            _pending,
+            _columns.topic == price,
             _columns.email == of_price.c.email,
             _columns.product_id == of_price.c.product_id,
         ),
-        row.where(
-            _untold,
-            _columns.topic == literal_column("'new_product'"),
-            _columns.email == of_news.c.email,
-        ),
+        row.where(_pending, _columns.topic == news, _columns.email == of_news.c.email),
     )
 
 
@@ -187,6 +191,7 @@ _SETTLE_TOLD = (
     .where(_columns.told_by == bindparam("by"), _pending)
     .values(state=literal_column("'failed'"))
 )
+_CHANGES = (_LEASE, _LEASE_AGAIN, _WAIT, _MERGE, _SETTLE, _SETTLE_TOLD)
 
 
 class Claims:
@@ -195,6 +200,7 @@ class Claims:
     def __init__(self, database: Database, letters: LetterBook, pace: Pace, *, locale: str) -> None:
         self._database = database
         self._any = query_for(database, _ANY)
+        self._changes = [(each, statement_for(database, each)) for each in _CHANGES]
         self._letters = letters
         self._pace = pace
         self._locale = locale
@@ -208,6 +214,10 @@ class Claims:
                 await session.execute(_LOCK)
             claim = _Claim(session, self._letters, self._pace, self._locale)
             claimed = await claim.run(limit)
+            connection = await session.connection()
+            for change, statement in self._changes:
+                if many := claim.changes[change]:
+                    await statement.run_each_in(connection, many)
             if claimed.looked_at:
                 crash_point("mail.after_review")
         self._letters.tidy()
@@ -238,12 +248,13 @@ class Claims:
         self, session: Session, row_id: int
     ) -> tuple[Letter, Addressee, bool] | None:
         found = (await session.execute(_ONE, {"mine": row_id})).all()
-        rows = {row[0]: Waiting(*row[:-1]) for row in found if row.letter_id is None}
-        if row_id not in rows:
+        rows = {row[0]: Waiting(*row[:-1]) for row in found}
+        fresh = _without_letter(rows)
+        if not any(each.id == row_id for each in fresh):
             return None
         moment = max(rows[row_id].due_at, found[0][-1])
         claim = _Claim(session, self._letters, self._pace, self._locale)
-        for verdict in await claim.look_again(list(rows.values()), moment):
+        for verdict in await claim.look_again(fresh, moment):
             if verdict.lead and row_id in (verdict.lead.id, *verdict.told) and verdict.facts:
                 letter = await self._letters.written(session, verdict.facts)
                 if letter:
@@ -261,7 +272,8 @@ class _Claim:
         self._locale = locale
         self._claimed = Claimed()
         self._told: set[Facts] = set()
-        self._changes: dict[Update, list[dict[str, Any]]] = defaultdict(list)
+        self.changes: dict[Update, list[dict[str, Any]]] = defaultdict(list)
+        """What is to be written, by statement."""
 
     async def run(self, limit: int) -> Claimed:
         found = (await self._session.execute(_DUE, {"at_most": limit})).all()
@@ -269,20 +281,16 @@ class _Claim:
             return self._claimed
         now = max(row[-1] for row in found)
         rows = {row[0]: Waiting(*row[:-1]) for row in found}
-        due = [each for each in rows.values() if each.due_at <= now]
+        due = [each for each in rows.values() if each.told_by is None and each.due_at <= now]
         self._claimed.looked_at = len(due)
         await self._send_again([each for each in due if each.letter_id])
-        # What has its letter and is not due is being sent right now.
-        fresh = [each for each in rows.values() if not each.letter_id]
+        fresh = _without_letter(rows)
         if fresh:
             verdicts = await self.look_again(fresh, now)
             await self._letters.prepare(self._session, [v.facts for v in verdicts if v.facts])
             for verdict in verdicts:
                 self._carry_out(verdict, now)
             await self._letters.store(self._session, self._told)
-        connection = await self._session.connection()
-        for statement, values in self._changes.items():
-            await connection.execute(statement, values)
         return self._claimed
 
     async def _send_again(self, rows: Sequence[Waiting]) -> None:
@@ -292,19 +300,20 @@ class _Claim:
         for row in rows:
             if row.letter_id is None or row.told_at is None or row.letter_id not in letters:
                 self._settle([row.id], "failed", "its letter is lost")
-                self._changes[_SETTLE_TOLD].append({"by": row.id})
+                self.changes[_SETTLE_TOLD].append({"by": row.id})
                 continue
-            self._changes[_LEASE_AGAIN].append({"mine": row.id})
+            self.changes[_LEASE_AGAIN].append({"mine": row.id})
             letter = letters[row.letter_id]
             addressee = addressee_of(row, letter, row.told_at, row.secret)
             self._claimed.emails.append(Due.of(row, letter, addressee, again=True))
 
     async def look_again(self, rows: Sequence[Waiting], now: datetime) -> list[Verdict]:
-        """Say what is to become of these rows, and of those that they tell already."""
-        known = await Known.of(self._session, rows, now, self._pace)
+        """Say what is to become of these rows."""
+        connection = await self._session.connection()
+        known = await Known.of(connection, rows, now, self._pace)
         review = Review(pace=self._pace, now=now, locale=self._locale)
         groups: dict[Hashable, list[Waiting]] = defaultdict(list)
-        for row in sorted([*rows, *known.told_by_them]):
+        for row in sorted(rows):
             groups[row.email, row.topic, _subject(row)].append(row)
         return [self._judge(review, group, known) for group in groups.values()]
 
@@ -335,7 +344,7 @@ class _Claim:
         if lead is None:
             return
         if verdict.facts is None:
-            self._changes[_WAIT].append(
+            self.changes[_WAIT].append(
                 {"mine": lead.id, "until": verdict.until, "why": verdict.reason}
             )
         else:
@@ -346,19 +355,19 @@ class _Claim:
                 return
             if found is None:
                 # Its product changed a moment ago: the next claim sees how.
-                self._changes[_WAIT].append({"mine": lead.id, "until": now, "why": None})
+                self.changes[_WAIT].append({"mine": lead.id, "until": now, "why": None})
             else:
                 self._told.add(verdict.facts)
                 self._lease(lead, verdict, *found, now)
         for row_id in verdict.told:
-            self._changes[_MERGE].append({"mine": row_id, "lead": lead.id})
+            self.changes[_MERGE].append({"mine": row_id, "lead": lead.id})
 
     def _lease(
         self, lead: Waiting, verdict: Verdict, letter_id: UUID, letter: Letter, now: datetime
     ) -> None:
         facts = verdict.facts
         price = facts.items[0] if facts and lead.topic == "price_drop" else None
-        self._changes[_LEASE].append(
+        self.changes[_LEASE].append(
             {
                 "mine": lead.id,
                 "letter": letter_id,
@@ -376,7 +385,7 @@ class _Claim:
     def _settle(self, ids: Iterable[int], state: State, reason: str) -> None:
         for each in ids:
             self._claimed.settled[state] += 1
-            self._changes[_SETTLE].append({"mine": each, "as": state, "why": reason})
+            self.changes[_SETTLE].append({"mine": each, "as": state, "why": reason})
 
 
 def addressee_of(row: Waiting, letter: Letter, date: datetime, link: str | None) -> Addressee:
@@ -389,6 +398,12 @@ def addressee_of(row: Waiting, letter: Letter, date: datetime, link: str | None)
         token=None if confirms else link,
         secret=link if confirms else None,
     )
+
+
+def _without_letter(rows: Mapping[int, Waiting]) -> list[Waiting]:
+    """Those whose fate is open: what has a letter is being sent, or may have been."""
+    sent = {each.id for each in rows.values() if each.letter_id}
+    return [each for each in rows.values() if not {each.id, each.told_by} & sent]
 
 
 def _subject(row: Waiting) -> Hashable:

@@ -40,6 +40,7 @@ class Waiting(NamedTuple):
     due_at: datetime
     letter_id: UUID | None
     told_at: datetime | None
+    told_by: int | None
     created_at: datetime
 
 

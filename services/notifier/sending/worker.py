@@ -19,7 +19,7 @@ from services.notifier.sending.lease import MailLease, mail_lease
 
 log = structlog.stdlib.get_logger(__name__)
 
-BATCH = 100
+BATCH = 200
 """Emails claimed at a time."""
 
 SIDE_BY_SIDE = 16

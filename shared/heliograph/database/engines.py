@@ -43,6 +43,8 @@ def postgresql_engine(url: str, *, writes: bool, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=pool_size if writes else 0,
         pool_timeout=POOL_TIMEOUT_S,
+        # A connection that was used a moment ago has most of our statements prepared.
+        pool_use_lifo=True,
     )
 
 

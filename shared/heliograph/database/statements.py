@@ -30,6 +30,11 @@ class Statement(Protocol):
     async def run_in(self, connection: AsyncConnection, **values: object) -> Rows:
         """Run it in the connection's transaction; returns the rows."""
 
+    async def run_each_in(
+        self, connection: AsyncConnection, many: Sequence[Mapping[str, object]]
+    ) -> None:
+        """Run it once for each in the connection's transaction, as `run_each` does."""
+
 
 class Query(Protocol):
     """A SELECT."""
@@ -68,10 +73,15 @@ class SqliteStatement:
 
     async def run_each(self, many: Sequence[Mapping[str, object]]) -> None:
         async with self._database.statement() as connection:
-            await connection.execute(self._update, many)
+            await self.run_each_in(connection, many)
 
     async def run_in(self, connection: AsyncConnection, **values: object) -> Rows:
         return (await connection.execute(self._update, values)).all()
+
+    async def run_each_in(
+        self, connection: AsyncConnection, many: Sequence[Mapping[str, object]]
+    ) -> None:
+        await connection.execute(self._update, many)
 
 
 class PostgresStatement:
@@ -95,6 +105,11 @@ class PostgresStatement:
 
     async def run_in(self, connection: AsyncConnection, **values: object) -> Rows:
         return (await connection.exec_driver_sql(self._text, self._in_order(values))).all()
+
+    async def run_each_in(
+        self, connection: AsyncConnection, many: Sequence[Mapping[str, object]]
+    ) -> None:
+        await connection.exec_driver_sql(self._text, [self._in_order(values) for values in many])
 
     def _in_order(self, values: Mapping[str, object]) -> tuple[object, ...]:
         return tuple({**self._values, **values}.values())

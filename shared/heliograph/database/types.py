@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    TypeDecorator,
     bindparam,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,9 +24,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeEngine
 
 from heliograph.database.session import Session
+
+T = TypeVar("T")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -42,10 +45,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        # PostgreSQL's driver gives moments in UTC as it is.
+        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else value.replace(tzinfo=UTC)
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -90,8 +95,30 @@ class Condition(FunctionElement[bool]):
         return self
 
 
+class _Many(TypeDecorator[Collection[Any]]):
+    """Values as one parameter, as texts: an array for PostgreSQL, JSON for SQLite.
+
+    About other arrays than of text asyncpg asks the server on each connection.
+    """
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, each: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.each = each
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_sqlite = dialect.name == "sqlite"
+        return dialect.type_descriptor(JSON() if is_sqlite else ARRAY(Text))
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
+        process = self.each.dialect_impl(dialect).bind_processor(dialect) or str
+        return [process(each) for each in value or ()]
+
+
 class _OneOf(Condition):
-    """Whether a text is one of many, which are one parameter."""
+    """Whether a value is one of many, which are one parameter."""
 
     inherit_cache = True
     name = "one_of"
@@ -99,20 +126,26 @@ class _OneOf(Condition):
 
 @compiles(_OneOf, "postgresql")
 def _one_of_postgresql(element: _OneOf, compiler: Any, **options: Any) -> str:
-    text, texts = (compiler.process(each, **options) for each in element.clauses)
-    return f"({text} = ANY ({texts}))"
+    value, values = (compiler.process(each, **options) for each in element.clauses)
+    type_ = next(iter(element.clauses)).type.compile(compiler.dialect)
+    return f"({value} = ANY ({values}::{type_}[]))"
 
 
 @compiles(_OneOf, "sqlite")
 def _one_of_sqlite(element: _OneOf, compiler: Any, **options: Any) -> str:
-    text, texts = (compiler.process(each, **options) for each in element.clauses)
-    return f"({text} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - no values
+    value, values = (compiler.process(each, **options) for each in element.clauses)
+    return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - no values
 
 
-def one_of(text: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
-    """Whether a column's text is one of these: `in_` for many."""
-    array = ARRAY(Text).with_variant(JSON(), "sqlite")
-    return _OneOf(text, bindparam(None, list(texts), type_=array))
+def one_of(value: ColumnElement[T], values: Collection[T] | str) -> ColumnElement[bool]:
+    """Whether a column's value, a text or a UUID, is one of these: `in_` for many.
+
+    A text instead of values names the parameter with which they will be given.
+    """
+    many = _Many(value.type)
+    if isinstance(values, str):
+        return _OneOf(value, bindparam(values, type_=many))
+    return _OneOf(value, bindparam(None, values, type_=many))
 
 
 class _Among(Condition):

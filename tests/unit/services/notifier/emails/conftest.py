@@ -61,7 +61,7 @@ def an_item(number: int = 1, topic: Topic = "new_product", **fields: Any) -> Ite
     known = Item(
         topic=topic, product_id=UUID(int=number), sequence="1", currency="EUR", new_minor=1499
     )
-    return replace(known, **fields)
+    return known._replace(**fields)
 
 
 def a_drop(number: int = 1, old_minor: int | None = 121_999, **fields: Any) -> Item:
