@@ -22,7 +22,7 @@ from services.notifier.mail.mailer import Mailer
 from services.notifier.proxies import Proxies
 from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.claims import Claims
-from services.notifier.repositories.letters import LetterBook
+from services.notifier.repositories.claims.letters import LetterBook
 from services.notifier.repositories.notifications import MailBell, NotificationRepository
 from services.notifier.repositories.outgoing import Outgoing
 from services.notifier.repositories.requests import RequestRepository

@@ -79,7 +79,8 @@ class Notification(Base):
     told_at: Mapped[datetime | None]
     """When the attempt with that letter was claimed: the email's Date."""
     told_minor: Mapped[int | None] = mapped_column(BigInteger)
-    """The price that the letter tells, in `currency`."""
+    """The price that the letter tells."""
+    told_currency: Mapped[str | None]
     tried_at: Mapped[datetime | None]
     """When the first attempt was claimed."""
     reason: Mapped[str | None]

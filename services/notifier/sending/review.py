@@ -50,7 +50,7 @@ class Told(NamedTuple):
     email: str
     topic: Kind
     product_id: UUID | None
-    currency: str | None
+    told_currency: str | None
     told_minor: int | None
     told_at: datetime
 
@@ -266,7 +266,7 @@ def _price_before(
     rows = [each for each in rows if each.currency == product.currency]
     if new is None or not rows:
         raise _NoLonger(f"the price is in {product.currency} now")
-    told = last.told_minor if last and last.currency == product.currency else None
+    told = last.told_minor if last and last.told_currency == product.currency else None
     follows = [told is not None and ends is not None and each.created_at < ends for each in rows]
     olds = [told if follow else each.old_minor for each, follow in zip(rows, follows, strict=True)]
     higher = next((old for old in olds if old is not None and old > new), None)

@@ -175,6 +175,7 @@ def _notifications() -> None:
             sa.Column("letter_id", sa.Uuid()),
             sa.Column("told_at", UtcDateTime()),
             sa.Column("told_minor", sa.BigInteger()),
+            sa.Column("told_currency", sa.Text()),
             sa.Column("tried_at", UtcDateTime()),
             sa.Column("answer", sa.Text()),
         ):

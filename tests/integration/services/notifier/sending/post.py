@@ -15,7 +15,7 @@ from services.notifier.emails.facts import Facts
 from services.notifier.emails.letter import Letter
 from services.notifier.models import Notification
 from services.notifier.repositories.claims import Claims, Due
-from services.notifier.repositories.letters import LetterBook
+from services.notifier.repositories.claims.letters import LetterBook
 from services.notifier.repositories.outgoing import GIVE_UP_S, Outcome, Outgoing
 from tests.integration.services.notifier.sending.memory import Memory
 

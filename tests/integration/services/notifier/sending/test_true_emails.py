@@ -103,6 +103,18 @@ async def test_three_drops_are_one_email_from_the_first_price_to_the_last(
     assert {(each.state, each.told_by) for each in others} == {("sent", first.id)}
 
 
+async def test_a_price_in_one_currency_is_never_taken_for_one_in_another(
+    notifier: Notifier,
+) -> None:
+    lamp = await lamp_at(notifier, Price(90), Price(60, "USD"), Price(70))
+    await subscribe(notifier, ADA, "price_drop")
+    # What leads the two was 70 EUR; what is told was 60 USD.
+    await change(notifier, lamp, Price(65), Price(55, "USD"))
+    [claimed] = (await notifier.claims.claim(10)).emails
+    await Outgoing(notifier.database).hand_back([claimed])
+    assert await subjects(notifier) == ["Price drop: Lamp now 55.00 USD (was 60.00 USD)"]
+
+
 async def test_drops_that_follow_one_that_was_told_wait_and_are_one_email(
     notifier: Notifier,
 ) -> None:

@@ -44,6 +44,7 @@ def row(number: int = 1, **fields: Any) -> Waiting:
         "due_at": NOW - MINUTE,
         "letter_id": None,
         "told_at": None,
+        "told_by": None,
         "created_at": NOW - MINUTE,
     }
     return Waiting(**defaults | fields)
@@ -72,7 +73,7 @@ def told(minor: int, ago: timedelta, **fields: Any) -> Told:
         "email": ADA,
         "topic": "price_drop",
         "product_id": LAMP,
-        "currency": "EUR",
+        "told_currency": "EUR",
         "told_minor": minor,
         "told_at": NOW - ago,
     }
@@ -259,7 +260,7 @@ def test_a_target_that_was_met_after_the_cool_down_is_told_whatever_came_within_
 
 
 def test_what_was_told_in_another_currency_is_no_price_to_count_from() -> None:
-    before = [told(45, HOUR, currency="USD")]
+    before = [told(45, HOUR, told_currency="USD")]
     rows = [row(created_at=NOW - 30 * MINUTE)]
     assert prices(price(rows, before=before)) == (50, 40)
 

@@ -4,194 +4,42 @@ One transaction does it all, and one worker at a time: two emails to one person 
 took for the only one would break what people are promised.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import (
-    CTE,
-    BigInteger,
-    ColumnElement,
-    CompoundSelect,
-    Integer,
-    Table,
-    Text,
-    Update,
-    Uuid,
-    and_,
-    bindparam,
-    func,
-    literal_column,
-    select,
-    text,
-    union_all,
-    update,
-)
+from sqlalchemy import Update
 
 from heliograph.crash import crash_point
-from heliograph.database import (
-    Database,
-    Session,
-    UtcDateTime,
-    database_now,
-    query_for,
-    statement_for,
-)
+from heliograph.database import Database, Session, query_for, statement_for
 from heliograph.text import printable
-from heliograph.waiting import LEASE_S
 from services.notifier.emails.facts import Facts
-from services.notifier.emails.letter import Addressee, Letter, message_id
+from services.notifier.emails.letter import Addressee, Letter
 from services.notifier.models import Notification, State
-from services.notifier.repositories.known import Known
-from services.notifier.repositories.letters import LetterBook
+from services.notifier.repositories.claims.due import Claimed, Due, addressee_of
+from services.notifier.repositories.claims.known import Known
+from services.notifier.repositories.claims.letters import LetterBook
+from services.notifier.repositories.claims.statements import (
+    ANY,
+    CHANGES,
+    DUE,
+    LEASE,
+    LEASE_AGAIN,
+    LOCK,
+    MERGE,
+    ONE,
+    SETTLE,
+    SETTLE_TOLD,
+    WAIT,
+)
 from services.notifier.sending.pace import Pace
 from services.notifier.sending.review import Review, Verdict, Waiting, nobody
 
 log = structlog.stdlib.get_logger(__name__)
-
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('notifier.claims'))")
-
-
-class Due(NamedTuple):
-    """An email that a worker may send until its lease ends.
-
-    `token` is the fencing token: it grows with every claim, so that a worker that comes back
-    after its lease cannot overwrite what another has recorded.
-    """
-
-    id: int
-    token: int
-    attempts: int
-    """Those before this one."""
-    letter: Letter
-    addressee: Addressee
-    again: bool
-    """Whether an earlier attempt may have come through: it goes out as it was."""
-    tells_others: bool
-    """Whether other rows may be told by it."""
-
-    @classmethod
-    def of(
-        cls,
-        row: Waiting,
-        letter: Letter,
-        addressee: Addressee,
-        *,
-        again: bool = False,
-        tells_others: bool = True,
-    ) -> "Due":
-        """The email of a row that this claim leases."""
-        token = row.token + 1
-        return cls(row.id, token, row.attempts, letter, addressee, again, tells_others)
-
-
-@dataclass(slots=True)
-class Claimed:
-    """What a claim found."""
-
-    emails: list[Due] = field(default_factory=list)
-    settled: Counter[str] = field(default_factory=Counter)
-    """How many rows came to their end without an email, by state."""
-    looked_at: int = 0
-    """How many rows were due."""
-
-
-# The table, because the ORM's own UPDATE costs as much again as the database's.
-_table = cast("Table", Notification.__table__)
-_columns = _table.c
-# Spelled with literals, so that the partial indexes match whatever the plan.
-_pending = _columns.state == literal_column("'pending'")
-_untold = and_(_pending, _columns.told_by.is_(None))
-_waiting = [_columns[name] for name in Waiting._fields]
-
-_due = and_(_untold, _columns.due_at <= database_now())
-_ANY = select(_columns.id).where(_due).limit(1)
-
-_key = select(_columns.id, _columns.email, _columns.topic, _columns.product_id)
-
-
-def _with_related(chosen: CTE) -> CompoundSelect[Any]:
-    """Rows, and what belongs together with them: what they tell already, too."""
-    row = select(*_waiting, database_now())
-    news: ColumnElement[str] = literal_column("'new_product'")
-    price: ColumnElement[str] = literal_column("'price_drop'")
-    topic = chosen.c.topic
-    # Each person once, however many rows were chosen: a thousand would find a thousand each.
-    of_news = select(chosen.c.email).where(topic == news).distinct().subquery()
-    keys = select(chosen.c.email, chosen.c.product_id).where(topic == price)
-    of_price = keys.distinct().subquery()
-    return union_all(
-        row.where(_columns.id == chosen.c.id, topic.not_in((news, price))),
-        row.where(
-            _pending,
-            _columns.topic == price,
-            _columns.email == of_price.c.email,
-            _columns.product_id == of_price.c.product_id,
-        ),
-        row.where(_pending, _columns.topic == news, _columns.email == of_news.c.email),
-    )
-
-
-_DUE = _with_related(
-    _key.where(_due)
-    .order_by(_columns.due_at, _columns.id)
-    .limit(bindparam("at_most", type_=Integer()))
-    .with_for_update(skip_locked=True)
-    .cte("chosen")
-)
-_ONE = _with_related(_key.where(_columns.id == bindparam("mine")).cte("chosen"))
-
-_by_id = and_(_columns.id == bindparam("mine"), _pending)
-_LEASE = (
-    update(_table)
-    .where(_by_id)
-    .values(
-        token=_columns.token + 1,
-        due_at=database_now(LEASE_S),
-        told_by=None,
-        letter_id=bindparam("letter", type_=Uuid()),
-        currency=bindparam("in_currency", type_=Text()),
-        told_minor=bindparam("price", type_=BigInteger()),
-        told_at=bindparam("date", type_=UtcDateTime()),
-        tried_at=func.coalesce(_columns.tried_at, database_now()),
-        secret=bindparam("link", type_=Text()),
-        reason=None,
-    )
-)
-_LEASE_AGAIN = (
-    update(_table).where(_by_id).values(token=_columns.token + 1, due_at=database_now(LEASE_S))
-)
-_WAIT = (
-    update(_table)
-    .where(_by_id)
-    .values(
-        due_at=bindparam("until", type_=UtcDateTime()),
-        reason=func.coalesce(bindparam("why", type_=Text()), _columns.reason),
-        told_by=None,
-    )
-)
-_MERGE = update(_table).where(_by_id).values(told_by=bindparam("lead", type_=BigInteger()))
-_SETTLE = (
-    update(_table)
-    .where(_by_id)
-    .values(
-        state=bindparam("as", type_=Text()),
-        reason=bindparam("why", type_=Text()),
-        told_by=None,
-        secret=None,
-    )
-)
-_SETTLE_TOLD = (
-    update(_table)
-    .where(_columns.told_by == bindparam("by"), _pending)
-    .values(state=literal_column("'failed'"))
-)
-_CHANGES = (_LEASE, _LEASE_AGAIN, _WAIT, _MERGE, _SETTLE, _SETTLE_TOLD)
 
 
 class Claims:
@@ -199,8 +47,8 @@ class Claims:
 
     def __init__(self, database: Database, letters: LetterBook, pace: Pace, *, locale: str) -> None:
         self._database = database
-        self._any = query_for(database, _ANY)
-        self._changes = [(each, statement_for(database, each)) for each in _CHANGES]
+        self._any = query_for(database, ANY)
+        self._changes = [(each, statement_for(database, each)) for each in CHANGES]
         self._letters = letters
         self._pace = pace
         self._locale = locale
@@ -211,7 +59,7 @@ class Claims:
             return Claimed()
         async with self._database.transaction() as session:
             if not self._database.is_sqlite:
-                await session.execute(_LOCK)
+                await session.execute(LOCK)
             claim = _Claim(session, self._letters, self._pace, self._locale)
             claimed = await claim.run(limit)
             connection = await session.connection()
@@ -247,7 +95,7 @@ class Claims:
     async def _preview(
         self, session: Session, row_id: int
     ) -> tuple[Letter, Addressee, bool] | None:
-        found = (await session.execute(_ONE, {"mine": row_id})).all()
+        found = (await session.execute(ONE, {"mine": row_id})).all()
         rows = {row[0]: Waiting(*row[:-1]) for row in found}
         fresh = _without_letter(rows)
         if not any(each.id == row_id for each in fresh):
@@ -272,17 +120,19 @@ class _Claim:
         self._locale = locale
         self._claimed = Claimed()
         self._told: set[Facts] = set()
+        self._told_by: dict[int, int | None] = {}
         self.changes: dict[Update, list[dict[str, Any]]] = defaultdict(list)
         """What is to be written, by statement."""
 
     async def run(self, limit: int) -> Claimed:
-        found = (await self._session.execute(_DUE, {"at_most": limit})).all()
+        found = (await self._session.execute(DUE, {"at_most": limit})).all()
         if not found:
             return self._claimed
         now = max(row[-1] for row in found)
         rows = {row[0]: Waiting(*row[:-1]) for row in found}
         due = [each for each in rows.values() if each.told_by is None and each.due_at <= now]
         self._claimed.looked_at = len(due)
+        self._told_by = {each.id: each.told_by for each in rows.values()}
         await self._send_again([each for each in due if each.letter_id])
         fresh = _without_letter(rows)
         if fresh:
@@ -300,9 +150,9 @@ class _Claim:
         for row in rows:
             if row.letter_id is None or row.told_at is None or row.letter_id not in letters:
                 self._settle([row.id], "failed", "its letter is lost")
-                self.changes[_SETTLE_TOLD].append({"by": row.id})
+                self.changes[SETTLE_TOLD].append({"by": row.id})
                 continue
-            self.changes[_LEASE_AGAIN].append({"mine": row.id})
+            self.changes[LEASE_AGAIN].append({"mine": row.id})
             letter = letters[row.letter_id]
             addressee = addressee_of(row, letter, row.told_at, row.secret)
             self._claimed.emails.append(Due.of(row, letter, addressee, again=True))
@@ -344,7 +194,7 @@ class _Claim:
         if lead is None:
             return
         if verdict.facts is None:
-            self.changes[_WAIT].append(
+            self.changes[WAIT].append(
                 {"mine": lead.id, "until": verdict.until, "why": verdict.reason}
             )
         else:
@@ -355,23 +205,24 @@ class _Claim:
                 return
             if found is None:
                 # Its product changed a moment ago: the next claim sees how.
-                self.changes[_WAIT].append({"mine": lead.id, "until": now, "why": None})
+                self.changes[WAIT].append({"mine": lead.id, "until": now, "why": None})
             else:
                 self._told.add(verdict.facts)
                 self._lease(lead, verdict, *found, now)
         for row_id in verdict.told:
-            self.changes[_MERGE].append({"mine": row_id, "lead": lead.id})
+            if self._told_by[row_id] != lead.id:
+                self.changes[MERGE].append({"mine": row_id, "lead": lead.id})
 
     def _lease(
         self, lead: Waiting, verdict: Verdict, letter_id: UUID, letter: Letter, now: datetime
     ) -> None:
         facts = verdict.facts
         price = facts.items[0] if facts and lead.topic == "price_drop" else None
-        self.changes[_LEASE].append(
+        self.changes[LEASE].append(
             {
                 "mine": lead.id,
                 "letter": letter_id,
-                "in_currency": price.currency if price else lead.currency,
+                "in_currency": price.currency if price else None,
                 "price": price.new_minor if price else None,
                 "date": now,
                 "link": verdict.link,
@@ -385,19 +236,7 @@ class _Claim:
     def _settle(self, ids: Iterable[int], state: State, reason: str) -> None:
         for each in ids:
             self._claimed.settled[state] += 1
-            self.changes[_SETTLE].append({"mine": each, "as": state, "why": reason})
-
-
-def addressee_of(row: Waiting, letter: Letter, date: datetime, link: str | None) -> Addressee:
-    """What the email of a row has for itself; `link` is the token in its links."""
-    confirms = row.topic == "confirmation"
-    return Addressee(
-        recipient=row.email,
-        message_id=message_id(row.event_id, row.subscription_id, letter.domain),
-        date=date,
-        token=None if confirms else link,
-        secret=link if confirms else None,
-    )
+            self.changes[SETTLE].append({"mine": each, "as": state, "why": reason})
 
 
 def _without_letter(rows: Mapping[int, Waiting]) -> list[Waiting]:
