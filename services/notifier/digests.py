@@ -224,19 +224,3 @@ def _place(happened: Happened) -> tuple[float, float, UUID]:
     if happened.old_minor is None or happened.new_minor is None:
         return 2.0, -happened.happened_at.timestamp(), happened.product_id
     return happened.new_minor / happened.old_minor, 0.0, happened.product_id
-
-
-class DigestRetention:
-    """What digests were made of, until none can tell of it; the digests with the ledger."""
-
-    def __init__(self, database: Database, kept: timedelta) -> None:
-        self._database = database
-        self._kept = kept + timedelta(days=1)
-        """A row of the ledger is younger than its digest, by less."""
-
-    async def prune(self, limit: int = 1000) -> int:
-        """Forget up to `limit` of each; return how many."""
-        async with self._database.transaction() as session:
-            return await OccasionRepository(session).prune(limit) + await DigestRepository(
-                session
-            ).prune(self._kept, limit)

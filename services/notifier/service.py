@@ -8,24 +8,22 @@ from prometheus_client import Counter
 
 from heliograph import InvalidSetting
 from heliograph.bus import Bus
-from heliograph.database import Database
 from heliograph.http import Health
 from heliograph.service import Part, Role, Service
 from heliograph.storage import ImageStore, image_store
 from services.notifier import models
-from services.notifier.digests import DigestMaker, DigestRetention
+from services.notifier.digests import DigestMaker
 from services.notifier.emails.composer import Composer
 from services.notifier.emails.samples import BrokenTemplate, try_templates
 from services.notifier.mail import connect
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
 from services.notifier.proxies import Proxies
-from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.claims import Claims
 from services.notifier.repositories.claims.letters import LetterBook
-from services.notifier.repositories.notifications import MailBell, NotificationRepository
+from services.notifier.repositories.notifications import MailBell
 from services.notifier.repositories.outgoing import Outgoing
-from services.notifier.repositories.requests import RequestRepository
+from services.notifier.retention import retentions
 from services.notifier.sending.pace import Pace
 from services.notifier.sending.spreader import Spreader
 from services.notifier.sending.worker import MailWorker
@@ -33,44 +31,6 @@ from services.notifier.settings import NotifierSettings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
-
-
-class NotificationRetention:
-    """The ledger of notifications, each row kept for `kept` after it was written."""
-
-    def __init__(self, database: Database, kept: timedelta) -> None:
-        self._database = database
-        self._kept = kept
-
-    async def prune(self, limit: int = 1000) -> int:
-        """Forget up to `limit` rows that were kept long enough; return how many."""
-        async with self._database.transaction() as session:
-            return await NotificationRepository(session).prune(self._kept, limit)
-
-
-class BounceRetention:
-    """What was said against our emails, each row kept for `kept` after it came."""
-
-    def __init__(self, database: Database, kept: timedelta) -> None:
-        self._database = database
-        self._kept = kept
-
-    async def prune(self, limit: int = 1000) -> int:
-        """Forget up to `limit` rows that were kept long enough; return how many."""
-        async with self._database.transaction() as session:
-            return await BounceRepository(session).prune(self._kept, limit)
-
-
-class RequestRetention:
-    """The requests to be subscribed, and how many came from where."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def prune(self, limit: int = 1000) -> int:
-        """Forget up to `limit` requests that expired long ago, and old counts; return how many."""
-        async with self._database.transaction() as session:
-            return await RequestRepository(session).prune(limit)
 
 
 def pace_of(settings: NotifierSettings) -> Pace:
@@ -131,10 +91,7 @@ class Notifier(Service):
         self.mailer = mailer or connect.mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
         kept = timedelta(days=settings.notifications_kept_days)
-        self.pruned.append(NotificationRetention(self.database, kept))
-        self.pruned.append(BounceRetention(self.database, kept))
-        self.pruned.append(DigestRetention(self.database, kept))
-        self.pruned.append(RequestRetention(self.database))
+        self.pruned += retentions(self.database, kept)
         self.time_zone = settings.time_zone
         """Of everybody who has not said theirs."""
         self.proxies = Proxies(settings.trusted_proxies)

@@ -253,6 +253,19 @@ class NotificationRepository:
         ).all()
         return len(told)
 
+    async def prune_letters(self, kept: timedelta, limit: int) -> int:
+        """Forget up to `limit` letters that were written more than `kept` ago; return how many."""
+        old = (
+            select(Letter.id)
+            .where(Letter.created_at < database_now(-kept.total_seconds()))
+            .order_by(Letter.created_at)
+            .limit(limit)
+        )
+        gone = await self._session.scalars(
+            delete(Letter).where(Letter.id.in_(old)).returning(Letter.id)
+        )
+        return len(gone.all())
+
     async def get(self, id: int) -> Notification | None:
         return await self._session.get(Notification, id)
 

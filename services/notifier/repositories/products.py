@@ -1,9 +1,10 @@
 """What the notifier keeps of products, so that an email can be looked at again."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 import contracts
 from heliograph import Event
@@ -94,6 +95,25 @@ class ProductRepository:
         """Those of these products that have been heard of."""
         found = await self._session.scalars(select(Product).where(Product.id.in_(ids)))
         return {each.id: each for each in found}
+
+    async def prune(self, kept: timedelta, limit: int) -> int:
+        """Forget up to `limit` products that are gone for longer than `kept`; return how many."""
+        old = (
+            select(Product.id)
+            .where(Product.gone, Product.heard_at < database_now(-kept.total_seconds()))
+            .order_by(Product.heard_at)
+            .limit(limit)
+        )
+        gone = (
+            await self._session.scalars(
+                delete(Product).where(Product.id.in_(old)).returning(Product.id)
+            )
+        ).all()
+        if gone:
+            await self._session.execute(
+                delete(ProductPrice).where(ProductPrice.product_id.in_(gone))
+            )
+        return len(gone)
 
 
 def sequence_of(event: Event[contracts.Product]) -> str:

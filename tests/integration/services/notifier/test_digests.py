@@ -8,8 +8,11 @@ from sqlalchemy import func, select, update
 
 from heliograph.database import Session, database_now
 from services.notifier import digests as making
-from services.notifier.digests import GRACE_S, DigestMaker, DigestRetention
+from services.notifier.digests import GRACE_S, DigestMaker
 from services.notifier.models import Digest, Notification, Occasion, Subscription
+from services.notifier.repositories.digests import DigestRepository
+from services.notifier.repositories.occasions import OccasionRepository
+from services.notifier.retention import Retention
 from services.notifier.service import Notifier
 from tests.databases import postgresql_alone, sqlite_suffices
 from tests.integration.heliograph.conftest import running
@@ -246,7 +249,9 @@ async def test_what_no_digest_can_tell_any_more_is_forgotten(notifier: Notifier)
     for days in (30, 12, 3):
         await created(notifier, -days * DAY)
     await wish(notifier, ADA, since=-13 * DAY, due=DAY)
-    retention = DigestRetention(notifier.database, timedelta(days=30))
+    retention = Retention(
+        notifier.database, lambda session, limit: OccasionRepository(session).prune(limit)
+    )
     assert await retention.prune() == 1
     assert await retention.prune() == 0
     await make(notifier)
@@ -263,7 +268,10 @@ async def test_digests_are_forgotten_after_the_ledger(notifier: Notifier) -> Non
     await created(notifier)
     await wish(notifier, ADA)
     assert len(await made(notifier)) == 1
-    retention = DigestRetention(notifier.database, timedelta(days=30))
+    retention = Retention(
+        notifier.database,
+        lambda session, limit: DigestRepository(session).prune(timedelta(days=31), limit),
+    )
     for days, forgotten in ((30.5, 0), (31.5, 1)):
         async with notifier.database.transaction() as session:
             await session.execute(update(Digest).values(created_at=database_now(-days * DAY)))

@@ -1,14 +1,16 @@
 """Who was told what is forgotten in time, and not before."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import func, select, update
 
 from heliograph.database import database_now
-from services.notifier.models import Notification, Occasion
-from services.notifier.service import NotificationRetention, Notifier
+from services.notifier.models import Letter, Notification, Product
+from services.notifier.retention import Retention, retentions
+from services.notifier.service import Notifier
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
-from tests.samples import event
+from tests.samples import event, product
 
 KEPT = timedelta(days=30)
 
@@ -23,39 +25,62 @@ async def age(notifier: Notifier, email: str, *, state: str) -> None:
         )
 
 
-async def occasions(notifier: Notifier) -> int:
-    async with notifier.database.reading() as session:
-        return await session.scalar(select(func.count()).select_from(Occasion)) or 0
+def forgetful(notifier: Notifier) -> Retention:
+    return retentions(notifier.database, KEPT)[0]
 
 
-async def test_what_was_told_long_ago_is_forgotten_with_its_occasion(notifier: Notifier) -> None:
+async def test_what_was_told_long_ago_is_forgotten(notifier: Notifier) -> None:
     for email in ("ann@example.com", "bob@example.com"):
         await subscribe(notifier, email, "new_product")
     await tell(notifier, event(created=True))
-    forgetful = NotificationRetention(notifier.database, KEPT)
 
     await age(notifier, "ann@example.com", state="sent")
-    assert await forgetful.prune() == 1
+    assert await forgetful(notifier).prune() == 1
     assert await told(notifier) == ["bob@example.com"]
-    assert await occasions(notifier) == 1
 
     await age(notifier, "bob@example.com", state="failed")
-    assert await forgetful.prune() == 1
+    assert await forgetful(notifier).prune() == 1
     assert await ledger(notifier) == []
-    assert await occasions(notifier) == 0
-    assert await forgetful.prune() == 0
+    assert await forgetful(notifier).prune() == 0
+
+
+async def test_letters_are_kept_as_long_as_the_ledger_and_products_while_they_live(
+    notifier: Notifier,
+) -> None:
+    await subscribe(notifier, "ann@example.com", "new_product")
+    gone, alive = product(), product()
+    await tell(notifier, event(gone, created=True), event(alive, created=True))
+    assert (await notifier.claims.claim(10)).emails
+    later = gone.model_copy(update={"version": 2})
+    await tell(notifier, event(later, signal="post_delete"))
+
+    async def forget() -> None:
+        for each in notifier.pruned:
+            await each.prune()
+
+    async def left() -> tuple[int, set[UUID]]:
+        async with notifier.database.reading() as session:
+            letters = await session.scalar(select(func.count()).select_from(Letter)) or 0
+            return letters, set(await session.scalars(select(Product.id)))
+
+    await forget()
+    assert await left() == (1, {gone.id, alive.id})
+    async with notifier.database.transaction() as session:
+        await session.execute(update(Letter).values(created_at=database_now(-367 * 86_400)))
+        await session.execute(update(Product).values(heard_at=database_now(-366 * 86_400)))
+    await forget()
+    assert await left() == (0, {alive.id})
 
 
 async def test_an_email_that_still_waits_is_kept(notifier: Notifier) -> None:
     await subscribe(notifier, "ann@example.com", "new_product")
     await tell(notifier, event(created=True))
     await age(notifier, "ann@example.com", state="pending")
-    assert await NotificationRetention(notifier.database, KEPT).prune() == 0
+    assert await forgetful(notifier).prune() == 0
 
 
 async def test_it_forgets_in_small_batches(notifier: Notifier) -> None:
     await subscribe(notifier, "ann@example.com", "new_product")
     await tell(notifier, *[event(created=True) for _ in range(3)])
     await age(notifier, "ann@example.com", state="sent")
-    forgetful = NotificationRetention(notifier.database, KEPT)
-    assert [await forgetful.prune(limit=2) for _ in range(3)] == [2, 1, 0]
+    assert [await forgetful(notifier).prune(limit=2) for _ in range(3)] == [2, 1, 0]

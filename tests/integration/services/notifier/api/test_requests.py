@@ -15,8 +15,9 @@ from heliograph.bus import MemoryBus
 from heliograph.database import database_now
 from services.notifier.models import Attempts, Request, Subscription
 from services.notifier.repositories.people import PeopleRepository
-from services.notifier.repositories.requests import KEPT_S
-from services.notifier.service import Notifier, RequestRetention
+from services.notifier.repositories.requests import KEPT_S, RequestRepository
+from services.notifier.retention import Retention
+from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
 from services.notifier.wishes import Wish
 from tests.databases import sqlite_suffices
@@ -152,7 +153,9 @@ async def test_after_two_days_the_link_has_expired_and_later_it_is_unknown(
     token = await secret(notifier)
     await later(notifier, hours=47)
     assert (await public.get(f"/confirm/{token}")).status_code == 200
-    retention = RequestRetention(notifier.database)
+    retention = Retention(
+        notifier.database, lambda session, limit: RequestRepository(session).prune(limit)
+    )
     await later(notifier, hours=2)
     for method in ("GET", "POST"):
         page = await public.request(method, f"/confirm/{token}")

@@ -12,7 +12,8 @@ from heliograph.events import new_id
 from services.notifier.models import Bounce, Notification, Suppression
 from services.notifier.repositories.bounces import BounceRepository, Outcome
 from services.notifier.repositories.people import PeopleRepository
-from services.notifier.service import BounceRetention, Notifier
+from services.notifier.retention import Retention
+from services.notifier.service import Notifier
 from tests.databases import postgresql_alone
 from tests.integration.services.notifier.conftest import sent
 
@@ -147,7 +148,10 @@ async def test_bounces_are_forgotten_in_time_and_count_no_more(notifier: Notifie
         async with notifier.database.transaction() as session:
             await session.execute(update(Bounce).values(created_at=database_now(-days * 86_400.0)))
 
-    forgetful = BounceRetention(notifier.database, timedelta(days=30))
+    forgetful = Retention(
+        notifier.database,
+        lambda session, limit: BounceRepository(session).prune(timedelta(days=30), limit),
+    )
     for email in (ADA, BOB):
         await record(notifier, await sent(notifier, email), email)
     await age(29)

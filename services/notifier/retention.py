@@ -1,0 +1,46 @@
+"""What the notifier remembers for a while."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from heliograph.database import Database, Session
+from services.notifier.repositories.bounces import BounceRepository
+from services.notifier.repositories.digests import DigestRepository
+from services.notifier.repositories.notifications import NotificationRepository
+from services.notifier.repositories.occasions import OccasionRepository
+from services.notifier.repositories.products import ProductRepository
+from services.notifier.repositories.requests import RequestRepository
+
+_YOUNGER = timedelta(days=1)
+"""Than its letter and its digest is a row of the ledger, at most."""
+
+
+class Retention:
+    """One kind of thing, forgotten a batch in a transaction."""
+
+    def __init__(
+        self, database: Database, forget: Callable[[Session, int], Awaitable[int]]
+    ) -> None:
+        self._database = database
+        self._forget = forget
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` of those that were kept long enough; return how many."""
+        async with self._database.transaction() as session:
+            return await self._forget(session, limit)
+
+
+def retentions(database: Database, kept: timedelta) -> Sequence[Retention]:
+    """All that is forgotten in time; the ledger `kept` after it was written."""
+    forgets: tuple[Callable[[Session, int], Awaitable[int]], ...] = (
+        lambda session, limit: NotificationRepository(session).prune(kept, limit),
+        lambda session, limit: NotificationRepository(session).prune_letters(
+            kept + _YOUNGER, limit
+        ),
+        lambda session, limit: ProductRepository(session).prune(kept, limit),
+        lambda session, limit: BounceRepository(session).prune(kept, limit),
+        lambda session, limit: OccasionRepository(session).prune(limit),
+        lambda session, limit: DigestRepository(session).prune(kept + _YOUNGER, limit),
+        lambda session, limit: RequestRepository(session).prune(limit),
+    )
+    return [Retention(database, each) for each in forgets]
