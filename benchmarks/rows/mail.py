@@ -111,8 +111,8 @@ ROWS = (
             Goal("mail worker", "aiosmtplib by hand", 0.9),
             Goal("mail worker", "Django send_mail", 5),
         ),
-        notes="The worker and the hand fill the same letter in, text and HTML; the worker also looks"
-        " again at what each of them tells, leases them and records the outcome of each. The server"
+        notes="The worker and the hand fill the same letter in, text and HTML; the worker also"
+        " looks again at what each tells, leases them and records the outcome of each. The server"
         " offers pipelining, as the common ones do; aiosmtplib makes no use of it. Django sends a"
         " fixed text, and connects for each.",
     ),

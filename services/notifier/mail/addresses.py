@@ -15,7 +15,8 @@ LONGEST_ADDRESS = 254
 _PLAIN = re.compile(
     r"(?=.{6,64}\Z)[a-z0-9]+(?:[._+-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}\Z"
 )
-"""As most are: too short for any part to be too long, and nothing in it to be looked at."""
+"""An address as most are: too short for any part of it to be too long, and of such characters that
+the library finds nothing to alter. It takes a tenth of what sending an email takes."""
 
 
 def valid_address(value: str) -> str:
@@ -28,12 +29,11 @@ def valid_address(value: str) -> str:
 
     Raises ValueError with a sentence for the person who typed the address.
     """
-    if _PLAIN.match(value):
-        return value
-    return _valid(value)
+    return value if _PLAIN.match(value) else parsed_address(value)
 
 
-def _valid(value: str) -> str:
+def parsed_address(value: str) -> str:
+    """`valid_address`, whose answer for a plain address is known without all this."""
     try:
         found = validate_email(
             value, strict=True, check_deliverability=False, globally_deliverable=False

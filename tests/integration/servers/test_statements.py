@@ -72,9 +72,11 @@ async def test_statements_that_are_compiled_once_are_seen(database: Database) ->
     async with statements_of(database) as statements:
         await rename.run()
         await rename_each.run_each([{}, {}])
+        async with database.transaction() as session:
+            await rename_each.run_each_in(await session.connection(), [{}, {}])
         await names.run()
     sent = [each for each in words(statements) if each not in {"BEGIN", "COMMIT"}]
-    assert sent == ["UPDATE", "UPDATE", "SELECT"]
+    assert sent == ["UPDATE", "UPDATE", "UPDATE", "SELECT"]
 
 
 async def test_what_the_driver_sends_is_seen_and_nothing_after_the_end(postgres_url: str) -> None:

@@ -2,11 +2,23 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, insert, select, text
+from sqlalchemy import (
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError
 
 from heliograph import DatabaseUnavailable
@@ -23,6 +35,7 @@ letters = Table(
     Column("weight", Integer, server_default="7"),
     sqlite_autoincrement=True,
 )
+boxes = Table("boxes", letters.metadata, Column("id", Uuid, primary_key=True))
 COLUMNS = ("name", "body", "sent_at")
 letters_rows = BulkInsert(letters, COLUMNS)
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -141,6 +154,16 @@ async def test_a_text_is_found_among_many_whatever_it_looks_like(database: Datab
         assert (
             await session.scalars(select(letters.c.id).where(one_of(letters.c.name, [])))
         ).all() == []
+
+
+async def test_ids_are_found_among_many_by_a_query_that_is_made_once(database: Database) -> None:
+    one, other = uuid4(), uuid4()
+    query = select(boxes.c.id).where(one_of(boxes.c.id, "ids"))
+    async with database.transaction() as session:
+        await session.execute(insert(boxes), [{"id": one}, {"id": other}])
+        for ids in ({one}, {other, uuid4()}, set[UUID]()):
+            found = await session.scalars(query, {"ids": ids})
+            assert set(found) == ids & {one, other}
 
 
 @SIZES

@@ -1,10 +1,11 @@
 import string
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.mail.addresses import valid_address
+from services.notifier.mail.addresses import parsed_address, valid_address
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,17 @@ def test_a_valid_address_is_one_safe_word_and_stays_as_it_is(local: str, domain:
     assert not set(address) & set(string.whitespace + '<>()[]\\,;:"\x00')
     assert len(address.encode()) <= 254
     assert valid_address(address) == address
+
+
+LETTERS = st.text(alphabet="azAZ09._+-é", min_size=1, max_size=12)
+
+
+@given(LETTERS, st.lists(LETTERS, min_size=1, max_size=8).map(".".join))
+def test_a_plain_address_is_what_the_library_makes_of_it(local: str, domain: str) -> None:
+    def answer(check: Callable[[str], str]) -> str | None:
+        try:
+            return check(f"{local}@{domain}")
+        except ValueError:
+            return None
+
+    assert answer(valid_address) == answer(parsed_address)
