@@ -126,7 +126,9 @@ class LetterBook:
     async def written(self, session: Session, facts: Facts) -> Letter | None:
         """The letter that says this, for a look at it only."""
         await self.prepare(session, [facts])
-        return self._compose(facts)
+        letter = self._compose(facts)
+        self.tidy()
+        return letter
 
     def _compose(self, facts: Facts) -> Letter | None:
         keys = {
