@@ -142,4 +142,4 @@ class Spread(Base):
     behind: Mapped[UUID]
     """The last subscription that a row was written for."""
     until: Mapped[UUID]
-    """Ids ascend in time: whoever subscribed later is not told."""
+    """The last that is told: whoever subscribed later has a greater id, for ids ascend in time."""

@@ -1,7 +1,6 @@
 """Notifications: the ledger of who is told what."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,6 @@ from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
 import contracts
 from heliograph import Event
 from heliograph.database import Bell, Session, database_now, upsert
-from heliograph.events import new_id
 from services.notifier.emails.letter import message_id
 from services.notifier.models import (
     Letter,
@@ -29,23 +27,12 @@ from services.notifier.sending.pace import Pace
 AT_ONCE = 2_000
 """Subscriptions for which one transaction writes rows: so many that it stays a short one."""
 
-_NOBODY = UUID(int=0)
+NOBODY, EVERYBODY = UUID(int=0), UUID(int=2**128 - 1)
+"""Before and behind the ids of all subscriptions."""
 
 
 class MailBell(Bell):
     """Rings when there may be emails to be sent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """What happened to a product, prices in minor units of `currency`."""
-
-    event_id: UUID
-    topic: Topic
-    product_id: UUID
-    currency: str
-    old_minor: int | None = None
-    new_minor: int | None = None
 
 
 class NotificationRepository:
@@ -56,45 +43,23 @@ class NotificationRepository:
 
     async def add_new_product(self, event: Event[contracts.Product]) -> None:
         """Tell the subscribers of new products."""
-        product = event.instance
-        await self._add(
-            News(
-                event_id=event.id,
-                topic="new_product",
-                product_id=product.id,
-                currency=product.currency,
-            )
-        )
+        news = _news(event.id, "new_product", event.instance)
+        await self._keep_for_digests(news)
+        await self._tell(news)
 
     async def add_price_drop(self, event: Event[contracts.Product], old: int, new: int) -> None:
         """Tell those who wait for this product or any, and whose target the price has crossed.
 
         A target is crossed if the old price was above it and the new one is not.
         """
-        product = event.instance
-        await self._add(
-            News(
-                event_id=event.id,
-                topic="price_drop",
-                product_id=product.id,
-                currency=product.currency,
-                old_minor=old,
-                new_minor=new,
-            )
-        )
+        news = _news(event.id, "price_drop", event.instance, old_minor=old, new_minor=new)
+        await self._keep_for_digests(news)
+        await self._tell(news)
 
     async def add_met_targets(self, event: Event[contracts.Product]) -> None:
         """Tell those who subscribed before the product was heard of, and whose target it meets."""
         product = event.instance
-        await self._tell(
-            News(
-                event_id=event.id,
-                topic="price_drop",
-                product_id=product.id,
-                currency=product.currency,
-                new_minor=minor(product),
-            )
-        )
+        await self._tell(_news(event.id, "price_drop", product, new_minor=minor(product)))
 
     async def add_met_target(self, subscription: Subscription) -> None:
         """Tell the subscriber at once if the product is had at the target price already."""
@@ -113,36 +78,19 @@ class NotificationRepository:
             or product.price_minor > subscription.target_minor
         ):
             return
-        news = News(
-            # What happened is the subscription: whoever ends it and comes back is told again.
-            event_id=subscription.id,
-            topic="price_drop",
-            product_id=product.id,
-            currency=product.currency,
-            new_minor=product.price_minor,
-        )
+        # What happened is the subscription: whoever ends it and comes back is told again.
+        news = _news(subscription.id, "price_drop", product, new_minor=product.price_minor)
         await self._write(news, Subscription.id == subscription.id)
 
-    async def _add(self, news: News) -> None:
-        await self._keep_for_digests(news)
-        await self._tell(news)
+    async def _tell(self, news: Spread) -> None:
+        if await self.spread(news):
+            return
+        # Not by the clock, for those of two processes may differ: whoever is there is told.
+        last = select(Subscription.id).order_by(Subscription.id.desc()).limit(1)
+        news.until = (await self._session.scalars(last)).one()
+        self._session.add(news)
 
-    async def _tell(self, news: News) -> None:
-        row = Spread(
-            event_id=news.event_id,
-            topic=news.topic,
-            product_id=news.product_id,
-            currency=news.currency,
-            old_minor=news.old_minor,
-            new_minor=news.new_minor,
-            for_all=news.topic == "new_product",
-            behind=_NOBODY,
-            until=new_id(),
-        )
-        if not await self.spread(row):
-            self._session.add(row)
-
-    async def _keep_for_digests(self, news: News) -> None:
+    async def _keep_for_digests(self, news: Spread) -> None:
         session = self._session
         digests = and_(
             Subscription.digest_at.is_not(None),
@@ -164,31 +112,22 @@ class NotificationRepository:
                 .on_conflict_do_nothing()
             )
 
-    async def spread(self, row: Spread, at_most: int = AT_ONCE) -> bool:
+    async def spread(self, news: Spread, at_most: int = AT_ONCE) -> bool:
         """Write the rows of the next subscriptions; whether those were the last.
 
-        First of those who watch this product, then of those who watch all. `row` says
+        First of those who watch this product, then of those who watch all. `news` says
         afterwards how far it came.
         """
-        news = News(
-            event_id=row.event_id,
-            topic=row.topic,
-            product_id=row.product_id,
-            currency=row.currency,
-            old_minor=row.old_minor,
-            new_minor=row.new_minor,
-        )
-        while at_most > 0:
-            watched = None if row.for_all else row.product_id
+        while True:
             wanted = and_(
                 Subscription.wish.is_not(None),
                 Subscription.frequency == "instant",
-                Subscription.topic == row.topic,
+                Subscription.topic == news.topic,
                 Subscription.product_id.is_(None)
-                if watched is None
-                else Subscription.product_id == watched,
-                Subscription.id > row.behind,
-                Subscription.id <= row.until,
+                if news.for_all
+                else Subscription.product_id == news.product_id,
+                Subscription.id > news.behind,
+                Subscription.id <= news.until,
                 _reached(news),
             )
             ids = (
@@ -199,15 +138,14 @@ class NotificationRepository:
             if ids:
                 await self._write(news, and_(wanted, Subscription.id <= ids[-1]))
             if len(ids) == at_most:
-                row.behind = ids[-1]
+                news.behind = ids[-1]
                 return False
-            if row.for_all:
-                break
-            row.for_all, row.behind = True, _NOBODY
+            if news.for_all:
+                return True
+            news.for_all, news.behind = True, NOBODY
             at_most -= len(ids)
-        return True
 
-    async def _write(self, news: News, wanted: ColumnElement[bool]) -> None:
+    async def _write(self, news: Spread, wanted: ColumnElement[bool]) -> None:
         session = self._session
         # One transaction cannot be waited for by another's email: what is new settles first.
         settle = session.collaborators[Pace].settle if news.topic == "new_product" else 0.0
@@ -297,7 +235,29 @@ class NotificationRepository:
         return (await self._session.scalars(query.order_by(Notification.id).limit(limit))).all()
 
 
-def _reached(news: News) -> ColumnElement[bool]:
+def _news(
+    event_id: UUID,
+    topic: Topic,
+    product: contracts.Product | Product,
+    *,
+    old_minor: int | None = None,
+    new_minor: int | None = None,
+) -> Spread:
+    """What happened to a product, prices in minor units; nobody is told yet."""
+    return Spread(
+        event_id=event_id,
+        topic=topic,
+        product_id=product.id,
+        currency=product.currency,
+        old_minor=old_minor,
+        new_minor=new_minor,
+        for_all=topic == "new_product",
+        behind=NOBODY,
+        until=EVERYBODY,
+    )
+
+
+def _reached(news: Spread) -> ColumnElement[bool]:
     """Whether a subscription has no target, or the price has crossed it; met it, if none fell."""
     if news.new_minor is None:
         return Subscription.target_minor.is_(None)
