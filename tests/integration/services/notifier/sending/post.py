@@ -23,7 +23,7 @@ WORKERS = 2
 AGAIN_S = 5.0
 """After which what was put off is tried again."""
 
-FATES = ("taken", "taken", "refused", "put off", "taken and lost", "lost", "dies", "taken and dies")
+FATES = ("taken", "refused", "put off", "taken and lost", "lost", "dies", "taken and dies")
 """What becomes of an email: the mail server takes it or not, and we learn of it or not."""
 
 

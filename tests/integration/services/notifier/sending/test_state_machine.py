@@ -25,6 +25,8 @@ workers = st.integers(0, WORKERS - 1)
 places = st.sampled_from([0, 0, 1, 1, 2, 3])
 currencies = st.sampled_from(["EUR", "EUR", "USD"])
 prices = st.builds(Price, st.integers(1, 6).map(lambda each: each * 10), currencies)
+fates = st.lists(st.sampled_from(FATES), max_size=3)
+times = st.sampled_from([1, 25, 10 * MINUTE, HOUR, HOUR, DAY + HOUR])
 
 
 class TrueEmails(RuleBasedStateMachine):
@@ -42,7 +44,7 @@ class TrueEmails(RuleBasedStateMachine):
     @initialize(
         cooldown=st.sampled_from([HOUR, HOUR, 0]),
         settle=st.sampled_from([0, 2]),
-        burst=st.sampled_from([2, 0]),
+        burst=st.sampled_from([1, 2, 0]),
     )
     def begin(self, cooldown: int, settle: int, burst: int) -> None:
         self.world = World(
@@ -78,11 +80,30 @@ class TrueEmails(RuleBasedStateMachine):
         if good and not good.gone:
             good.change(to)
 
-    @rule(place=places, by=st.sampled_from([10, 20]))
-    def lower(self, place: int, by: int) -> None:
+    @rule(place=places, by=st.sampled_from([10, 20]), detour=st.booleans())
+    def lower(self, place: int, by: int, detour: bool) -> None:  # noqa: FBT001 - drawn
         good = self.world.good(place)
         if good and not good.gone and good.price.amount > by:
-            good.change([replace(good.price, amount=good.price.amount - by)])
+            half, whole = (
+                replace(good.price, amount=good.price.amount - each) for each in (by // 2, by)
+            )
+            good.change([half, Price(70, "GBP"), whole] if detour else [whole])
+
+    @rule(place=places, worker=workers, fates=fates, seconds=times)
+    def lower_and_send(self, place: int, worker: int, fates: list[str], seconds: int) -> None:
+        """What happens most: by single steps it would come about too seldom."""
+        self.lower(place, 10, detour=False)
+        self.hear_all()
+        self.send(worker, fates)
+        self.wait(seconds)
+
+    @rule(worker=workers, fates=fates, seconds=times)
+    def create_and_send(self, worker: int, fates: list[str], seconds: int) -> None:
+        self.create(2, Price(60), None)
+        self.hear_all()
+        self.wait(2)
+        self.send(worker, fates)
+        self.wait(seconds)
 
     @rule(place=places, what=st.sampled_from(["rename", "rename", "rename", "delete"]))
     def rename_or_delete(self, place: int, what: str) -> None:
@@ -144,13 +165,13 @@ class TrueEmails(RuleBasedStateMachine):
     def claim(self, worker: int, limit: int) -> None:
         self.run(self.world.post.claim(worker, limit))
 
-    @rule(worker=workers, fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=3))
+    @rule(worker=workers, fates=fates)
     def send(self, worker: int, fates: list[str]) -> None:
         self.run(self.world.post.claim(worker))
         for fate in fates:
             self.run(self.world.post.send(worker, fate))
 
-    @rule(worker=workers, what=st.sampled_from(["die", "hand back", "wake", "restart"]))
+    @rule(worker=workers, what=st.sampled_from(["hand back", "die", "wake", "restart"]))
     def fail(self, worker: int, what: str) -> None:
         post = self.world.post
         if what == "die":
@@ -162,7 +183,7 @@ class TrueEmails(RuleBasedStateMachine):
         else:
             self.run(self.world.restart())
 
-    @rule(seconds=st.sampled_from([1, 25, 10 * MINUTE, HOUR, HOUR, DAY + HOUR]))
+    @rule(seconds=times)
     def wait(self, seconds: int) -> None:
         self.run(self.world.wait(seconds))
 
@@ -177,7 +198,7 @@ class TrueEmails(RuleBasedStateMachine):
 
 TestTrueEmails = TrueEmails.TestCase
 TestTrueEmails.settings = settings(
-    max_examples=15,
+    max_examples=12,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
