@@ -143,6 +143,7 @@ class Outgoing:
             due_at=database_now(),
             letter_id=null(),
             told_at=null(),
+            tried_at=case((_columns.attempts > 0, _columns.tried_at)),
         )
 
     async def record(self, outcomes: Collection[Outcome]) -> None:

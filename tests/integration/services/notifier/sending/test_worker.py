@@ -408,6 +408,19 @@ async def test_a_stop_hands_back_what_was_not_sent(notifier: Notifier, worker: M
     assert (left.addressee.recipient, left.attempts) == (BOB, 0)
 
 
+async def test_an_email_that_was_handed_back_untried_is_not_too_old_a_day_later(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    smtp_server.refuse("451 Later")
+    await subscribe(notifier, ADA, "new_product")
+    await tell(notifier, event(created=True))
+    claimed = (await notifier.claims.claim(10)).emails
+    await change(notifier, tried_at=database_now(-25 * 3600.0))
+    await Outgoing(notifier.database).hand_back(claimed)
+    async with running(worker()):
+        assert await until_settled(notifier) == {ADA: "sent"}
+
+
 async def test_a_deferral_keeps_its_reason(
     notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
 ) -> None:
