@@ -30,6 +30,9 @@ AT_ONCE = 2_000
 NOBODY, EVERYBODY = UUID(int=0), UUID(int=2**128 - 1)
 """Before and behind the ids of all subscriptions."""
 
+# By id, for all of one product or of none; PostgreSQL finds its index only by the whole of it.
+_WATCHERS = (Subscription.product_id, Subscription.id)
+
 
 class MailBell(Bell):
     """Rings when there may be emails to be sent."""
@@ -113,13 +116,13 @@ class NotificationRepository:
             )
 
     async def spread(self, news: Spread, at_most: int = AT_ONCE) -> bool:
-        """Write the rows of the next subscriptions; whether those were the last.
+        """Write rows for the next `at_most` subscriptions; whether those were the last.
 
-        First of those who watch this product, then of those who watch all. `news` says
-        afterwards how far it came.
+        First of those who watch this product, then of those who watch all; targets that are not
+        reached count too. `news` says afterwards how far it came.
         """
         while True:
-            wanted = and_(
+            watching = and_(
                 Subscription.wish.is_not(None),
                 Subscription.frequency == "instant",
                 Subscription.topic == news.topic,
@@ -128,15 +131,11 @@ class NotificationRepository:
                 else Subscription.product_id == news.product_id,
                 Subscription.id > news.behind,
                 Subscription.id <= news.until,
-                _reached(news),
             )
-            ids = (
-                await self._session.scalars(
-                    select(Subscription.id).where(wanted).order_by(Subscription.id).limit(at_most)
-                )
-            ).all()
+            some = select(Subscription.id).where(watching).order_by(*_WATCHERS).limit(at_most)
+            ids = (await self._session.scalars(some)).all()
             if ids:
-                await self._write(news, and_(wanted, Subscription.id <= ids[-1]))
+                await self._write(news, and_(watching, Subscription.id <= ids[-1], _reached(news)))
             if len(ids) == at_most:
                 news.behind = ids[-1]
                 return False
@@ -160,7 +159,7 @@ class NotificationRepository:
             "due_at": database_now(settle),
             "created_at": database_now(),
         }
-        recipients = select(*rows.values()).where(wanted).order_by(Subscription.id)
+        recipients = select(*rows.values()).where(wanted).order_by(*_WATCHERS)
         # Two subscriptions of one person conflict as well: one email is enough.
         await session.execute(
             upsert(session, Notification)

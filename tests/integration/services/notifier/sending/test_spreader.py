@@ -59,6 +59,20 @@ async def test_who_watches_the_product_comes_first_and_nobody_twice(notifier: No
     assert await told(notifier) == PEOPLE
 
 
+async def test_those_whose_target_is_not_reached_are_looked_at_in_parts_too(
+    notifier: Notifier,
+) -> None:
+    lamp = product()
+    for email in PEOPLE:
+        target = 1_500 if email == PEOPLE[-1] else 100
+        wish = {"product_id": lamp.id, "target_minor": target, "currency": "EUR"}
+        await subscribe(notifier, email, "price_drop", **wish)
+    await tell(notifier, repriced(lamp, "19.99", "14.99"))
+    assert await left(notifier) == 1
+    await spread(notifier)
+    assert await told(notifier) == PEOPLE[-1:]
+
+
 async def test_who_comes_later_is_not_told_and_who_leaves_meanwhile_neither(
     notifier: Notifier,
 ) -> None:

@@ -1,0 +1,39 @@
+"""Who is told of something is found by an index, whatever others watch."""
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from heliograph.events import new_id
+from services.notifier.repositories.notifications import NotificationRepository
+from services.notifier.service import Notifier
+from tests.integration.services.notifier.conftest import repriced
+from tests.samples import product
+
+SUBSCRIBE = text("""\
+INSERT INTO subscription (id, email, topic, product_id, token, wish, created_at)
+SELECT lpad(to_hex(n), 32, '0')::uuid, n || '@example.org', :topic, :product_id, :topic || n,
+    :topic || n, now()
+FROM generate_series(CAST(:first AS int), CAST(:first AS int) + 19999) AS n
+""")
+READ = text("""\
+SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'subscription'
+""")
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
+async def test_those_who_watch_something_else_are_not_read(notifier: Notifier) -> None:
+    lamp = product(price=Decimal("14.99"))
+    async with notifier.database.transaction() as session:
+        for first, topic, id_ in ((1, "new_product", None), (20_001, "price_drop", new_id())):
+            await session.execute(SUBSCRIBE, {"first": first, "topic": topic, "product_id": id_})
+        await session.execute(text("ANALYZE subscription"))
+    async with notifier.database.transaction() as session:
+        news = repriced(lamp, "19.99", "14.99")
+        await NotificationRepository(session).add_price_drop(news, 1999, 1499)
+        read = await session.scalar(READ)
+        assert read is not None
+        assert read < 100, read
