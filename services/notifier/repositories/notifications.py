@@ -5,11 +5,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, exists, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 import contracts
 from heliograph import Event
-from heliograph.database import Bell, Session, database_now, upsert
+from heliograph.database import Bell, Session, database_now, one_of, upsert
 from services.notifier.emails.letter import message_id
 from services.notifier.models import (
     Letter,
@@ -30,8 +40,8 @@ AT_ONCE = 2_000
 NOBODY, EVERYBODY = UUID(int=0), UUID(int=2**128 - 1)
 """Before and behind the ids of all subscriptions."""
 
-# By id, for all of one product or of none; PostgreSQL finds its index only by the whole of it.
-_WATCHERS = (Subscription.product_id, Subscription.id)
+# Spelled with a literal, so that the partial index matches whatever the plan.
+_INSTANT = Subscription.frequency == literal_column("'instant'")
 
 
 class MailBell(Bell):
@@ -122,20 +132,19 @@ class NotificationRepository:
         reached count too. `news` says afterwards how far it came.
         """
         while True:
-            watching = and_(
+            watchers = select(Subscription.id).where(
                 Subscription.wish.is_not(None),
-                Subscription.frequency == "instant",
+                _INSTANT,
                 Subscription.topic == news.topic,
-                Subscription.product_id.is_(None)
+                _all_behind(news.behind)
                 if news.for_all
-                else Subscription.product_id == news.product_id,
-                Subscription.id > news.behind,
-                Subscription.id <= news.until,
+                else _of_product_behind(news.product_id, news.behind),
             )
-            some = select(Subscription.id).where(watching).order_by(*_WATCHERS).limit(at_most)
-            ids = (await self._session.scalars(some)).all()
+            some = watchers.order_by(Subscription.product_id, Subscription.id).limit(at_most)
+            ids = [each for each in await self._session.scalars(some) if each <= news.until]
             if ids:
-                await self._write(news, and_(watching, Subscription.id <= ids[-1], _reached(news)))
+                told = one_of(Subscription.id.expression, ids)
+                await self._write(news, and_(told, Subscription.wish.is_not(None), _reached(news)))
             if len(ids) == at_most:
                 news.behind = ids[-1]
                 return False
@@ -159,7 +168,7 @@ class NotificationRepository:
             "due_at": database_now(settle),
             "created_at": database_now(),
         }
-        recipients = select(*rows.values()).where(wanted).order_by(*_WATCHERS)
+        recipients = select(*rows.values()).where(wanted).order_by(Subscription.id)
         # Two subscriptions of one person conflict as well: one email is enough.
         await session.execute(
             upsert(session, Notification)
@@ -254,6 +263,21 @@ def _news(
         behind=NOBODY,
         until=EVERYBODY,
     )
+
+
+# Both are a part of `ix_subscription_instant` in its own order, and are written so that PostgreSQL
+# knows no other index that has it: not the ids' alone, in which watchers of everything stand.
+
+
+def _all_behind(id: UUID) -> ColumnElement[bool]:
+    """Whether somebody watches no product in particular, and has a greater id."""
+    return and_(Subscription.product_id.is_(None), Subscription.id > id)
+
+
+def _of_product_behind(product_id: UUID, id: UUID) -> ColumnElement[bool]:
+    """Whether somebody watches this product, and has a greater id."""
+    place = tuple_(Subscription.product_id, Subscription.id)
+    return and_(place > (product_id, id), Subscription.product_id <= product_id)
 
 
 def _reached(news: Spread) -> ColumnElement[bool]:

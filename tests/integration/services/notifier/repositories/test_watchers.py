@@ -25,13 +25,15 @@ SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname 
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
-async def test_those_who_watch_something_else_are_not_read(notifier: Notifier) -> None:
+@pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
+async def test_those_who_watch_something_else_are_not_read(notifier: Notifier, plan: str) -> None:
     lamp = product(price=Decimal("14.99"))
     async with notifier.database.transaction() as session:
         for first, topic, id_ in ((1, "new_product", None), (20_001, "price_drop", new_id())):
             await session.execute(SUBSCRIBE, {"first": first, "topic": topic, "product_id": id_})
         await session.execute(text("ANALYZE subscription"))
     async with notifier.database.transaction() as session:
+        await session.execute(text(f"SET LOCAL plan_cache_mode = {plan}"))
         news = repriced(lamp, "19.99", "14.99")
         await NotificationRepository(session).add_price_drop(news, 1999, 1499)
         read = await session.scalar(READ)
