@@ -40,12 +40,11 @@ def _wrong_with(told: Told, lead: Row, email: Email) -> Iterator[str]:
         if life is None:
             yield f"tells of no product: {each.name}"
             continue
-        sequences = [
-            told.history.sequences[row.event_id]
-            for row in together
-            if row.product_id == life.product
-        ]
-        if not sequences and lead.topic != "digest":
+        noted = [row.event_id for row in together if row.product_id == life.product]
+        # What noted a target that is met is its subscription, which is no event.
+        known = told.history.sequences
+        sequences = [known[each_id] for each_id in noted if each_id in known]
+        if not noted and lead.topic != "digest":
             yield f"tells of what nobody noted: {each.name}"
         yield from _false(each, life, max(sequences, default=""))
         if lead.topic == "price_drop" and each.old is None and None not in olds:

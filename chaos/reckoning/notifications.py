@@ -94,7 +94,7 @@ def _may_be_cancelled(told: Told, row: Row) -> bool:
         return reason == "nothing of it is true any longer"
     if life is None or reason == review.GONE:
         return life is not None and life.gone
-    later = life.since(told.history.sequences[row.event_id])
+    later = life.since(told.history.sequences.get(row.event_id, ""))
     currency = later[0].currency
     bounds = {
         "the price is no longer lower": row.old_minor,

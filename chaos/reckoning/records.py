@@ -22,7 +22,7 @@ SETTLED = 3
 
 _LEDGER = """
 SELECT id, event_id::text, subscription_id::text, email, topic, product_id::text, currency,
-       old_minor, state, told_by, told_at, told_minor, reason, sent_at
+       old_minor, state, told_by, told_at, told_minor, told_currency, reason, sent_at
 FROM notification
 """
 

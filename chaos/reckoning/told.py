@@ -26,6 +26,7 @@ class Row:
     told_by: int | None
     told_at: datetime | None
     told_minor: int | None
+    told_currency: str | None
     reason: str | None
     sent_at: datetime | None
 
@@ -71,7 +72,7 @@ class Told:
             each.told_minor
             for each in self.rows.values()
             if each.told_minor is not None
-            and (each.email, each.product_id, each.currency) == key
+            and (each.email, each.product_id, each.told_currency) == key
             and each.message_id in self.emails
         ]
 

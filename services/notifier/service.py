@@ -14,7 +14,6 @@ from heliograph.storage import ImageStore, image_store
 from services.notifier import models
 from services.notifier.digests import DigestMaker
 from services.notifier.emails.composer import Composer
-from services.notifier.emails.samples import BrokenTemplate, try_templates
 from services.notifier.mail import connect
 from services.notifier.mail.errors import MailDeferred
 from services.notifier.mail.mailer import Mailer
@@ -51,6 +50,8 @@ def composer_of(settings: NotifierSettings) -> Composer:
         templates=settings.templates,
     )
     if settings.templates is not None:
+        from services.notifier.emails.samples import BrokenTemplate, try_templates
+
         try:
             try_templates(composer)
         except BrokenTemplate as error:

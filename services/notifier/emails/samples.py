@@ -1,8 +1,9 @@
 """Samples: one letter of each kind, to try templates and mail servers with."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -16,20 +17,20 @@ from services.notifier.emails.letter import CONFIRM, UNSUBSCRIBE, Addressee, Let
 _NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
-def _product(number: int, name: str) -> contracts.Product:
-    link = f"https://shop.example/{number}"
+def _product(id: UUID, name: str) -> contracts.Product:
+    link = f"https://shop.example/{id.int}"
     return contracts.Product.model_validate(
         {
-            "id": UUID(int=number),
+            "id": id,
             "url": link,
-            "sku": f"SAMPLE-{number}",
+            "sku": f"SAMPLE-{id.int}",
             "name": name,
             "description": "A sample.\nNothing is sold under this name.",
             "price": "14.99",
             "currency": "EUR",
             "images": (
                 {
-                    "id": UUID(int=number),
+                    "id": id,
                     "key": "sample.webp",
                     "url": f"{link}/sample.webp",
                     "content_type": "image/webp",
@@ -45,11 +46,16 @@ def _product(number: int, name: str) -> contracts.Product:
     )
 
 
+@cache
+def _products() -> Mapping[UUID, contracts.Product]:
+    return {each: _product(each, name) for each, name in _NAMES.items()}
+
+
 _SAMPLE = "sample"
-_PRODUCTS = {each.id: each for each in map(_product, range(1, 4), ("Lamp", "Chair", "Table"))}
+_NAMES = {UUID(int=1): "Lamp", UUID(int=2): "Chair", UUID(int=3): "Table"}
 _NEW = tuple(
     Item(topic="new_product", product_id=each, sequence="", currency="EUR", new_minor=1_499)
-    for each in _PRODUCTS
+    for each in _NAMES
 )
 _DROP = Item(
     topic="price_drop",
@@ -83,14 +89,14 @@ class BrokenTemplate(ValueError):
 def sample_letters(composer: Composer) -> Iterator[tuple[Facts, Letter]]:
     """One letter of each kind, and of what its templates tell apart."""
     for facts in _SAMPLES:
-        yield facts, composer.letter(facts, _PRODUCTS)
+        yield facts, composer.letter(facts, _products())
 
 
 def try_templates(composer: Composer) -> None:
     """Write each sample; raises BrokenTemplate unless all can be sent."""
     for facts in _SAMPLES:
         try:
-            _check(facts.kind, composer.letter(facts, _PRODUCTS))
+            _check(facts.kind, composer.letter(facts, _products()))
         except BrokenTemplate:
             raise
         # Whatever an expression in a template raises.

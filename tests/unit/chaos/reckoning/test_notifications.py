@@ -56,6 +56,7 @@ def row(id: int, event_id: str, wish: Wish, state: str = "sent", **fields: Any) 
         "told_by": None,
         "told_at": NOW if state == "sent" else None,
         "told_minor": None,
+        "told_currency": fields.get("currency", "EUR"),
         "reason": None,
         "sent_at": None,
     } | fields
