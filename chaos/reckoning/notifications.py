@@ -43,10 +43,16 @@ def _check_noted(told: Told, watched: Sequence[str], findings: Findings) -> None
                 wanted |= {(event_id, wish.email, wish.topic) for event_id in news}
             elif news and wish.email not in digests and _lasts(wish, life):
                 findings.lost.append(f"no digest for {wish.email} of {life.name}")
-    rows = {(row.event_id, row.email, row.topic) for row in told.rows.values()}
+    rows = {(_event_of(told, row), row.email, row.topic) for row in told.rows.values()}
     noted = {each for each in rows if each[2] in TOPICS}
     findings.lost += [f"no notification of {each}" for each in sorted(wanted - noted)]
     findings.unexpected += [f"a notification of {each}" for each in sorted(noted - wanted)]
+
+
+def _event_of(told: Told, row: Row) -> str:
+    """What happened; a target that was met is noted under its subscription."""
+    life = told.life(row) if row.event_id == row.subscription_id else None
+    return life.created if life and life.created else row.event_id
 
 
 def _news(wish: Wish, life: Life, watched: Sequence[str]) -> Iterator[str]:
