@@ -26,7 +26,7 @@ class Notification(Base):
     __tablename__ = "notification"
     __table_args__ = (
         UniqueConstraint("event_id", "email", "topic"),
-        Index("ix_notification_due", "due_at", postgresql_where=_DUE, sqlite_where=_DUE),
+        Index("ix_notification_due", "due_at", "id", postgresql_where=_DUE, sqlite_where=_DUE),
         Index(
             "ix_notification_waiting",
             "email",

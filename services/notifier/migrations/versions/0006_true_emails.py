@@ -182,7 +182,7 @@ def _notifications() -> None:
             table.add_column(column)
     pending = "state = 'pending'"
     for name, columns, where in (
-        ("due", ["due_at"], f"{pending} AND told_by IS NULL"),
+        ("due", ["due_at", "id"], f"{pending} AND told_by IS NULL"),
         ("waiting", ["email"], pending),
         ("told_by", ["told_by"], f"{pending} AND told_by IS NOT NULL"),
         ("told", ["email", "told_at"], "told_at IS NOT NULL"),
