@@ -30,6 +30,7 @@ class Notification(Base):
         Index(
             "ix_notification_waiting",
             "email",
+            "product_id",
             postgresql_where=_WAITING,
             sqlite_where=_WAITING,
         ),

@@ -28,6 +28,14 @@ class Subscription(Base):
             postgresql_where=_INSTANT,
             sqlite_where=_INSTANT,
         ),
+        # Whether what happened is to be in any digest.
+        Index(
+            "ix_subscription_digested",
+            "topic",
+            "product_id",
+            postgresql_where=_DIGEST,
+            sqlite_where=_DIGEST,
+        ),
         # In the order in which digests are made, one person's side by side.
         Index(
             "ix_subscription_digest",

@@ -9,7 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     and_,
     delete,
-    exists,
+    func,
     literal,
     literal_column,
     or_,
@@ -105,12 +105,18 @@ class NotificationRepository:
 
     async def _keep_for_digests(self, news: Spread) -> None:
         session = self._session
-        digests = and_(
-            Subscription.digest_at.is_not(None),
-            Subscription.topic == news.topic,
-            or_(Subscription.product_id.is_(None), Subscription.product_id == news.product_id),
+        # By the order of the index, for by a mere `EXISTS` PostgreSQL looks through the table for a
+        # first one. Between, since the order of what is equal is none.
+        digests = (
+            select(Subscription.id)
+            .where(Subscription.digest_at.is_not(None), Subscription.topic == news.topic)
+            .order_by(Subscription.product_id)
+            .limit(1)
         )
-        if await session.scalar(select(exists().where(digests))):
+        of_all = digests.where(Subscription.product_id.is_(None))
+        of_this = digests.where(Subscription.product_id.between(news.product_id, news.product_id))
+        either = func.coalesce(of_all.scalar_subquery(), of_this.scalar_subquery())
+        if await session.scalar(select(either)):
             await session.execute(
                 upsert(session, Occasion)
                 .values(

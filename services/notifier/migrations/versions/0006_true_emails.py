@@ -138,6 +138,12 @@ def _subscriptions() -> None:
         ["digest_at", "email"],
         "digest_at IS NOT NULL",
     )
+    _partial_index(
+        "ix_subscription_digested",
+        "subscription",
+        ["topic", "product_id"],
+        "digest_at IS NOT NULL",
+    )
     op.create_table(
         "request",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -183,7 +189,7 @@ def _notifications() -> None:
     pending = "state = 'pending'"
     for name, columns, where in (
         ("due", ["due_at", "id"], f"{pending} AND told_by IS NULL"),
-        ("waiting", ["email"], pending),
+        ("waiting", ["email", "product_id"], pending),
         ("told_by", ["told_by"], f"{pending} AND told_by IS NOT NULL"),
         ("told", ["email", "told_at"], "told_at IS NOT NULL"),
     ):

@@ -50,10 +50,12 @@ _WANTED = (
     )
     .order_by(_subscription.id)
 )
-# What was merged into another's email has no moment of its own.
+# What was merged into another's email has no moment of its own. Of all new products there may be
+# one email too many; of prices only those of the same product count.
 _TOLD = select(*(_notification[name] for name in Told._fields)).where(
     one_of(_notification.email, "emails"),
     _notification.told_at > bindparam("since", type_=UtcDateTime()),
+    or_(_notification.topic == "new_product", one_of(_notification.product_id, "products")),
 )
 
 
@@ -95,6 +97,6 @@ class Known:
                 known.suppressed[row.email] = row.reason
         since = min(each.created_at for each in rows) - timedelta(seconds=pace.cooldown)
         since = min(since, now - timedelta(seconds=HOUR))
-        for row in await find(_TOLD, emails=emails, since=since):
+        for row in await find(_TOLD, emails=emails, since=since, products=products):
             known.told[row.email].append(Told(*row))
         return known

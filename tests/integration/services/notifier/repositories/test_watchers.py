@@ -3,9 +3,11 @@
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
+from heliograph.database import database_now
 from heliograph.events import new_id
+from services.notifier.models import Subscription
 from services.notifier.repositories.notifications import NotificationRepository
 from services.notifier.service import Notifier
 from tests.integration.services.notifier.conftest import repriced
@@ -31,6 +33,13 @@ async def test_those_who_watch_something_else_are_not_read(notifier: Notifier, p
     async with notifier.database.transaction() as session:
         for first, topic, id_ in ((1, "new_product", None), (20_001, "price_drop", new_id())):
             await session.execute(SUBSCRIBE, {"first": first, "topic": topic, "product_id": id_})
+        digests = {"frequency": "daily", "digest_at": database_now()}
+        await session.execute(
+            update(Subscription).where(Subscription.topic == "new_product").values(digests)
+        )
+        await session.execute(
+            SUBSCRIBE, {"first": 40_001, "topic": "new_product", "product_id": None}
+        )
         await session.execute(text("ANALYZE subscription"))
     async with notifier.database.transaction() as session:
         await session.execute(text(f"SET LOCAL plan_cache_mode = {plan}"))
