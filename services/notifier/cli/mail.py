@@ -74,14 +74,14 @@ async def _send_samples(service: "Notifier", recipient: str) -> bool:
     from datetime import UTC, datetime
 
     from heliograph.events import new_id
-    from services.notifier.cli.samples import SAMPLES, products
     from services.notifier.emails.letter import Addressee, message_id
+    from services.notifier.emails.samples import SAMPLES, sample_products
     from services.notifier.mail.errors import MailDeferred, MailError
 
     good = True
     for name, facts in SAMPLES.items():
         try:
-            letter = service.composer.letter(facts, products)
+            letter = service.composer.letter(facts, sample_products(pictured=False))
             addressee = Addressee(
                 recipient=recipient,
                 message_id=message_id(new_id(), new_id(), letter.domain),

@@ -11,75 +11,90 @@ from jinja2 import TemplateSyntaxError
 
 import contracts
 from services.notifier.emails.composer import LARGEST, Composer
-from services.notifier.emails.facts import Facts, Item
+from services.notifier.emails.facts import SHOWN, Facts, Item
 from services.notifier.emails.letter import CONFIRM, UNSUBSCRIBE, Addressee, Letter
+from services.notifier.models import Topic
 
 _NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+_SAMPLE = "sample"
+_NAMES = ("Armchair", "Bookcase", "Candlestick", "Desk", "Easel", "Footstool", "Grandfather clock")
 
 
-def _product(id: UUID, name: str) -> contracts.Product:
-    link = f"https://shop.example/{id.int}"
+def _item(number: int, topic: Topic = "new_product", old_minor: int | None = None) -> Item:
+    return Item(
+        topic=topic,
+        product_id=UUID(int=number),
+        sequence="",
+        currency="EUR",
+        new_minor=12_900,
+        old_minor=old_minor,
+    )
+
+
+SAMPLES: Mapping[str, Facts] = {
+    "new product": Facts(kind="new_product", items=(_item(0),)),
+    "new products": Facts(
+        kind="new_product", items=tuple(_item(number) for number in range(SHOWN)), more=3
+    ),
+    "price drop": Facts(kind="price_drop", items=(_item(1, "price_drop", 14_900),)),
+    "target met": Facts(
+        kind="price_drop",
+        items=(_item(2, "price_drop", 19_900),),
+        target_minor=13_000,
+        target_currency="EUR",
+    ),
+    "digest": Facts(
+        kind="digest",
+        items=(_item(3), _item(4, "price_drop", 15_900), _item(5, "price_drop", 25_000)),
+    ),
+    "confirmation": Facts(kind="confirmation", topic="new_product"),
+}
+"""An email of each kind, by what `mail test` calls it."""
+
+_TRIED = (
+    *SAMPLES.values(),
+    Facts(
+        kind="confirmation",
+        topic="price_drop",
+        items=(_item(2, "price_drop", 19_900),),
+        target_minor=13_000,
+        target_currency="EUR",
+    ),
+)
+
+
+@cache
+def sample_products(*, pictured: bool) -> Mapping[UUID, contracts.Product]:
+    """What the samples are about, and nobody sells; the pictures are nowhere to be had."""
+    return {UUID(int=number): _product(number, pictured=pictured) for number in range(SHOWN)}
+
+
+def _product(number: int, *, pictured: bool) -> contracts.Product:
+    link = f"https://shop.example/products/{number}"
+    picture = {
+        "id": UUID(int=number),
+        "key": "sample.webp",
+        "url": f"{link}/sample.webp",
+        "content_type": "image/webp",
+        "width": 640,
+        "height": 480,
+        "bytes": 20_000,
+    }
     return contracts.Product.model_validate(
         {
-            "id": id,
+            "id": UUID(int=number),
             "url": link,
-            "sku": f"SAMPLE-{id.int}",
-            "name": name,
-            "description": "A sample.\nNothing is sold under this name.",
-            "price": "14.99",
+            "sku": f"TEST-{number}",
+            "name": f"{_NAMES[number % len(_NAMES)]} (a test)",
+            "description": "Nobody sells this. It shows what an email of this kind looks like.",
+            "price": "129.00",
             "currency": "EUR",
-            "images": (
-                {
-                    "id": id,
-                    "key": "sample.webp",
-                    "url": f"{link}/sample.webp",
-                    "content_type": "image/webp",
-                    "width": 640,
-                    "height": 480,
-                    "bytes": 20_000,
-                },
-            ),
-            "version": 1,
+            "images": (picture,) if pictured else (),
+            "version": 2,
             "created_at": _NOW,
             "updated_at": _NOW,
         }
     )
-
-
-@cache
-def _products() -> Mapping[UUID, contracts.Product]:
-    return {each: _product(each, name) for each, name in _NAMES.items()}
-
-
-_SAMPLE = "sample"
-_NAMES = {UUID(int=1): "Lamp", UUID(int=2): "Chair", UUID(int=3): "Table"}
-_NEW = tuple(
-    Item(topic="new_product", product_id=each, sequence="", currency="EUR", new_minor=1_499)
-    for each in _NAMES
-)
-_DROP = Item(
-    topic="price_drop",
-    product_id=UUID(int=1),
-    sequence="",
-    currency="EUR",
-    new_minor=1_499,
-    old_minor=1_999,
-)
-_SAMPLES = (
-    Facts(kind="new_product", items=_NEW[:1]),
-    Facts(kind="new_product", items=_NEW, more=2),
-    Facts(kind="price_drop", items=(_DROP,)),
-    Facts(kind="price_drop", items=(_DROP,), target_minor=1_500, target_currency="EUR"),
-    Facts(kind="digest", items=(_DROP, *_NEW[1:]), more=2),
-    Facts(kind="confirmation", topic="new_product"),
-    Facts(
-        kind="confirmation",
-        topic="price_drop",
-        items=(_DROP,),
-        target_minor=1_500,
-        target_currency="EUR",
-    ),
-)
 
 
 class BrokenTemplate(ValueError):
@@ -88,15 +103,15 @@ class BrokenTemplate(ValueError):
 
 def sample_letters(composer: Composer) -> Iterator[tuple[Facts, Letter]]:
     """One letter of each kind, and of what its templates tell apart."""
-    for facts in _SAMPLES:
-        yield facts, composer.letter(facts, _products())
+    for facts in _TRIED:
+        yield facts, composer.letter(facts, sample_products(pictured=True))
 
 
 def try_templates(composer: Composer) -> None:
     """Write each sample; raises BrokenTemplate unless all can be sent."""
-    for facts in _SAMPLES:
+    for facts in _TRIED:
         try:
-            _check(facts.kind, composer.letter(facts, _products()))
+            _check(facts.kind, composer.letter(facts, sample_products(pictured=True)))
         except BrokenTemplate:
             raise
         # Whatever an expression in a template raises.
