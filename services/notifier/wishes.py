@@ -1,9 +1,10 @@
 """Wishes: what somebody wants to be told of, and how."""
 
 from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
-from services.notifier.models import Frequency, Topic
+from services.notifier.models import Frequency, Request, Subscription, Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,17 @@ class Wish:
     product_id: UUID | None = None
     target_minor: int | None = None
     currency: str | None = None
+
+    @classmethod
+    def of(cls, row: Subscription | Request) -> Self:
+        """What somebody subscribed to, or asks for."""
+        return cls(
+            email=row.email,
+            topic=row.topic,
+            product_id=row.product_id,
+            target_minor=row.target_minor,
+            currency=row.currency,
+        )
 
     @property
     def what(self) -> str:

@@ -1,6 +1,5 @@
 """The page behind the link that confirms a subscription."""
 
-import re
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -9,12 +8,17 @@ from fastapi.responses import HTMLResponse
 from heliograph.database import Session
 from heliograph.web import service_of
 from services.notifier.api.dependencies import Reading, Transaction
-from services.notifier.api.pages import UNKNOWN, page, target_text, unknown
-from services.notifier.repositories.preferences import PreferencesRepository
+from services.notifier.api.pages import (
+    REQUEST_TOKEN,
+    UNKNOWN,
+    page,
+    target_text,
+    unknown,
+    well_formed,
+)
+from services.notifier.repositories.products import ProductRepository
 from services.notifier.repositories.requests import Asked, RequestRepository
 from services.notifier.service import Notifier
-
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 _PAGES: Final[dict[int | str, dict[str, Any]]] = UNKNOWN | {
     410: {
@@ -30,7 +34,9 @@ router = APIRouter(prefix="/confirm", tags=["confirm"], default_response_class=H
 @router.get("/{token}", summary="Show the button that confirms", responses=_PAGES)
 async def ask(token: str, session: Reading) -> HTMLResponse:
     """Changes nothing: mail programs, and what looks for harmful links, follow it too."""
-    asked = await RequestRepository(session).find(token) if _well_formed(token) else None
+    asked = (
+        await RequestRepository(session).find(token) if well_formed(token, REQUEST_TOKEN) else None
+    )
     return await _page(session, asked)
 
 
@@ -41,12 +47,9 @@ async def confirm(token: str, session: Transaction, request: Request) -> HTMLRes
     The body is not read.
     """
     requests = RequestRepository(session, time_zone=service_of(request, Notifier).time_zone)
-    return await _page(session, await requests.confirm(token) if _well_formed(token) else None)
-
-
-def _well_formed(token: str) -> bool:
-    # PostgreSQL cannot even be asked about some characters.
-    return _TOKEN.fullmatch(token) is not None
+    return await _page(
+        session, await requests.confirm(token) if well_formed(token, REQUEST_TOKEN) else None
+    )
 
 
 async def _page(session: Session, asked: Asked | None) -> HTMLResponse:
@@ -54,7 +57,7 @@ async def _page(session: Session, asked: Asked | None) -> HTMLResponse:
         return unknown()
     wish, name = asked.request, None
     if wish.product_id is not None:
-        names = await PreferencesRepository(session).product_names([wish.product_id])
+        names = await ProductRepository(session).names([wish.product_id])
         name = names.get(wish.product_id, "")
     return page(
         "confirm",

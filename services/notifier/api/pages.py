@@ -13,9 +13,11 @@ from typing import Any, Final
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from heliograph.money import from_minor
+from services.notifier.emails.prices import minor_price
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+SUBSCRIPTION_TOKEN, REQUEST_TOKEN = 32, 43
+"""Characters of the token of a subscription, and of a request that is to be confirmed."""
 _FOLDER = Path(__file__).parent.parent / "templates" / "pages"
 _STYLE = (_FOLDER / "page.css").read_text(encoding="utf-8")
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -62,13 +64,13 @@ def unknown() -> HTMLResponse:
     return page("page", 404, state="unknown")
 
 
-def well_formed(token: str) -> bool:
+def well_formed(token: str, length: int = SUBSCRIPTION_TOKEN) -> bool:
     """Whether it can be the token of a link: PostgreSQL cannot be asked about some characters."""
-    return _TOKEN.fullmatch(token) is not None
+    return len(token) == length and _TOKEN.fullmatch(token) is not None
 
 
 def target_text(minor: int | None, currency: str | None) -> str | None:
     """The price to be reached as people read it: `1,299.00 EUR`; None if there is none."""
     if minor is None or currency is None:
         return None
-    return f"{from_minor(minor, currency):,f} {currency}"
+    return minor_price(minor, currency)

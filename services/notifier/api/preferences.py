@@ -19,6 +19,7 @@ from services.notifier.api.pages import HEADERS, UNKNOWN, page, target_text, unk
 from services.notifier.models import FREQUENCIES, Frequency, Subscription, Topic
 from services.notifier.repositories.people import alone_with
 from services.notifier.repositories.preferences import PreferencesRepository
+from services.notifier.repositories.products import ProductRepository
 from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.service import Notifier
 from services.notifier.time_zones import TimeZone, time_zones
@@ -165,7 +166,7 @@ async def _page(
 ) -> HTMLResponse:
     repository = PreferencesRepository(session)
     found = await repository.of(email)
-    names = await repository.product_names(
+    names = await ProductRepository(session).names(
         {each.product_id for each in found[:MOST_SHOWN] if each.product_id is not None}
     )
     default = service_of(request, Notifier).time_zone

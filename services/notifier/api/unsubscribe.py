@@ -7,6 +7,7 @@ from services.notifier.api.dependencies import Reading, Transaction
 from services.notifier.api.pages import UNKNOWN, page, unknown, well_formed
 from services.notifier.models import Subscription
 from services.notifier.repositories.preferences import PreferencesRepository
+from services.notifier.repositories.products import ProductRepository
 from services.notifier.repositories.subscriptions import SubscriptionRepository
 
 # Without `GuardedRoute`: what counts clicks on links adds parameters of its own to them.
@@ -25,7 +26,7 @@ async def ask(token: str, session: Reading) -> HTMLResponse:
         return _page("done", found)
     name = None
     if found.product_id is not None:
-        name = (await preferences.product_names([found.product_id])).get(found.product_id)
+        name = (await ProductRepository(session).names([found.product_id])).get(found.product_id)
     return _page("ask", found, name)
 
 

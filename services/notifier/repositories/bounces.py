@@ -10,7 +10,12 @@ from sqlalchemy import delete, func, or_, select
 from heliograph.database import Session, database_now, upsert
 from services.notifier.mail.errors import one_line
 from services.notifier.models import Bounce, Notification
-from services.notifier.repositories.people import PeopleRepository, Reason, person_of
+from services.notifier.repositories.people import (
+    PeopleRepository,
+    Reason,
+    alone_with,
+    person_of,
+)
 
 BounceKind = Literal["hard", "soft", "complaint"]
 """There is no such recipient; not this time; or the recipient calls it spam."""
@@ -48,7 +53,8 @@ class BounceRepository:
             return "foreign"
         person = person_of(email)
         if kind == "hard":
-            await self._alone_with(person)
+            # Who records another at the same moment is waited for: together they are too many.
+            await alone_with(self._session, email)
         said = one_line(detail) if detail else None
         new = await self._session.scalar(
             upsert(self._session, Bounce)
@@ -86,13 +92,6 @@ class BounceRepository:
             )
         )
         return found is not None
-
-    async def _alone_with(self, person: str) -> None:
-        """Wait for others that record a hard bounce of this person: together they are too many."""
-        # SQLite needs no lock of ours: who writes there is alone.
-        if self._session.get_bind().dialect.name == "postgresql":
-            key = int.from_bytes(bytes.fromhex(person)[:8], signed=True)
-            await self._session.execute(select(func.pg_advisory_xact_lock(key)))
 
     async def _reason_to_stop(self, person: str, kind: BounceKind) -> Reason | None:
         if kind == "complaint":

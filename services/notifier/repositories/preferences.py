@@ -1,17 +1,14 @@
 """What people change themselves: their own subscriptions, which a link of theirs leads to."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import JSON, Text, cast, select, type_coerce
+from sqlalchemy import select
 
 from heliograph.database import Session
-from services.notifier.models import Product, Subscription
+from services.notifier.models import Subscription
 from services.notifier.repositories.people import PeopleRepository
-from services.notifier.repositories.subscriptions import Wish
-
-# Of the snapshot its name alone: a snapshot can have megabytes.
-_NAME = type_coerce(cast(Product.snapshot, JSON().with_variant(Text(), "sqlite")), JSON)["name"]
+from services.notifier.wishes import Wish
 
 
 class PreferencesRepository:
@@ -37,13 +34,6 @@ class PreferencesRepository:
             query = query.with_for_update().execution_options(populate_existing=True)
         return (await self._session.scalars(query)).all()
 
-    async def product_names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
-        """The names of those of these products that have been heard of."""
-        found = await self._session.execute(
-            select(Product.id, _NAME.as_string()).where(Product.id.in_(ids))
-        )
-        return {product_id: name for product_id, name in found if name}
-
     async def end(self, email: str, ids: Collection[UUID]) -> None:
         """End those of these subscriptions that are the person's.
 
@@ -54,7 +44,7 @@ class PreferencesRepository:
         # What is refused is written ahead of subscriptions, as everywhere: nobody waits in a ring.
         for each in await self.of(email):
             if each.id in ids:
-                await people.refuse(email, _wish(each))
+                await people.refuse(email, Wish.of(each))
         for each in await self.of(email, to_change=True):
             if each.id in ids:
                 _end(each)
@@ -69,13 +59,3 @@ class PreferencesRepository:
 
 def _end(subscription: Subscription) -> None:
     subscription.wish = subscription.digest_at = None
-
-
-def _wish(subscription: Subscription) -> Wish:
-    return Wish(
-        email=subscription.email,
-        topic=subscription.topic,
-        product_id=subscription.product_id,
-        target_minor=subscription.target_minor,
-        currency=subscription.currency,
-    )

@@ -4,13 +4,16 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import JSON, Text, cast, delete, select, type_coerce
 
 import contracts
 from heliograph import Event
 from heliograph.database import Session, database_now, upsert
 from heliograph.money import to_minor
 from services.notifier.models import Product, ProductPrice
+
+# Of the snapshot its name alone: a snapshot can have megabytes.
+_NAME = type_coerce(cast(Product.snapshot, JSON().with_variant(Text(), "sqlite")), JSON)["name"]
 
 
 class ProductRepository:
@@ -91,10 +94,12 @@ class ProductRepository:
             )
         )
 
-    async def newest(self, ids: Collection[UUID]) -> Mapping[UUID, Product]:
-        """Those of these products that have been heard of."""
-        found = await self._session.scalars(select(Product).where(Product.id.in_(ids)))
-        return {each.id: each for each in found}
+    async def names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """The names of those of these products that have been heard of."""
+        found = await self._session.execute(
+            select(Product.id, _NAME.as_string()).where(Product.id.in_(ids))
+        )
+        return {product_id: name for product_id, name in found if name}
 
     async def prune(self, kept: timedelta, limit: int) -> int:
         """Forget up to `limit` products that are gone for longer than `kept`; return how many."""

@@ -44,13 +44,7 @@ class Asked:
 
     @property
     def wish(self) -> Wish:
-        return Wish(
-            email=self.request.email,
-            topic=self.request.topic,
-            product_id=self.request.product_id,
-            target_minor=self.request.target_minor,
-            currency=self.request.currency,
-        )
+        return Wish.of(self.request)
 
     @property
     def delivery(self) -> Delivery:
