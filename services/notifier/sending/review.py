@@ -8,11 +8,12 @@ then, and what the person was told before; it asks nobody.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from services.notifier.emails.facts import SHOWN, Facts, Item
-from services.notifier.models import Kind, Topic
+from services.notifier.models import Topic
+from services.notifier.sending.evidence import Asked, Heard, Told, Waiting, Wanted
 from services.notifier.sending.pace import HOUR, Pace
 
 ENDED = "the subscription ended"
@@ -21,73 +22,6 @@ RISEN = "the price is no longer lower"
 TOLD = "the price is no lower than the one that was told before"
 COOLDOWN = "waits: this person was told of this product's price a while ago"
 BURST = "waits: this person got several emails about new products within an hour"
-
-
-class Waiting(NamedTuple):
-    """A row of the ledger that is not settled."""
-
-    id: int
-    token: int
-    attempts: int
-    email: str
-    event_id: UUID
-    subscription_id: UUID
-    topic: Kind
-    product_id: UUID | None
-    currency: str | None
-    old_minor: int | None
-    secret: str | None
-    due_at: datetime
-    letter_id: UUID | None
-    told_at: datetime | None
-    told_by: int | None
-    created_at: datetime
-
-
-class Told(NamedTuple):
-    """An email that was sent, or may have been, or is being sent right now."""
-
-    email: str
-    topic: Kind
-    product_id: UUID | None
-    told_currency: str | None
-    told_minor: int | None
-    told_at: datetime
-
-
-class Wanted(NamedTuple):
-    """A subscription that has not ended."""
-
-    id: UUID
-    email: str
-    topic: Topic
-    product_id: UUID | None
-    target_minor: int | None
-    currency: str | None
-    token: str
-    locale: str | None
-
-
-class Asked(NamedTuple):
-    """A request that is to be confirmed."""
-
-    id: UUID
-    topic: Topic
-    target_minor: int | None
-    currency: str | None
-    locale: str | None
-    expires_at: datetime
-    confirmed_at: datetime | None
-
-
-class Heard(NamedTuple):
-    """A product as the newest of its events showed it."""
-
-    id: UUID
-    sequence: str
-    gone: bool
-    currency: str
-    price_minor: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

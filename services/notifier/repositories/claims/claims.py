@@ -36,8 +36,9 @@ from services.notifier.repositories.claims.statements import (
     SETTLE_TOLD,
     WAIT,
 )
+from services.notifier.sending.evidence import Waiting
 from services.notifier.sending.pace import Pace
-from services.notifier.sending.review import Review, Verdict, Waiting, nobody
+from services.notifier.sending.review import Review, Verdict, nobody
 
 log = structlog.stdlib.get_logger(__name__)
 

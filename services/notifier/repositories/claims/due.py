@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.notifier.emails.letter import Addressee, Letter, message_id
-from services.notifier.sending.review import Waiting
+from services.notifier.sending.evidence import Waiting
 
 
 class Due(NamedTuple):

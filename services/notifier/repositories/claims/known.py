@@ -21,8 +21,8 @@ from services.notifier.models import (
     Subscription,
     Suppression,
 )
+from services.notifier.sending.evidence import Asked, Heard, Told, Waiting, Wanted
 from services.notifier.sending.pace import HOUR, Pace
-from services.notifier.sending.review import Asked, Heard, Told, Waiting, Wanted
 
 
 def _columns_of(model: type[Base]) -> Any:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from heliograph.database import UtcDateTime, database_now
 from heliograph.waiting import LEASE_S
 from services.notifier.models import Notification
-from services.notifier.sending.review import Waiting
+from services.notifier.sending.evidence import Waiting
 
 LOCK = text("SELECT pg_advisory_xact_lock(hashtext('notifier.claims'))")
 """One claim at a time, until its transaction ends; SQLite has one writer."""

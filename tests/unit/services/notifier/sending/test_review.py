@@ -9,18 +9,9 @@ import pytest
 
 from heliograph.events import new_id
 from services.notifier.emails.facts import SHOWN
+from services.notifier.sending.evidence import Asked, Heard, Told, Waiting, Wanted
 from services.notifier.sending.pace import Pace
-from services.notifier.sending.review import (
-    BURST,
-    COOLDOWN,
-    Asked,
-    Heard,
-    Review,
-    Told,
-    Verdict,
-    Waiting,
-    Wanted,
-)
+from services.notifier.sending.review import BURST, COOLDOWN, Review, Verdict
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
