@@ -6,7 +6,7 @@ from datetime import timedelta
 from heliograph.database import Database, Session
 from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.digests import DigestRepository
-from services.notifier.repositories.notifications import NotificationRepository
+from services.notifier.repositories.ledger import LedgerRepository
 from services.notifier.repositories.occasions import OccasionRepository
 from services.notifier.repositories.products import ProductRepository
 from services.notifier.repositories.requests import RequestRepository
@@ -33,10 +33,8 @@ class Retention:
 def retentions(database: Database, kept: timedelta) -> Sequence[Retention]:
     """All that is forgotten in time; the ledger `kept` after it was written."""
     forgets: tuple[Callable[[Session, int], Awaitable[int]], ...] = (
-        lambda session, limit: NotificationRepository(session).prune(kept, limit),
-        lambda session, limit: NotificationRepository(session).prune_letters(
-            kept + _YOUNGER, limit
-        ),
+        lambda session, limit: LedgerRepository(session).prune(kept, limit),
+        lambda session, limit: LedgerRepository(session).prune_letters(kept + _YOUNGER, limit),
         lambda session, limit: ProductRepository(session).prune(kept, limit),
         lambda session, limit: BounceRepository(session).prune(kept, limit),
         lambda session, limit: OccasionRepository(session).prune(limit),

@@ -12,7 +12,7 @@ from heliograph.web import PAGE, GuardedRoute, Limit, requires, service_of
 from services.notifier.api.dependencies import LARGEST_ID, Email, Reading
 from services.notifier.mail.errors import MailRefused
 from services.notifier.models import Kind, State
-from services.notifier.repositories.notifications import NotificationRepository
+from services.notifier.repositories.ledger import LedgerRepository
 from services.notifier.service import Notifier
 
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
@@ -93,7 +93,7 @@ async def list_notifications(
     state: State | None = None,
 ) -> Notifications:
     """All filters that are given apply; without any it is the whole ledger."""
-    found = await NotificationRepository(session).list(
+    found = await LedgerRepository(session).list(
         limit=limit + 1, after=after, event_id=event_id, email=email, state=state
     )
     return Notifications(
@@ -105,7 +105,7 @@ async def list_notifications(
 @router.get("/{id}", summary="Read a row of the ledger", responses=problems("not-found"))
 async def show_notification(session: Reading, id: RowId) -> NotificationDetails:
     """With the Message-ID of its email, and what the mail server answered."""
-    repository = NotificationRepository(session)
+    repository = LedgerRepository(session)
     found = await repository.get(id)
     if found is None:
         raise _not_found()

@@ -1,14 +1,11 @@
-"""Notifications: the ledger of who is told what."""
+"""Notifications: who is to be told what, written into the ledger."""
 
-from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     and_,
-    delete,
     func,
     literal,
     literal_column,
@@ -20,14 +17,11 @@ from sqlalchemy import (
 import contracts
 from heliograph import Event
 from heliograph.database import Bell, Session, database_now, one_of, upsert
-from services.notifier.emails.letter import message_id
 from services.notifier.models import (
-    Letter,
     Notification,
     Occasion,
     Product,
     Spread,
-    State,
     Subscription,
     Topic,
 )
@@ -182,71 +176,6 @@ class NotificationRepository:
             .on_conflict_do_nothing(index_elements=["event_id", "email", "topic"])
         )
         session.on_commit(session.collaborators[MailBell].ring)
-
-    async def prune(self, kept: timedelta, limit: int) -> int:
-        """Forget what was settled more than `kept` ago, among the `limit` oldest rows.
-
-        Returns how many rows that were.
-        """
-        session = self._session
-        before = database_now(-kept.total_seconds())
-        # Ids ascend in time: the oldest rows are found without an index of their own.
-        oldest = select(Notification.id).order_by(Notification.id).limit(limit)
-        told = (
-            await session.scalars(
-                delete(Notification)
-                .where(
-                    Notification.id.in_(oldest),
-                    Notification.state != "pending",
-                    Notification.created_at < before,
-                )
-                .returning(Notification.id)
-            )
-        ).all()
-        return len(told)
-
-    async def prune_letters(self, kept: timedelta, limit: int) -> int:
-        """Forget up to `limit` letters that were written more than `kept` ago; return how many."""
-        old = (
-            select(Letter.id)
-            .where(Letter.created_at < database_now(-kept.total_seconds()))
-            .order_by(Letter.created_at)
-            .limit(limit)
-        )
-        gone = await self._session.scalars(
-            delete(Letter).where(Letter.id.in_(old)).returning(Letter.id)
-        )
-        return len(gone.all())
-
-    async def get(self, id: int) -> Notification | None:
-        return await self._session.get(Notification, id)
-
-    async def message_id(self, row: Notification) -> str | None:
-        """Of the email of this row; None if there was no attempt to send one."""
-        if row.letter_id is None:
-            return None
-        letters = select(Letter.domain).where(Letter.id == row.letter_id)
-        domain = await self._session.scalar(letters)
-        return domain and message_id(row.event_id, row.subscription_id, domain)
-
-    async def list(
-        self,
-        *,
-        limit: int,
-        after: int,
-        event_id: UUID | None,
-        email: str | None,
-        state: State | None,
-    ) -> Sequence[Notification]:
-        """List by id, the oldest first, beginning behind `after`."""
-        query = select(Notification).where(Notification.id > after)
-        if event_id is not None:
-            query = query.where(Notification.event_id == event_id)
-        if email is not None:
-            query = query.where(Notification.email == email)
-        if state is not None:
-            query = query.where(Notification.state == state)
-        return (await self._session.scalars(query.order_by(Notification.id).limit(limit))).all()
 
 
 def _news(
