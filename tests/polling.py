@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-async def until(condition: Callable[[], Any], within: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], within: float = 30.0) -> Any:
     """Poll until the condition, plain or awaited, holds; fail after `within` seconds."""
     async with asyncio.timeout(within):
         while True:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+import traceback
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import get_args
@@ -28,7 +29,7 @@ async def at_work(*services: Service) -> AsyncIterator[None]:
     """Migrate the services and let them do all that `serve` does, but for answering HTTP.
 
     What is published on their bus meanwhile reaches their receivers. They are closed at the end.
-    Raises what a part of them raised, unless the test itself has failed.
+    Raises what a part of them raised; a test that failed by itself has it as a note.
     """
     stopping = asyncio.Event()
     try:
@@ -42,18 +43,29 @@ async def at_work(*services: Service) -> AsyncIterator[None]:
         ]
         try:
             yield
-        finally:
-            stopping.set()
-            _, late = await asyncio.wait(tasks, timeout=ENDS_WITHIN_S)
-            for task in late:
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for outcome in ended:
-            if isinstance(outcome, BaseException):
+        except BaseException as error:
+            for task, outcome in zip(tasks, await _ended(stopping, tasks), strict=True):
+                if outcome is not None:
+                    said = "".join(traceback.format_exception(outcome))
+                    error.add_note(f"{task.get_name()} had failed: {said}")
+            raise
+        for outcome in await _ended(stopping, tasks):
+            if outcome is not None:
                 raise outcome
     finally:
         for each in services:
             await each.close()
+
+
+async def _ended(
+    stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]]
+) -> Sequence[BaseException | None]:
+    """Stop the parts; return what each raised, if anything."""
+    stopping.set()
+    _, late = await asyncio.wait(tasks, timeout=ENDS_WITHIN_S)
+    for task in late:
+        task.cancel()
+    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def unfinished(*services: Service) -> list[Unfinished]:
@@ -66,7 +78,7 @@ async def unfinished(*services: Service) -> list[Unfinished]:
     ]
 
 
-async def drained(*services: Service, within: float = 10.0) -> None:
+async def drained(*services: Service, within: float = 30.0) -> None:
     """Wait until the services have done all that they have to do.
 
     Raises `NotDrained` after `within` seconds, or as soon as an event is parked.
@@ -74,11 +86,13 @@ async def drained(*services: Service, within: float = 10.0) -> None:
     deadline = time.monotonic() + within
     calm = 0
     while True:
+        # Asked first: on a machine that stood still meanwhile, what is left is looked at anew.
+        late = time.monotonic() > deadline
         left = await unfinished(*services)
         calm = 0 if left else calm + 1
         if calm == CALM:
             return
-        if left and (time.monotonic() > deadline or any(each.state == "parked" for each in left)):
+        if left and (late or any(each.state == "parked" for each in left)):
             raise NotDrained("\n".join(map(str, left)))
         await asyncio.sleep(LOOK_EVERY_S)
 
