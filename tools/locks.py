@@ -20,7 +20,7 @@ LIBRARY = Path("shared/pyproject.toml")
 EXTRAS = ("service", "rabbitmq", "postgresql", "sqlite", "storage")
 MORE_EXTRAS = {"dev": ("testing",), "bench": ("testing",)}
 RESOLVED_FIRST = "run"
-CONSTRAINED = ("catalog", "notifier", "dev", "bench")
+CONSTRAINED = ("catalog", "notifier", "console", "dev", "bench")
 ALONE = ("uv",)
 OLDEST_PYTHON = "3.11"
 

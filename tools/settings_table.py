@@ -17,6 +17,7 @@ with starting():
     from heliograph.secret_files import SUFFIX
     from heliograph.settings import DEVELOPMENT_KEY, ServiceSettings
     from services.catalog.settings import CatalogSettings
+    from services.console.settings import ConsoleSettings
     from services.notifier.settings import NotifierSettings
 
 README = Path(__file__).parent.parent / "README.md"
@@ -26,7 +27,7 @@ BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
 def table() -> str:
     """Every setting of every service, in Markdown."""
     rows = ["| variable | default | |", "|---|---|---|"]
-    for settings in (CatalogSettings, NotifierSettings):
+    for settings in (CatalogSettings, NotifierSettings, ConsoleSettings):
         rows += _rows(settings)
     return "\n".join(rows)
 

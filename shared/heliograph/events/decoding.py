@@ -235,6 +235,7 @@ def decode_for(headers: Mapping[str, object], body: bytes, kind_of: KindOf) -> E
         time=attributes.time,
         sequence=attributes.sequence,
         traceparent=attributes.traceparent,
+        body=body,
     )
 
 

@@ -70,5 +70,7 @@ class Event(Generic[T, D]):
     traceparent: str | None = None
     snapshot: Contract | None = None
     """In the process: the public copy of `instance` that goes out on the bus."""
+    body: bytes | None = dataclasses.field(default=None, repr=False, compare=False)
+    """Behind the bus: the message's body as it came, for who keeps it; None in the process."""
     content: bytes | None = dataclasses.field(default=None, repr=False, compare=False)
     """What the body says behind sender and signal, once `follow_up` or `encode` wrote it."""

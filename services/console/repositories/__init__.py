@@ -1,0 +1,1 @@
+"""All that the console asks of its database."""

@@ -1,0 +1,113 @@
+"""Who is signed in, and by which links one can: only hashes of secrets are kept."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+
+from sqlalchemy import delete, select
+
+from heliograph.database import Session, database_now
+from services.console.models import BrowserSession, SignInLink
+
+SESSION_LASTS = timedelta(hours=12)
+LINK_LASTS = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who looks: a person's subject, what they may do, and the CSRF token of their session."""
+
+    person: str
+    scopes: frozenset[str]
+    csrf: str
+
+    @property
+    def acts(self) -> bool:
+        """Whether they may act, and see addresses and viewers in full."""
+        return "console:admin" in self.scopes
+
+
+class SignInRepository:
+    """Sessions and links."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    async def make_link(self, person: str, scopes: frozenset[str]) -> str:
+        """Make a link's token, which signs in once."""
+        token = secrets.token_urlsafe(32)
+        self.session.add(
+            SignInLink(
+                hash=_hash(token),
+                person=person,
+                scopes=" ".join(sorted(scopes)),
+                expires_at=database_now(LINK_LASTS.total_seconds()),
+            )
+        )
+        return token
+
+    async def follow_link(self, token: str) -> tuple[str, frozenset[str]] | None:
+        """Use a link up; return whom it signs in and for what, None if it is not good any more."""
+        found = (
+            await self.session.execute(
+                delete(SignInLink)
+                .where(SignInLink.hash == _hash(token), SignInLink.expires_at > database_now())
+                .returning(SignInLink.person, SignInLink.scopes)
+            )
+        ).one_or_none()
+        return None if found is None else (found.person, frozenset(found.scopes.split()))
+
+    async def begin(
+        self, person: str, scopes: frozenset[str], lasts: timedelta = SESSION_LASTS
+    ) -> str:
+        """Begin a session; return what its cookie holds."""
+        secret = secrets.token_urlsafe(32)
+        self.session.add(
+            BrowserSession(
+                hash=_hash(secret),
+                csrf=secrets.token_urlsafe(32),
+                person=person,
+                scopes=" ".join(sorted(scopes)),
+                started_at=database_now(),
+                expires_at=database_now(lasts.total_seconds()),
+            )
+        )
+        return secret
+
+    async def signed_in(self, secret: str) -> SignedIn | None:
+        """Whose session it is; None if there is none, or no longer."""
+        found = await self.session.scalar(
+            select(BrowserSession).where(
+                BrowserSession.hash == _hash(secret), BrowserSession.expires_at > database_now()
+            )
+        )
+        if found is None:
+            return None
+        return SignedIn(found.person, frozenset(found.scopes.split()), found.csrf)
+
+    async def end(self, secret: str) -> None:
+        """End a session; one that has ended is fine."""
+        await self.session.execute(
+            delete(BrowserSession).where(BrowserSession.hash == _hash(secret))
+        )
+
+    async def prune(self) -> int:
+        """Forget what has expired; return how many sessions and links."""
+        gone = [
+            *await self.session.scalars(
+                delete(BrowserSession)
+                .where(BrowserSession.expires_at < database_now())
+                .returning(BrowserSession.hash)
+            ),
+            *await self.session.scalars(
+                delete(SignInLink)
+                .where(SignInLink.expires_at < database_now())
+                .returning(SignInLink.hash)
+            ),
+        ]
+        return len(gone)
+
+
+def _hash(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()

@@ -1,0 +1,68 @@
+"""The console, wired from its settings."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from heliograph.bus import Bus
+from heliograph.database import Database, Session
+from heliograph.http import Health
+from heliograph.service import Service
+from services.console import models
+from services.console.peers import Peers
+from services.console.repositories.events import EventRepository
+from services.console.repositories.sign_in import SignInRepository
+from services.console.repositories.views import ViewRepository
+from services.console.settings import ConsoleSettings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
+
+class Retention:
+    """One kind of thing, forgotten a batch in a transaction."""
+
+    def __init__(self, database: Database, forget: Callable[[Session], Awaitable[int]]) -> None:
+        self._database = database
+        self._forget = forget
+
+    async def prune(self) -> int:
+        """Forget a batch of those that were kept long enough; return how many."""
+        async with self._database.transaction() as session:
+            return await self._forget(session)
+
+
+class Console(Service):
+    """Keeps what the catalog announces, asks the services for the rest, and shows it."""
+
+    name: ClassVar[str] = "console"
+    package: ClassVar[str] = "services.console"
+    title: ClassVar[str] = "Heliograph console"
+    description: ClassVar[str] = "The way of events, from a change to its effects."
+
+    def __init__(self, settings: ConsoleSettings, bus: Bus, *, peers: Peers | None = None) -> None:
+        super().__init__(settings, bus, models.inbox)
+        self.public_url = settings.public_url
+        self.kept = timedelta(days=settings.events_kept_days)
+        self.peers = peers or Peers(settings.services)
+        self.pruned += [
+            Retention(self.database, lambda each: EventRepository(each).prune(self.kept, 1000)),
+            Retention(self.database, lambda each: ViewRepository(each).prune(self.kept, 1000)),
+            Retention(self.database, lambda each: SignInRepository(each).prune()),
+        ]
+
+    def routers(self) -> "Sequence[APIRouter]":
+        from services.console.api import routers
+
+        return routers
+
+    def api(self, health: Health) -> "FastAPI":
+        from services.console.api import add_pages
+
+        app = super().api(health)
+        add_pages(app)
+        return app
+
+    async def close(self) -> None:
+        await self.peers.close()
+        await super().close()

@@ -1,0 +1,143 @@
+"""A console beside a catalog and a notifier at work, all on one memory bus, and its browsers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from heliograph.bus import MemoryBus
+from heliograph.service import Service
+from heliograph.testing import at_work, drained
+from services.catalog.service import Catalog
+from services.catalog.settings import CatalogSettings
+from services.console.peers import Peers
+from services.console.repositories.sign_in import SignInRepository
+from services.console.service import Console
+from services.console.settings import ConsoleSettings, ServiceAddress
+from services.notifier.service import Notifier
+from services.notifier.settings import NotifierSettings
+
+KEY = "a key of the tests, long enough for HS256"
+CONSOLE = "http://console"
+
+
+class Wires(httpx2.AsyncBaseTransport):
+    """Calls to services of this process by the names of their hosts; any other is not there."""
+
+    def __init__(self, *services: Service) -> None:
+        self._transports = {
+            each.name: httpx2.ASGITransport(app=each.app({"api", "relay", "work"}))
+            for each in services
+        }
+        self.down: dict[str, httpx2.AsyncBaseTransport | None] = {}
+        """By host, what answers in its place; None for nobody."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        transport = self.down.get(request.url.host, self._transports.get(request.url.host))
+        if transport is None:
+            raise httpx2.ConnectError("nobody listens", request=request)
+        return await transport.handle_async_request(request)
+
+
+@dataclass
+class House:
+    """Three services at work."""
+
+    catalog: Catalog
+    notifier: Notifier
+    console: Console
+    wires: Wires
+
+    @asynccontextmanager
+    async def api(self, name: str, *scopes: str) -> AsyncIterator[httpx2.AsyncClient]:
+        """A client of a service's REST API, whose token has these scopes."""
+        service = {"catalog": self.catalog, "notifier": self.notifier}[name]
+        headers = {"Authorization": f"Bearer {service.tokens.issue('tester', scopes)}"}
+        async with httpx2.AsyncClient(
+            transport=self.wires, base_url=f"http://{name}", headers=headers
+        ) as client:
+            yield client
+
+    @asynccontextmanager
+    async def browser(self, *scopes: str) -> AsyncIterator[httpx2.AsyncClient]:
+        """A client that is signed in with these scopes, or not signed in without any."""
+        transport = httpx2.ASGITransport(app=self.console.app({"api"}))
+        async with httpx2.AsyncClient(transport=transport, base_url=CONSOLE) as client:
+            if scopes:
+                async with self.console.database.transaction() as session:
+                    token = await SignInRepository(session).make_link("ada", frozenset(scopes))
+                response = await client.get(f"/sign-in/{token}")
+                assert response.status_code == 303
+            yield client
+
+    async def drained(self) -> None:
+        """Wait until nobody has anything left to do."""
+        await drained(self.catalog, self.notifier, self.console)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """The three, at work on SQLite and a memory bus; emails are files below `tmp_path`."""
+    bus = MemoryBus()
+    images = (tmp_path / "images").as_uri()
+    catalog = Catalog(
+        CatalogSettings(
+            database_url=f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}",
+            secret_key=SecretStr(KEY),
+            public_url="http://catalog",
+            image_store_url=images,
+        ),
+        bus,
+    )
+    notifier = Notifier(
+        NotifierSettings(
+            database_url=f"sqlite+aiosqlite:///{tmp_path / 'notifier.db'}",
+            secret_key=SecretStr(KEY),
+            public_url="http://notifier",
+            image_store_url=images,
+            smtp_url=(tmp_path / "mail").as_uri(),
+            settle_seconds=0,
+        ),
+        bus,
+    )
+    wires = Wires(catalog, notifier)
+    addresses = [
+        ServiceAddress(
+            name=each.name,
+            url=f"http://{each.name}",
+            token=SecretStr(
+                each.tokens.issue("console", [f"{each.name}:read", f"{each.name}:admin"])
+            ),
+        )
+        for each in (catalog, notifier)
+    ]
+    console = Console(
+        ConsoleSettings(
+            database_url=f"sqlite+aiosqlite:///{tmp_path / 'console.db'}",
+            secret_key=SecretStr(KEY),
+            public_url=CONSOLE,
+            services=addresses,
+        ),
+        bus,
+        peers=Peers(addresses, wires),
+    )
+    async with at_work(catalog, notifier, console):
+        yield House(catalog, notifier, console, wires)
+
+
+@pytest.fixture
+async def admin(house: House) -> AsyncIterator[httpx2.AsyncClient]:
+    """A browser of somebody who sees and acts."""
+    async with house.browser("console:admin") as client:
+        yield client
+
+
+@pytest.fixture
+async def reader(house: House) -> AsyncIterator[httpx2.AsyncClient]:
+    """A browser of somebody who only looks."""
+    async with house.browser("console:read") as client:
+        yield client
