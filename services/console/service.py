@@ -1,18 +1,20 @@
 """The console, wired from its settings."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from heliograph.bus import Bus
 from heliograph.database import Database, Session
 from heliograph.http import Health
-from heliograph.service import Service
+from heliograph.service import Part, Role, Service
 from services.console import models
 from services.console.peers import Peers
 from services.console.repositories.events import EventRepository
+from services.console.repositories.samples import SampleRepository
 from services.console.repositories.sign_in import SignInRepository
 from services.console.repositories.views import ViewRepository
+from services.console.sampler import Sampler
 from services.console.settings import ConsoleSettings
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ class Console(Service):
             Retention(self.database, lambda each: EventRepository(each).prune(self.kept, 1000)),
             Retention(self.database, lambda each: ViewRepository(each).prune(self.kept, 1000)),
             Retention(self.database, lambda each: SignInRepository(each).prune()),
+            Retention(self.database, lambda each: SampleRepository(each).prune(1000)),
         ]
+        self.sampler = Sampler(self.database, self.peers)
 
     def routers(self) -> "Sequence[APIRouter]":
         from services.console.api import routers
@@ -62,6 +66,12 @@ class Console(Service):
         app = super().api(health)
         add_pages(app)
         return app
+
+    def parts(self, roles: Collection[Role]) -> list[Part]:
+        parts = super().parts(roles)
+        if "work" in roles:
+            parts.append(self.sampler)
+        return parts
 
     async def close(self) -> None:
         await self.peers.close()

@@ -1,0 +1,102 @@
+"""The state of the services: their programs, what waits, and the last hour."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from fastapi import APIRouter
+from markupsafe import Markup
+from starlette.responses import Response
+
+from heliograph.database import Session
+from heliograph.web import GuardedRoute
+from services.console.api.dependencies import Reading, TheConsole, Viewer
+from services.console.api.pages import page
+from services.console.charts import Point, line
+from services.console.peers import Answer, Peer
+from services.console.repositories.samples import KEPT, SampleRepository
+from services.console.sampler import OWN, figures_of
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+
+CHARTED = {
+    "outbox": "waits in the outbox",
+    "inbox": "waits in the inbox",
+    "parked": "parked",
+    "outbox_oldest": "oldest in the outbox, in seconds",
+    "inbox_oldest": "oldest in the inbox, in seconds",
+}
+"""Figures, and what their charts are called."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure's last hour, drawn."""
+
+    service: str
+    name: str
+    now: float
+    highest: float
+    drawing: Markup
+
+
+@router.get("/state")
+async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Response:
+    programs, figures, charts = await asyncio.gather(
+        console.peers.ask(_programs), console.peers.ask(figures_of), _charts(session)
+    )
+    return page(
+        "state",
+        viewer,
+        path="/state",
+        programs=programs,
+        figures=figures,
+        charts=charts,
+        missing=_once([*programs, *figures]),
+    )
+
+
+async def _programs(peer: Peer) -> Sequence[Mapping[str, Any]]:
+    answer = await peer.get("/v1/programs")
+    items: Sequence[Mapping[str, Any]] = answer["items"]
+    return items
+
+
+def _once(answers: Sequence[Answer[Any]]) -> list[Answer[Any]]:
+    """Of answers that miss the same the first."""
+    found = {(each.service, each.missing): each for each in reversed(answers)}
+    return [*reversed(found.values())]
+
+
+async def _charts(session: Session) -> list[Chart]:
+    until = datetime.now(UTC)
+    since = until - KEPT
+    samples = await SampleRepository(session).since(since)
+    charts = [
+        _chart(service, name, samples[service, figure], since, until)
+        for service in sorted({service for service, _ in samples})
+        for figure, name in CHARTED.items()
+        if (service, figure) in samples
+    ]
+    pace = list(_pace(samples.get((OWN, "heard"), [])))
+    if pace:
+        charts.insert(0, _chart(OWN, "events heard a second", pace, since, until))
+    return charts
+
+
+def _chart(
+    service: str, name: str, points: Sequence[Point], since: datetime, until: datetime
+) -> Chart:
+    now, highest = points[-1].value, max(each.value for each in points)
+    title = f"{service}: {name}, the last hour: now {now:,.4g}, at most {highest:,.4g}"
+    return Chart(service, name, now, highest, line(points, since=since, until=until, title=title))
+
+
+def _pace(counts: Sequence[Point]) -> Iterator[Point]:
+    """By how much a count has grown a second, between each two moments."""
+    for before, after in pairwise(counts):
+        seconds = (after.at - before.at) / timedelta(seconds=1)
+        yield Point(after.at, max(after.value - before.value, 0.0) / seconds)

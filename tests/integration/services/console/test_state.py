@@ -1,0 +1,47 @@
+"""The state of the services, and the last hour."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+
+from services.console.repositories.samples import SampleRepository
+from tests.integration.services.console.conftest import House
+
+
+async def test_the_figures_of_all_services_are_charted(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    await house.console.sampler.sample()
+    page = await admin.get("/state")
+    assert page.status_code == 200
+    assert 'aria-label="catalog: waits in the outbox, the last hour: now 0, at most 0"' in page.text
+
+
+async def test_two_consoles_keep_one_sample_of_a_moment(house: House) -> None:
+    at = datetime.now(UTC)
+    for value in (1.0, 2.0):
+        async with house.console.database.transaction() as session:
+            await SampleRepository(session).add(at, "catalog", [("outbox", value)])
+    async with house.console.database.reading() as session:
+        found = await SampleRepository(session).since(at - timedelta(seconds=1))
+    assert [each.value for each in found["catalog", "outbox"]] == [1.0]
+
+
+async def test_samples_are_kept_for_an_hour(house: House) -> None:
+    old = datetime.now(UTC) - timedelta(hours=2)
+    async with house.console.database.transaction() as session:
+        repository = SampleRepository(session)
+        await repository.add(old, "catalog", [("outbox", 1.0)])
+        assert await repository.prune(1000) == 1
+        assert await repository.prune(1000) == 0
+
+
+async def test_a_service_that_is_down_is_named_and_the_rest_is_shown(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    house.wires.down["notifier"] = None
+    await house.console.sampler.sample()
+    page = await admin.get("/state")
+    assert "The part of <strong>notifier</strong> is missing: cannot be reached" in page.text
+    assert page.text.count("is missing") == 1
+    assert "catalog: waits in the outbox" in page.text
