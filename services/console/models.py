@@ -97,6 +97,8 @@ class SignInLink(Base):
     scopes: Mapped[str]
     """As in a token, separated by blanks."""
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+    """Tells whoever follows it again that somebody has; None until it is used."""
 
 
 class BrowserSession(Base):

@@ -55,16 +55,25 @@ class Console(Service):
         ]
         self.sampler = Sampler(self.database, self.peers)
 
+    async def sign_in_link(self, subject: str, scope: str) -> str:
+        """Make a link that signs the subject in once, within an hour.
+
+        Raises `InvalidToken` for what could not be a subject.
+        """
+        async with self.database.transaction() as session:
+            token = await SignInRepository(session).make_link(subject, frozenset({scope}))
+        return f"{self.public_url}/sign-in/{token}"
+
     def routers(self) -> "Sequence[APIRouter]":
         from services.console.api import routers
 
         return routers
 
     def api(self, health: Health) -> "FastAPI":
-        from services.console.api import add_pages
+        from services.console.api import answer_errors_with_pages
 
         app = super().api(health)
-        add_pages(app)
+        answer_errors_with_pages(app)
         return app
 
     def parts(self, roles: Collection[Role]) -> list[Part]:

@@ -89,7 +89,7 @@ class Tokens:
         claims = {
             "iss": ISSUER,
             "aud": sorted(services),
-            "sub": _checked_subject(subject),
+            "sub": checked_subject(subject),
             "iat": now,
             "exp": now + lifetime,
             "scope": " ".join(scopes),
@@ -107,6 +107,10 @@ class Tokens:
             raise InvalidToken(EXPIRED)
         return caller
 
+    def expires(self, token: str) -> int:
+        """When a token that is ours expires, in seconds since 1970; raise `InvalidToken`."""
+        return self._known(token)[1]
+
     def _decode(self, token: str) -> tuple[Caller, int]:
         """Who the token stands for, and when it expires, in seconds since 1970."""
         if len(token) > LONGEST_TOKEN:
@@ -123,7 +127,7 @@ class Tokens:
         scope = claims.get("scope", "")
         if not isinstance(scope, str):
             raise InvalidToken("The token's scope is not text.")
-        caller = Caller(_checked_subject(claims["sub"]), frozenset(scope.split()))
+        caller = Caller(checked_subject(claims["sub"]), frozenset(scope.split()))
         return caller, int(claims["exp"])
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -165,7 +169,8 @@ def _service_of(scope: str) -> str:
     return found[1]
 
 
-def _checked_subject(subject: str) -> str:
+def checked_subject(subject: str) -> str:
+    """The subject; raise `InvalidToken` if a token could not carry it."""
     if not subject or len(subject) > LONGEST_SUBJECT or not subject.isprintable():
         raise InvalidToken(
             f"The subject of a token is 1 to {LONGEST_SUBJECT} printable characters."

@@ -1,8 +1,8 @@
 """The console's pages."""
 
-from services.console.api import products, sign_in, state
-from services.console.api.pages import add_pages
+from services.console.api import products, sign_in, state, static
+from services.console.api.errors import answer_errors_with_pages
 
-routers = (sign_in.router, products.router, state.router)
+routers = (static.router, sign_in.router, products.router, state.router)
 
-__all__ = ["add_pages", "routers"]
+__all__ = ["answer_errors_with_pages", "routers"]

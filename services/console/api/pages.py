@@ -1,22 +1,19 @@
 """Pages: how they are made and answered. Nothing in them is loaded from elsewhere."""
 
+import re
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
-from services.console.api.dependencies import NotAllowed, NotSignedIn
+from services.console.api.static import static
 from services.console.masking import masked_address, masked_viewer
 from services.console.repositories.sign_in import SignedIn
 
-_ROOM = Path(__file__).parent.parent
-_STATIC = _ROOM / "static"
+# In a browser `//host`, `/\\host`, and either with tabs or line breaks within, lead elsewhere.
+_LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -36,22 +33,13 @@ NAVIGATION = (
 """Paths, and what their pages are called."""
 
 
-def _version(name: str) -> str:
-    return sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
-
-
-def static(name: str) -> str:
-    """The path of a file of `static/`, which changes with its content."""
-    return f"/static/{name}?{_version(name)}"
-
-
 def _moment(value: datetime | str) -> datetime:
     read = datetime.fromisoformat(value) if isinstance(value, str) else value
     return read.astimezone(UTC)
 
 
 TEMPLATES = Environment(
-    loader=FileSystemLoader(_ROOM / "templates"),
+    loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -79,21 +67,11 @@ def page(
     return HTMLResponse(content, status, HEADERS)
 
 
+def local_path(given: str) -> str:
+    """A path that somebody gave, with its query; `/` for what may lead to another site."""
+    return given if _LOCAL.fullmatch(given) else "/"
+
+
 def see_other(path: str) -> RedirectResponse:
     """Lead the browser to another page, with a GET."""
     return RedirectResponse(path, 303, {"Cache-Control": "no-store"})
-
-
-def add_pages(app: FastAPI) -> None:
-    """Serve the files of the pages, and answer what goes wrong on pages with pages."""
-    app.mount("/static", StaticFiles(directory=_STATIC))
-    app.add_exception_handler(NotSignedIn, _lead_to_sign_in)
-    app.add_exception_handler(NotAllowed, _not_allowed)
-
-
-async def _lead_to_sign_in(request: Request, error: Exception) -> Response:
-    return see_other("/sign-in")
-
-
-async def _not_allowed(request: Request, error: Exception) -> Response:
-    return page("wrong", None, status=403, title="Not allowed", said=str(error))

@@ -1,6 +1,9 @@
 """Signing in and out."""
 
+import time
+from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
@@ -8,14 +11,14 @@ from starlette.responses import Response
 from heliograph.tokens import InvalidToken
 from heliograph.web import GuardedRoute
 from services.console.api.dependencies import (
+    Sender,
     TheConsole,
     Transaction,
-    Viewer,
     check_origin,
     cookie_name,
 )
-from services.console.api.pages import page, see_other
-from services.console.repositories.sign_in import SignInRepository
+from services.console.api.pages import local_path, page, see_other
+from services.console.repositories.sign_in import SESSION_LASTS, LinkNotGood, SignInRepository
 from services.console.service import Console
 
 SCOPES = frozenset({"console:read", "console:admin"})
@@ -24,54 +27,76 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
 
 @router.get("/sign-in")
-async def sign_in_page() -> Response:
-    return page("sign_in", None, said=None)
+async def sign_in_page(next: str = "/") -> Response:
+    return page("sign_in", None, said=None, next=local_path(next))
 
 
 @router.get("/sign-in/{token}")
-async def follow_link(console: TheConsole, session: Transaction, token: str) -> Response:
+async def follow_link(
+    request: Request, console: TheConsole, session: Transaction, token: str
+) -> Response:
     repository = SignInRepository(session)
-    found = await repository.follow_link(token)
-    if found is None:
-        return page("sign_in", None, status=403, said="This link was used before, or has expired.")
-    return _with_cookie(console, await repository.begin(*found))
+    try:
+        person, scopes = await repository.follow_link(token)
+    except LinkNotGood as error:
+        return _refused(str(error))
+    secret = await repository.begin(person, scopes, SESSION_LASTS)
+    return await _signed_in(request, console, repository, secret, "/")
 
 
 @router.post("/sign-in")
 async def sign_in(
-    request: Request, console: TheConsole, session: Transaction, token: Annotated[str, Form()] = ""
+    request: Request,
+    console: TheConsole,
+    session: Transaction,
+    token: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",
 ) -> Response:
     check_origin(request, console)
+    there = local_path(next)
     try:
         caller = console.tokens.verify(token.strip())
+        expires = console.tokens.expires(token.strip())
     except InvalidToken as error:
-        return page("sign_in", None, status=403, said=str(error))
+        return _refused(str(error), there)
     scopes = caller.scopes & SCOPES
     if not scopes:
-        said = "The token lacks the scope console:read, and console:admin too."
-        return page("sign_in", None, status=403, said=said)
-    return _with_cookie(console, await SignInRepository(session).begin(caller.subject, scopes))
+        return _refused("The token lacks the scope console:read, and console:admin too.", there)
+    repository = SignInRepository(session)
+    now = time.time()
+    lasts = timedelta(seconds=min(expires, now + SESSION_LASTS.total_seconds()) - now)
+    secret = await repository.begin(caller.subject, scopes, lasts)
+    return await _signed_in(request, console, repository, secret, there)
 
 
 @router.post("/sign-out")
 async def sign_out(
-    request: Request, console: TheConsole, session: Transaction, viewer: Viewer
+    request: Request, console: TheConsole, session: Transaction, viewer: Sender
 ) -> Response:
-    check_origin(request, console)
     name = cookie_name(console)
     await SignInRepository(session).end(request.cookies[name])
     response = see_other("/sign-in")
-    response.delete_cookie(name)
+    response.delete_cookie(name, secure=_is_secure(console), httponly=True, samesite="lax")
     return response
 
 
-def _with_cookie(console: Console, secret: str) -> Response:
-    response = see_other("/")
+def _refused(said: str, there: str = "/") -> Response:
+    return page("sign_in", None, status=403, said=said, next=there)
+
+
+async def _signed_in(
+    request: Request, console: Console, repository: SignInRepository, secret: str, there: str
+) -> Response:
+    """Let the browser have its new session, and end the one that it had."""
+    name = cookie_name(console)
+    if name in request.cookies:
+        await repository.end(request.cookies[name])
+    response = see_other(there)
     response.set_cookie(
-        cookie_name(console),
-        secret,
-        httponly=True,
-        samesite="lax",
-        secure=console.public_url.startswith("https:"),
+        name, secret, httponly=True, samesite="lax", secure=_is_secure(console), path="/"
     )
     return response
+
+
+def _is_secure(console: Console) -> bool:
+    return urlsplit(console.public_url).scheme == "https"

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
+from heliograph import HeliographError
 from heliograph.database import Session, database_now
+from heliograph.tokens import checked_subject
 from services.console.models import BrowserSession, SignInLink
 
 SESSION_LASTS = timedelta(hours=12)
 LINK_LASTS = timedelta(hours=1)
+
+
+class LinkNotGood(HeliographError):
+    """A link does not sign in any more; says why, for who followed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +41,37 @@ class SignInRepository:
         self.session = session
 
     async def make_link(self, person: str, scopes: frozenset[str]) -> str:
-        """Make a link's token, which signs in once."""
+        """Make a link's token, which signs in once; raise `InvalidToken` for no subject."""
         token = secrets.token_urlsafe(32)
         self.session.add(
             SignInLink(
                 hash=_hash(token),
-                person=person,
+                person=checked_subject(person),
                 scopes=" ".join(sorted(scopes)),
                 expires_at=database_now(LINK_LASTS.total_seconds()),
             )
         )
         return token
 
-    async def follow_link(self, token: str) -> tuple[str, frozenset[str]] | None:
-        """Use a link up; return whom it signs in and for what, None if it is not good any more."""
+    async def follow_link(self, token: str) -> tuple[str, frozenset[str]]:
+        """Use a link up; return whom it signs in and for what.
+
+        Raises `LinkNotGood`. Of two that follow it at once, one is signed in.
+        """
+        this = (SignInLink.hash == _hash(token), SignInLink.expires_at > database_now())
         found = (
             await self.session.execute(
-                delete(SignInLink)
-                .where(SignInLink.hash == _hash(token), SignInLink.expires_at > database_now())
+                update(SignInLink)
+                .where(*this, SignInLink.used_at.is_(None))
+                .values(used_at=database_now())
                 .returning(SignInLink.person, SignInLink.scopes)
             )
         ).one_or_none()
-        return None if found is None else (found.person, frozenset(found.scopes.split()))
+        if found is not None:
+            return found.person, frozenset(found.scopes.split())
+        if await self.session.scalar(select(SignInLink.hash).where(*this)) is not None:
+            raise LinkNotGood("This link has signed somebody in already: each does so once.")
+        raise LinkNotGood("This link is not known here, or it is older than an hour.")
 
     async def begin(
         self, person: str, scopes: frozenset[str], lasts: timedelta = SESSION_LASTS

@@ -126,6 +126,7 @@ def upgrade() -> None:
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_sign_in_link")),
     )
     with op.batch_alter_table("sign_in_link", schema=None) as batch_op:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
 from heliograph.bus import MemoryBus
@@ -20,6 +21,7 @@ from services.console.service import Console
 from services.console.settings import ConsoleSettings, ServiceAddress
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
+from tests.services import migrated
 
 KEY = "a key of the tests, long enough for HS256"
 CONSOLE = "http://console"
@@ -41,6 +43,29 @@ class Wires(httpx2.AsyncBaseTransport):
         if transport is None:
             raise httpx2.ConnectError("nobody listens", request=request)
         return await transport.handle_async_request(request)
+
+
+@asynccontextmanager
+async def browser(
+    console: Console, *scopes: str, more: APIRouter | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A browser of this console, signed in with these scopes, or not signed in without any.
+
+    The console that it sees has `more` pages of the test's own.
+    """
+    app = console.app({"api"})
+    if more is not None:
+        assert isinstance(app, FastAPI)
+        app.include_router(more)
+    transport = httpx2.ASGITransport(app=app)
+    headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with httpx2.AsyncClient(transport=transport, base_url=CONSOLE, headers=headers) as client:
+        if scopes:
+            async with console.database.transaction() as session:
+                token = await SignInRepository(session).make_link("ada", frozenset(scopes))
+            response = await client.get(f"/sign-in/{token}")
+            assert response.status_code == 303
+        yield client
 
 
 @dataclass
@@ -65,18 +90,24 @@ class House:
     @asynccontextmanager
     async def browser(self, *scopes: str) -> AsyncIterator[httpx2.AsyncClient]:
         """A client that is signed in with these scopes, or not signed in without any."""
-        transport = httpx2.ASGITransport(app=self.console.app({"api"}))
-        async with httpx2.AsyncClient(transport=transport, base_url=CONSOLE) as client:
-            if scopes:
-                async with self.console.database.transaction() as session:
-                    token = await SignInRepository(session).make_link("ada", frozenset(scopes))
-                response = await client.get(f"/sign-in/{token}")
-                assert response.status_code == 303
+        async with browser(self.console, *scopes) as client:
             yield client
 
     async def drained(self) -> None:
         """Wait until nobody has anything left to do."""
         await drained(self.catalog, self.notifier, self.console)
+
+
+@pytest.fixture
+async def console(tmp_path: Path) -> AsyncIterator[Console]:
+    """A console by itself, that nobody has told of other services."""
+    settings = ConsoleSettings(
+        database_url=f"sqlite+aiosqlite:///{tmp_path / 'alone.db'}",
+        secret_key=SecretStr(KEY),
+        public_url=CONSOLE,
+    )
+    async with migrated(Console(settings, MemoryBus())) as service:
+        yield service
 
 
 @pytest.fixture
