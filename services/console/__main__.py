@@ -6,6 +6,7 @@ from services.starting import starting
 
 with starting():
     from heliograph.cli import Program, command_line
+    from services.console.cli.link import add_link
 
 if TYPE_CHECKING:
     from heliograph.bus import Bus
@@ -31,6 +32,7 @@ app = command_line(
     {"api": 8002, "work": 8022},
     {"work": "Hear the catalog, and keep what it announces."},
 )
+add_link(app, program)
 
 if __name__ == "__main__":
     app(prog_name="python -m services.console")
