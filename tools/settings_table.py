@@ -48,7 +48,7 @@ def _default(field: FieldInfo) -> str:
         return "a fixed one for development"
     if default == "":
         return "empty"
-    if default is None:
+    if default in (None, ()):
         return "none"
     return f"`{str(default).replace(Path.cwd().as_uri(), 'file://$PWD')}`"
 

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import httpx2
 
-from heliograph import HeliographError
+from heliograph import HeliographError, InvalidSetting
 from heliograph.logging import masked
-from services.console.settings import ServiceAddress
 
 T = TypeVar("T")
 
@@ -50,10 +49,25 @@ class Answer(Generic[T]):
         return self.error.why
 
 
+class Address(Protocol):
+    """Where a service answers, and what lets the console in."""
+
+    @property
+    def name(self) -> str:
+        """What the service is called."""
+
+    @property
+    def url(self) -> str:
+        """Without a slash at the end."""
+
+    def bearer(self) -> str | None:
+        """The token of the next call, None for none; raises `InvalidSetting`."""
+
+
 class Peer:
     """One service. Raises `PeerUnavailable`, or `PeerError` with the status of its answer."""
 
-    def __init__(self, address: ServiceAddress, client: httpx2.AsyncClient) -> None:
+    def __init__(self, address: Address, client: httpx2.AsyncClient) -> None:
         self.name = address.name
         self.url = address.url
         self._address = address
@@ -75,7 +89,10 @@ class Peer:
         return self._json(response)
 
     async def _call(self, method: str, path: str, deadline: float, **given: Any) -> httpx2.Response:
-        token = self._address.bearer()
+        try:
+            token = self._address.bearer()
+        except InvalidSetting as error:
+            raise PeerUnavailable(self.name, str(error)) from error
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             async with asyncio.timeout(deadline):
@@ -104,7 +121,7 @@ class Peers:
 
     def __init__(
         self,
-        addresses: Sequence[ServiceAddress],
+        addresses: Sequence[Address],
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         # Redirects are not followed: the token would go along.

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -22,6 +23,7 @@ from heliograph.errors import InvalidSetting
 from heliograph.settings import DatabaseURL, PublicURL, ServiceSettings
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_TOKEN = re.compile(r"[!-~]+")
 LARGEST_TOKEN = 8_192
 """Bytes of a file that holds a token."""
 
@@ -51,20 +53,25 @@ class ServiceAddress(BaseModel):
     def _has_one_token(self) -> Self:
         if self.token is not None and self.token_file is not None:
             raise ValueError("has a token and a token_file: give one of them")
+        if self.token is not None and _TOKEN.fullmatch(self.token.get_secret_value()) is None:
+            raise ValueError("has a token that is empty, or no token: it has spaces, say")
         return self
 
     def bearer(self) -> str | None:
         """The token, None if there is none; raise `InvalidSetting` if its file cannot be read."""
         if self.token_file is None:
             return None if self.token is None else self.token.get_secret_value()
+        where = f"CONSOLE_SERVICES: the token_file of {self.name}"
         try:
             with self.token_file.open("rb") as file:
-                return file.read(LARGEST_TOKEN).decode("ascii").strip()
+                token = file.read(LARGEST_TOKEN).decode("ascii", "replace").strip()
         except (OSError, ValueError) as error:
-            raise InvalidSetting(
-                f"CONSOLE_SERVICES: the token_file of {self.name} cannot be read: "
-                f"{getattr(error, 'strerror', None) or 'it is not text'}"
-            ) from error
+            # The latter: a path with a NUL.
+            reason = getattr(error, "strerror", None) or "it is no path"
+            raise InvalidSetting(f"{where} cannot be read: {reason}") from error
+        if _TOKEN.fullmatch(token) is None:
+            raise InvalidSetting(f"{where} holds no token")
+        return token
 
 
 _LIST = TypeAdapter(tuple[ServiceAddress, ...])
@@ -74,13 +81,16 @@ def _services(value: object) -> object:
     """Read JSON; its own words of what is wrong name a place, and repeat no value."""
     if not isinstance(value, str):
         return value
+    if not value:
+        # As an engine of containers passes on a variable that is not set.
+        return ()
     try:
         found = _LIST.validate_python(json.loads(value))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(each) for each in first["loc"]) or "the value"
         raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError('must be JSON such as [{"name": "catalog", "url": "http://…"}]') from None
     return found
 
@@ -112,6 +122,13 @@ class ConsoleSettings(ServiceSettings):
         le=3_650,
         description="days for which it keeps the events that it has heard",
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _has_no_path(cls, url: str) -> str:
+        if urlsplit(url).path:
+            raise ValueError("must have no path: the console has a host or a port of its own")
+        return url
 
     @field_validator("services")
     @classmethod
