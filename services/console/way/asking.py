@@ -1,0 +1,149 @@
+"""Asking all services at once what they know of an event."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+from services.console.peers import Answer, Peer, PeerError, Peers, PeerUnavailable
+from services.console.way.answers import (
+    Email,
+    Inbox,
+    Ledger,
+    ParkedPage,
+    ParkedRow,
+    Receiver,
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+ENOUGH_S = 1.7
+"""So long all that a page asks of one service may take, several calls together."""
+MOST_EMAILS = 20
+"""Emails of one service that a page shows; a product may be watched by a million people."""
+PAGE = 200
+MOST_PAGES = 10
+"""Pages of parked rows in which that of an event is looked for."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the services know of an event."""
+
+    receivers: Sequence[Receiver]
+    emails: Sequence[Email]
+    more_emails: frozenset[str]
+    """Services that have more emails of it than these."""
+    refused: Sequence[ParkedRow]
+    """Rows of outboxes: the broker would not have the event."""
+    missing: Sequence[Answer[Any]]
+    """Services of which a part is missing, each reason once."""
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.receivers or self.emails or self.refused)
+
+
+async def ask(peers: Peers, event_id: UUID, *, outboxes: bool) -> Told:
+    """Ask for receivers and emails, and where an event was refused if it may be in an outbox."""
+    by = asyncio.get_running_loop().time() + ENOUGH_S
+    inbox, ledger, refused = await asyncio.gather(
+        peers.ask(lambda peer: _receivers(peer, event_id, by)),
+        peers.ask(lambda peer: _emails(peer, event_id, by)),
+        peers.ask(lambda peer: _refused(peer, event_id, by)) if outboxes else _nothing(),
+    )
+    missing: dict[tuple[str, str], Answer[Any]] = {}
+    for answer in chain[Answer[Any]](inbox, ledger, refused):
+        if answer.missing is not None:
+            missing.setdefault((answer.service, answer.missing), answer)
+    return Told(
+        receivers=[row for answer in inbox for row in answer.value or ()],
+        emails=[row for answer in ledger for row in (answer.value or ())[:MOST_EMAILS]],
+        more_emails=frozenset(
+            answer.service for answer in ledger if len(answer.value or ()) > MOST_EMAILS
+        ),
+        refused=[row for answer in refused for row in answer.value or ()],
+        missing=[*missing.values()],
+    )
+
+
+async def _nothing() -> list[Answer[Sequence[ParkedRow]]]:
+    return []
+
+
+async def _receivers(peer: Peer, event_id: UUID, by: float) -> Sequence[Receiver]:
+    found = _read(peer, Inbox, await peer.get(f"/v1/inbox/events/{event_id}")).receivers
+    parked = {each.receiver for each in found if each.state == "parked"}
+    rows: dict[str | None, int] = {}
+    if parked:
+        # A link to each is a convenience: without it one leads to the list.
+        with suppress(PeerError, TimeoutError):
+            async for row in _parked(peer, "inbox", by):
+                if row.event_id == str(event_id) and row.receiver in parked:
+                    rows[row.receiver] = row.id
+                    if len(rows) == len(parked):
+                        break
+    return [
+        each.model_copy(update={"service": peer.name, "parked_id": rows.get(each.receiver)})
+        for each in found
+    ]
+
+
+async def _emails(peer: Peer, event_id: UUID, by: float) -> Sequence[Email]:
+    """One more than are shown, if there are more."""
+    page = await peer.get("/v1/notifications", event_id=str(event_id), limit=MOST_EMAILS + 1)
+    found = _read(peer, Ledger, page).items
+    shown = await asyncio.gather(*(_in_full(peer, each, by) for each in found[:MOST_EMAILS]))
+    return [*shown, *found[MOST_EMAILS:]]
+
+
+async def _in_full(peer: Peer, email: Email, by: float) -> Email:
+    known = {"service": peer.name}
+    if not email.was_tried:
+        return email.model_copy(update=known)
+    try:
+        async with asyncio.timeout_at(by):
+            row = _read(peer, Email, await peer.get(f"/v1/notifications/{email.id}"))
+    except (PeerError, TimeoutError) as error:
+        why = error.why if isinstance(error, PeerError) else "no answer in time"
+        return email.model_copy(update=known | {"missing": why})
+    return row.model_copy(update=known)
+
+
+async def _refused(peer: Peer, event_id: UUID, by: float) -> Sequence[ParkedRow]:
+    try:
+        async for row in _parked(peer, "outbox", by):
+            if row.event_id == str(event_id):
+                return [row.model_copy(update={"service": peer.name})]
+    except TimeoutError:
+        raise PeerUnavailable(peer.name, f"no answer within {ENOUGH_S:g} s") from None
+    return []
+
+
+async def _parked(peer: Peer, box: str, by: float) -> AsyncIterator[ParkedRow]:
+    """The oldest rows of an inbox or an outbox; raise `TimeoutError` once it is too late."""
+    after: int | None = 0
+    for _ in range(MOST_PAGES):
+        async with asyncio.timeout_at(by):
+            answer = await peer.get(f"/v1/{box}/parked", limit=PAGE, after=after)
+        page = _read(peer, ParkedPage, answer)
+        for row in page.items:
+            yield row
+        after = page.next
+        if after is None:
+            return
+
+
+def _read(peer: Peer, kind: type[M], answer: object) -> M:
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))[:80]
+        raise PeerError(
+            peer.name, f"its answer is not understood, at {place or 'its beginning'}"
+        ) from error
