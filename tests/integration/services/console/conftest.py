@@ -111,8 +111,14 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """The three, at work on SQLite and a memory bus; emails are files below `tmp_path`."""
+def smtp_url(tmp_path: Path) -> str:
+    """Where the notifier's emails go."""
+    return (tmp_path / "mail").as_uri()
+
+
+@pytest.fixture
+async def house(tmp_path: Path, smtp_url: str) -> AsyncIterator[House]:
+    """The three, at work on SQLite and a memory bus; emails go to `smtp_url`."""
     bus = MemoryBus()
     images = (tmp_path / "images").as_uri()
     catalog = Catalog(
@@ -130,7 +136,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             secret_key=SecretStr(KEY),
             public_url="http://notifier",
             image_store_url=images,
-            smtp_url=(tmp_path / "mail").as_uri(),
+            smtp_url=smtp_url,
             settle_seconds=0,
         ),
         bus,
