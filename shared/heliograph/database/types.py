@@ -15,6 +15,7 @@ from sqlalchemy import (
     Float,
     Integer,
     Select,
+    Table,
     Text,
     TypeDecorator,
     bindparam,
@@ -178,7 +179,9 @@ def among(
     return _Among(value, query.scalar_subquery())
 
 
-def upsert(session: Session, model: type[DeclarativeBase]) -> sqlite.Insert | postgresql.Insert:
+def upsert(
+    session: Session, model: type[DeclarativeBase] | Table
+) -> sqlite.Insert | postgresql.Insert:
     """The INSERT of the session's database, with `on_conflict_do_nothing` and `…_do_update`."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     return (sqlite.insert if is_sqlite else postgresql.insert)(model)

@@ -50,6 +50,7 @@ SURFACE = {
     "heliograph.inbox": (
         "Consumer Inbox LeaseLost NotWhole Parked ParkedInFull ParkedRows Worker inbox_table"
     ),
+    "heliograph.programs": "Process Programs Running program_table",
     "heliograph.database": (
         "Backlog Bell BigId BulkInsert Condition Database NotifyBridge Query Schema Session "
         "Signalling Statement TableBacklog Unfinished UtcDateTime among database_now driver "
