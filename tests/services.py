@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from heliograph.bus import MemoryBus
+from heliograph.bus import Bus, MemoryBus
 from heliograph.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
@@ -17,15 +17,15 @@ KEY = "a key of the tests, long enough for HS256"
 S = TypeVar("S", bound=Service)
 
 
-def catalog(database_url: str, folder: Path) -> Service:
+def catalog(database_url: str, folder: Path, bus: Bus | None = None) -> Service:
     """A catalog on that database, whose files lie in the folder."""
     settings = CatalogSettings(
         database_url=database_url, secret_key=KEY, image_store_url=(folder / "images").as_uri()
     )
-    return Catalog(settings, MemoryBus())
+    return Catalog(settings, bus or MemoryBus())
 
 
-def notifier(database_url: str, folder: Path) -> Service:
+def notifier(database_url: str, folder: Path, bus: Bus | None = None) -> Service:
     """A notifier on that database, whose files and emails lie in the folder."""
     settings = NotifierSettings(
         database_url=database_url,
@@ -33,7 +33,7 @@ def notifier(database_url: str, folder: Path) -> Service:
         image_store_url=(folder / "images").as_uri(),
         smtp_url=(folder / "mail").as_uri(),
     )
-    return Notifier(settings, MemoryBus())
+    return Notifier(settings, bus or MemoryBus())
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ from heliograph.database import Signalling, UtcDateTime
 from heliograph.inbox import inbox_table
 from heliograph.money import from_minor
 from heliograph.outbox import outbox_table, relay_lease_table
+from heliograph.programs import program_table
 
 MOST_CATEGORIES = 100
 """In so many a product can stand."""
@@ -207,3 +208,4 @@ class ImportProgress(Base):
 outbox = outbox_table(Base.metadata)
 relay_lease = relay_lease_table(Base.metadata)
 inbox = inbox_table(Base.metadata)
+programs = program_table(Base.metadata)

@@ -47,7 +47,9 @@ class Catalog(AnnouncingService):
     def __init__(
         self, settings: CatalogSettings, bus: Bus, *, images: ImageStore | None = None
     ) -> None:
-        super().__init__(settings, bus, models.inbox, models.outbox, models.relay_lease)
+        super().__init__(
+            settings, bus, models.inbox, models.programs, models.outbox, models.relay_lease
+        )
         self.images = images or image_store(settings.image_store_url)
         self.collaborators.add(ImageStore, self.images)
         self.idempotency_keys = IdempotencyKeys(self.database)

@@ -84,7 +84,7 @@ class Notifier(Service):
         images: ImageStore | None = None,
         mailer: Mailer | None = None,
     ) -> None:
-        super().__init__(settings, bus, models.inbox)
+        super().__init__(settings, bus, models.inbox, models.programs)
         if settings.catalog_user:
             self.announcers["catalog.events"] = settings.catalog_user
         self.images = images or image_store(settings.image_store_url)

@@ -1,7 +1,7 @@
 """A service that announces: what stands between its signals and the bus."""
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prometheus_client import Counter
 from sqlalchemy import Table
@@ -27,10 +27,18 @@ class AnnouncingService(Service):
     have declared for one of them by the time it is made.
     """
 
+    roles: ClassVar[tuple[Role, ...]] = ("api", "relay", "work")
+
     def __init__(
-        self, settings: ServiceSettings, bus: Bus, inbox: Table, outbox: Table, relay_lease: Table
+        self,
+        settings: ServiceSettings,
+        bus: Bus,
+        inbox: Table,
+        programs: Table,
+        outbox: Table,
+        relay_lease: Table,
     ) -> None:
-        super().__init__(settings, bus, inbox)
+        super().__init__(settings, bus, inbox, programs)
         self.outbox = Outbox(self.database, outbox, Bell(f"{self.name}_outbox"))
         self.bells.append(self.outbox.bell)
         metrics = OutboxMetrics(self.metrics, self.outbox, bus)

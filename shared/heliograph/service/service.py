@@ -31,7 +31,9 @@ from heliograph.errors import BusUnavailable, MissingCollaborator
 from heliograph.events import EventKind
 from heliograph.http import Health, Metrics, plain_app
 from heliograph.inbox import Consumer, Inbox, Worker
+from heliograph.programs import Process, Programs
 from heliograph.service.parts import Part
+from heliograph.service.presence import Presence
 from heliograph.service.pruner import Prunable, Pruner
 from heliograph.settings import ServiceSettings
 from heliograph.signals import Collaborators, event_kinds, queued_receivers
@@ -53,6 +55,9 @@ class Service(ABC):
     package: ClassVar[str]
     """Python package; its module `receivers` holds the receivers."""
 
+    roles: ClassVar[tuple[Role, ...]] = ("api", "work")
+    """What its processes can do; another role means nothing to it."""
+
     exchanges: ClassVar[tuple[str, ...]] = ()
     """Exchanges that the service announces on."""
 
@@ -70,7 +75,7 @@ class Service(ABC):
     crash_points: ClassVar[Mapping[str, str]] = {}
     """Points of the service's own code, as `heliograph.crash` describes them."""
 
-    def __init__(self, settings: ServiceSettings, bus: Bus, inbox: Table) -> None:
+    def __init__(self, settings: ServiceSettings, bus: Bus, inbox: Table, programs: Table) -> None:
         self.bus = bus
         self.metrics = Metrics()
         self._settings = settings
@@ -87,7 +92,8 @@ class Service(ABC):
         self.bells = [self.inbox.bell]
         self.backlogs: list[Backlog] = [self.inbox.backlog]
         """Where the service's work waits, what begins it first."""
-        self.pruned: list[Prunable] = [self.inbox]
+        self.programs = Programs(self.database, programs)
+        self.pruned: list[Prunable] = [self.inbox, self.programs]
         self.announcers = dict.fromkeys(self.exchanges, bus.user) if bus.user else {}
         """By exchange, the broker's user who alone announces there; on one that is not named
         anybody does. On those of the service it is its own."""
@@ -96,6 +102,7 @@ class Service(ABC):
         directory = Path(next(iter(import_module(self.package).__path__)))
         self.schema = Schema(self.name, self.package, directory / "migrations" / "versions")
         self._metadata = inbox.metadata
+        self._healths: dict[frozenset[Role], Health] = {}
         self.metrics.add_refresh(self._count_inbox)
 
     @cached_property
@@ -173,19 +180,25 @@ class Service(ABC):
             self.bus.expect(self.topology)
         elif "relay" in roles:
             self.bus.expect(replace(self.topology, queues=()))
-        parts: list[Part] = [NotifyBridge(self.database, tuple(self.bells))]
+        process = Process(
+            roles=[role for role in self.roles if role in roles], version=self.version
+        )
+        parts: list[Part] = [
+            NotifyBridge(self.database, tuple(self.bells)),
+            Presence(self.programs, process, self._health_of(roles)),
+        ]
         if "work" in roles:
             parts += [self.consumer, self.worker, Pruner(*self.pruned)]
         return parts
 
     def app(self, roles: Collection[Role]) -> ASGIApp:
         """What the process answers over HTTP: health and metrics, and the API in role `api`."""
-        health = self.health(roles)
+        health = self._health_of(roles)
         return self.api(health) if "api" in roles else plain_app(health, self.metrics)
 
     def api(self, health: Health) -> "FastAPI":
         """The REST API, with health and metrics."""
-        from heliograph.web import asyncapi_router, create_app, inbox_router
+        from heliograph.web import asyncapi_router, create_app, inbox_router, programs_router
 
         app = create_app(
             self.title,
@@ -196,8 +209,12 @@ class Service(ABC):
             metrics=self.metrics,
             service=self,
         )
-        inbox = inbox_router(self.name, self.inbox)
-        for router in (*self.routers(), inbox, asyncapi_router(self.asyncapi)):
+        shared = (
+            inbox_router(self.name, self.inbox),
+            programs_router(self.name, self.programs),
+            asyncapi_router(self.asyncapi),
+        )
+        for router in (*self.routers(), *shared):
             app.include_router(router)
         return app
 
@@ -215,6 +232,13 @@ class Service(ABC):
         if "work" in roles:
             health.add("consumer", self._check_consumer, required="api" not in roles)
         return health
+
+    def _health_of(self, roles: Collection[Role]) -> Health:
+        """The one health of this process: probes are told of it, and who lists programs."""
+        key = frozenset(roles)
+        if key not in self._healths:
+            self._healths[key] = self.health(roles)
+        return self._healths[key]
 
     async def _check_consumer(self) -> None:
         for part in (self.consumer, self.worker):

@@ -9,6 +9,7 @@ with extra("service"):
     from heliograph.web.inbox import inbox_router
     from heliograph.web.outbox import outbox_router
     from heliograph.web.paging import PAGE, Limit
+    from heliograph.web.programs import programs_router
     from heliograph.web.route import GuardedRoute
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "create_app",
     "inbox_router",
     "outbox_router",
+    "programs_router",
     "requires",
     "service_of",
 ]

@@ -70,7 +70,7 @@ SURFACE = {
     ),
     "heliograph.web": (
         "GuardedRoute Limit OptionalCaller PAGE asyncapi_router create_app inbox_router "
-        "outbox_router requires service_of"
+        "outbox_router programs_router requires service_of"
     ),
     "heliograph.service": (
         "AnnouncingService CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service "
