@@ -9,6 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from heliograph.database import BigId, UtcDateTime
 from heliograph.inbox import inbox_table
+from heliograph.programs import program_table
 
 
 class Base(DeclarativeBase):
@@ -127,3 +128,4 @@ class Sample(Base):
 
 
 inbox = inbox_table(Base.metadata)
+programs = program_table(Base.metadata)

@@ -4,9 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
+from prometheus_client import generate_latest
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import Database
+from heliograph.http import Metrics
 from heliograph.waiting import stopped_within
 from services.console.figures import Figures, read_figures
 from services.console.peers import Peer, PeerError, Peers
@@ -27,14 +29,21 @@ async def figures_of(peer: Peer) -> Figures:
         raise PeerError(peer.name, "its metrics cannot be read", response.status_code) from error
 
 
+async def own_figures(metrics: Metrics) -> Figures:
+    """What this program says now of the console itself."""
+    await metrics.refresh()
+    return read_figures(generate_latest(metrics.registry).decode())
+
+
 class Sampler:
     """A part of a program. Any number may run: of a moment the first one's figures are kept."""
 
     name = "sampler"
 
-    def __init__(self, database: Database, peers: Peers) -> None:
+    def __init__(self, database: Database, peers: Peers, metrics: Metrics) -> None:
         self._database = database
         self._peers = peers
+        self._metrics = metrics
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
@@ -50,9 +59,11 @@ class Sampler:
         now = int(datetime.now(UTC).timestamp())
         at = datetime.fromtimestamp(now - now % EVERY_S, UTC)
         answers = await self._peers.ask(figures_of)
+        own = await own_figures(self._metrics)
         async with self._database.transaction() as session:
             repository = SampleRepository(session)
             for answer in answers:
                 if answer.value is not None:
                     await repository.add(at, answer.service, answer.value.samples())
-            await repository.add(at, OWN, [("heard", await repository.heard())])
+            heard = ("heard", await repository.heard())
+            await repository.add(at, OWN, [heard, *own.samples()])

@@ -43,7 +43,7 @@ class Console(Service):
     description: ClassVar[str] = "The way of events, from a change to its effects."
 
     def __init__(self, settings: ConsoleSettings, bus: Bus, *, peers: Peers | None = None) -> None:
-        super().__init__(settings, bus, models.inbox)
+        super().__init__(settings, bus, models.inbox, models.programs)
         self.public_url = settings.public_url
         self.kept = timedelta(days=settings.events_kept_days)
         self.peers = peers or Peers(settings.services)
@@ -53,7 +53,7 @@ class Console(Service):
             Retention(self.database, lambda each: SignInRepository(each).prune()),
             Retention(self.database, lambda each: SampleRepository(each).prune(1000)),
         ]
-        self.sampler = Sampler(self.database, self.peers)
+        self.sampler = Sampler(self.database, self.peers, self.metrics)
 
     async def sign_in_link(self, subject: str, scope: str) -> str:
         """Make a link that signs the subject in once, within an hour.

@@ -18,7 +18,7 @@ from services.console.api.pages import page
 from services.console.charts import Point, line
 from services.console.peers import Answer, Peer
 from services.console.repositories.samples import KEPT, SampleRepository
-from services.console.sampler import OWN, figures_of
+from services.console.sampler import OWN, figures_of, own_figures
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
@@ -48,6 +48,8 @@ async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Respon
     programs, figures, charts = await asyncio.gather(
         console.peers.ask(_programs), console.peers.ask(figures_of), _charts(session)
     )
+    programs.append(Answer(OWN, await console.programs.running()))
+    figures.append(Answer(OWN, await own_figures(console.metrics)))
     return page(
         "state",
         viewer,

@@ -145,6 +145,18 @@ def upgrade() -> None:
         batch_op.create_index("viewed_hour_hour", ["hour"], unique=False)
 
     # ### end Alembic commands ###
+    op.create_table(
+        "program",
+        sa.Column("id", sa.Uuid, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("roles", sa.JSON, nullable=False),
+        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ready", sa.Boolean, nullable=False),
+        sa.Column("why", sa.Text),
+        sa.PrimaryKeyConstraint("id", name="pk_program"),
+    )
 
 
 def downgrade() -> None:
