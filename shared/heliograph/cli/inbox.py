@@ -89,7 +89,8 @@ def _add_looking(app: typer.Typer, program: Program[G, S]) -> None:
             if as_json:
                 print_json(asdict(found))
             else:
-                print_message(asdict(found))
+                failures = [f"{each.at:%Y-%m-%d %H:%M:%S} {each.reason}" for each in found.failures]
+                print_message(asdict(found) | {"failures": "\n".join(failures) or "-"})
 
         with_service(program, main)
 

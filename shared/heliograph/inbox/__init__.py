@@ -1,6 +1,7 @@
 """The inbox: every event once per receiver, until its receiver is done with it."""
 
 from heliograph.inbox.consumer import Consumer
+from heliograph.inbox.handlings import HandlingState
 from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.parked import NotWhole, Parked, ParkedInFull, ParkedRows
 from heliograph.inbox.table import inbox_table
@@ -8,6 +9,7 @@ from heliograph.inbox.worker import Worker
 
 __all__ = [
     "Consumer",
+    "HandlingState",
     "Inbox",
     "LeaseLost",
     "NotWhole",

@@ -10,13 +10,15 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from pydantic_core import from_json
-from sqlalchemy import Table, bindparam, delete, select
+from sqlalchemy import Table, bindparam, case, delete, select
 from sqlalchemy.dialects import sqlite
 
 from heliograph.crash import crash_point
 from heliograph.database import Bell, Database, Session, TableBacklog, database_now, driver
 from heliograph.errors import DatabaseUnavailable, HeliographError
 from heliograph.inbox.counts import Counts
+from heliograph.inbox.failures import with_failure
+from heliograph.inbox.handlings import Handlings
 from heliograph.inbox.leases import Claimed, Leases, waits_for_retry
 from heliograph.inbox.parked import ParkedRows
 from heliograph.inbox.reading import REASON_LENGTH, Entry
@@ -27,6 +29,8 @@ from heliograph.text import printable
 
 KEEP_DAYS = 7
 """For this long a second copy of an event is known and refused."""
+
+_HANDED_BACK = "handed back: its program was stopped"
 
 _COLUMNS = ", ".join(Entry._fields)
 _STATE = "CASE WHEN reason IS NULL THEN 'pending' ELSE 'parked' END"
@@ -54,6 +58,7 @@ class Inbox:
         self.table = table
         self.bell = bell
         self._counts = Counts(database, table, tuple(unordered))
+        self.handlings = Handlings(database, table, unordered)
         self.parked = ParkedRows(database, table, bell)
         self._turns: dict[str, str] = {}
         """By receiver, the subject whose turn was the last."""
@@ -127,14 +132,16 @@ class Inbox:
 
     async def retry(self, rows: Sequence[Claimed], reason: str, delay: float) -> None:
         """Let rows run again `delay` seconds from now."""
-        async with self.database.transaction() as session:
-            await self._settle(session, rows, reason=_told(reason), due_at=database_now(delay))
+        await self._fail(rows, _told(reason), due_at=database_now(delay))
 
     async def hand_back(self, rows: Sequence[Claimed]) -> None:
         """Let rows run again at once and forget the attempt: it was we who broke it off."""
+        attempts = self.table.c.attempts
+        # Of one that has been tried before, no reason would mean that nothing was reported.
+        reason = case((attempts > 1, _HANDED_BACK), else_=None)
         async with self.database.transaction() as session:
             await self._settle(
-                session, rows, attempts=self.table.c.attempts - 1, due_at=database_now()
+                session, rows, attempts=attempts - 1, reason=reason, due_at=database_now()
             )
         self.bell.ring()
 
@@ -150,10 +157,12 @@ class Inbox:
             )
 
     async def park(self, rows: Sequence[Claimed], reason: str) -> None:
+        await self._fail(rows, _told(reason), state="parked", due_at=database_now())
+
+    async def _fail(self, rows: Sequence[Claimed], reason: str, **values: object) -> None:
+        failures = with_failure(self.table, database_now(), reason)
         async with self.database.transaction() as session:
-            await self._settle(
-                session, rows, state="parked", reason=_told(reason), due_at=database_now()
-            )
+            await self._settle(session, rows, reason=reason, failures=failures, **values)
 
     async def _settle(self, session: Session, rows: Sequence[Claimed], **values: object) -> None:
         _all_ours(rows, await self._leases.end(await session.connection(), rows, values))

@@ -21,7 +21,9 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     func,
+    literal,
     or_,
     select,
     tuple_,
@@ -31,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from heliograph.database import Database, among, database_now, statement_for
+from heliograph.inbox.failures import with_failure
 from heliograph.inbox.table import is_open
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import LEASE_S
@@ -58,17 +61,27 @@ def _due(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.state == "pending", table.c.due_at <= database_now())
 
 
+def _has_reported(table: FromClause) -> ColumnElement[bool]:
+    """Whether the last attempt said what it failed of; a claim clears that."""
+    return and_(table.c.reason.is_not(None), ~table.c.reason.startswith(_NO_REPORT))
+
+
 def waits_for_retry(table: FromClause) -> ColumnElement[bool]:
-    """Whether a row has failed and no worker has it: a claim clears what the last attempt said."""
-    failed = and_(table.c.reason.is_not(None), ~table.c.reason.startswith(_NO_REPORT))
-    return and_(table.c.state == "pending", failed)
+    """Whether a row has failed and no worker has it."""
+    return and_(table.c.state == "pending", _has_reported(table))
+
+
+def is_leased(table: FromClause) -> ColumnElement[bool]:
+    """Whether a worker has a row, on a lease that has not ended."""
+    return and_(
+        table.c.state == "pending", table.c.due_at > database_now(), ~waits_for_retry(table)
+    )
 
 
 _RECEIVER = bindparam("for_receiver", type_=Text())
 _BEHIND = bindparam("behind", type_=Text())
 _LIMIT = bindparam("at_most", type_=Integer())
 _ATTEMPTS = bindparam("most_attempts", type_=Integer())
-_REASON = bindparam("no_report", type_=Text())
 
 
 class Taken(NamedTuple):
@@ -107,7 +120,6 @@ class Leases:
             _RECEIVER.key: receiver.name,
             _LIMIT.key: limit,
             _ATTEMPTS.key: attempts,
-            _REASON.key: f"{_NO_REPORT}{attempts}: its process or its lease ended",
         }
         if receiver.ordered:
             leased = await self._heads.run(**values, **{_BEHIND.key: behind})
@@ -222,6 +234,9 @@ def _lease(table: Table, candidates: Select[Any] | CompoundSelect[Any]) -> Retur
     first_suspect = select(func.min(chosen.c.id)).where(chosen.c.suspect).scalar_subquery()
     taken = select(chosen.c.id).where(or_(~chosen.c.suspect, chosen.c.id == first_suspect))
     exhausted = table.c.attempts >= _ATTEMPTS
+    no_report = (
+        literal(_NO_REPORT) + cast(table.c.attempts, Text) + ": its process or its lease ended"
+    )
     return (
         update(table)
         .where(table.c.id.in_(taken))
@@ -229,7 +244,12 @@ def _lease(table: Table, candidates: Select[Any] | CompoundSelect[Any]) -> Retur
             attempts=case((exhausted, table.c.attempts), else_=table.c.attempts + 1),
             token=table.c.token + 1,
             state=case((exhausted, "parked"), else_="pending"),
-            reason=case((suspect, _REASON), (exhausted, table.c.reason), else_=None),
+            reason=case((suspect, no_report), (exhausted, table.c.reason), else_=None),
+            # What is due is the end of its lease.
+            failures=case(
+                (suspect, with_failure(table, table.c.due_at, no_report)), else_=table.c.failures
+            ),
+            started_at=case((exhausted, table.c.started_at), else_=database_now()),
             due_at=database_now(LEASE_S),
         )
         .returning(

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, Table, and_, func, select, upd
 
 from heliograph.database import Bell, Database, database_now
 from heliograph.errors import HeliographError
+from heliograph.inbox.failures import Failure, read_failures
 from heliograph.inbox.table import is_parked
 from heliograph.text import readable
 
@@ -56,6 +57,8 @@ class ParkedInFull(Parked):
     headers: dict[str, object]
     body: str
     """The body as text; base64 with the prefix `base64:` if it is not UTF-8."""
+    failures: tuple[Failure, ...]
+    """Why its last attempts came to nothing, the oldest first."""
 
 
 class ParkedRows:
@@ -83,7 +86,7 @@ class ParkedRows:
         table = self._table
         async with self._database.reading() as session:
             rows = await session.execute(
-                select(*_listed(table), table.c.headers, table.c.body).where(
+                select(*_listed(table), table.c.headers, table.c.body, table.c.failures).where(
                     table.c.id == id, is_parked(table)
                 )
             )
@@ -160,4 +163,6 @@ def _in_full(row: RowMapping) -> ParkedInFull:
     fields: dict[str, Any] = {**row}
     # Earlier releases wrote NaN as it is.
     headers = json.loads(fields["headers"], parse_constant=str)
-    return ParkedInFull(**fields | {"headers": headers, "body": readable(fields["body"])})
+    failures = read_failures(fields.pop("failures"))
+    body = readable(fields.pop("body"))
+    return ParkedInFull(**fields | {"headers": headers, "body": body, "failures": failures})

@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 
 from heliograph.database import BigId, UtcDateTime
+from heliograph.inbox.failures import FAILURES
 
 
 def inbox_table(metadata: MetaData) -> Table:
@@ -37,7 +38,9 @@ def inbox_table(metadata: MetaData) -> Table:
         Column("size", BigInteger),
         Column("due_at", UtcDateTime, nullable=False),
         Column("received_at", UtcDateTime, nullable=False),
+        Column("started_at", UtcDateTime),
         Column("finished_at", UtcDateTime),
+        Column("failures", FAILURES),
         Index("inbox_once", "receiver", "event_id", unique=True),
         sqlite_autoincrement=True,
         # A claim writes its row anew; with room in the same page no index needs to know.

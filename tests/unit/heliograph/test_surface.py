@@ -48,7 +48,8 @@ SURFACE = {
     ),
     "heliograph.outbox.claims": "Claim Claims OutboxRow Outcome claims_for",
     "heliograph.inbox": (
-        "Consumer Inbox LeaseLost NotWhole Parked ParkedInFull ParkedRows Worker inbox_table"
+        "Consumer HandlingState Inbox LeaseLost NotWhole Parked ParkedInFull ParkedRows Worker "
+        "inbox_table"
     ),
     "heliograph.programs": "Process Programs Running program_table",
     "heliograph.database": (

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -7,9 +8,9 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, text
 
-from heliograph.database import migrations
+from heliograph.database import UtcDateTime, migrations
 from services.catalog.models import Base
 from services.catalog.repositories.search import is_modelled
 from services.catalog.service import Catalog
@@ -73,6 +74,35 @@ async def test_products_from_before_their_search_order_are_found_by_it(
     ):
         found = await client.get("/v1/products", params={"q": "lamp"} | query)
         assert [each["sku"] for each in found.json()["items"]] == skus
+
+
+async def test_events_from_before_their_failures_run_and_are_told_of(catalog: Catalog) -> None:
+    receiver, sent = catalog.receivers[0], ("done before", "waits", "arrives later")
+    # As the release before writes it, on the schema before and on this one.
+    accept = text(
+        "INSERT INTO inbox (receiver, event_id, routing_key, headers, body, due_at, received_at)"
+        " VALUES (:receiver, :event, 'k', '{}', '', :now, :now)"
+    ).bindparams(
+        bindparam("receiver", receiver.name),
+        bindparam("now", datetime(2026, 1, 31, tzinfo=UTC), type_=UtcDateTime()),
+    )
+
+    await rerun(catalog, command.downgrade, "0013")
+    async with catalog.database.transaction() as session:
+        for each in sent[:2]:
+            await session.execute(accept, {"event": each})
+        finish = "UPDATE inbox SET state = 'done', attempts = 1 WHERE event_id = 'done before'"
+        await session.execute(text(finish))
+    await rerun(catalog, command.upgrade, "head")
+    async with catalog.database.transaction() as session:
+        await session.execute(accept, {"event": sent[2]})
+
+    await catalog.inbox.retry(await catalog.inbox.claim(receiver, 8, attempts=8), "no light", 60)
+    told = [each for event_id in sent for each in await catalog.inbox.handlings.of(event_id)]
+    assert [(each.state, len(each.failures)) for each in told] == [
+        ("done", 0), ("pending", 1), ("pending", 1),
+    ]  # fmt: skip
+    assert [each.started_at is None for each in told] == [True, False, False]
 
 
 async def rerun(catalog: Catalog, run: Callable[[Config, str], None], revision: str) -> None:

@@ -181,6 +181,22 @@ def test_a_parked_event_is_shown_without_steering_the_terminal(
     assert json.loads(command("inbox", "show", parked[1], "--json").stdout)["body"] == "\x1b[2J"
 
 
+def test_a_parked_event_is_shown_with_its_failures(command: Run, parked: list[int]) -> None:
+    async def fail(catalog: Catalog) -> None:
+        receiver = catalog.receivers[0]
+        for reason in ("\x1b[2Jno light", "no light ever"):
+            assert await catalog.inbox.parked.redrive([parked[0]]) == 1
+            await catalog.inbox.park(await catalog.inbox.claim(receiver, 1, attempts=8), reason)
+
+    on_catalog(fail)
+    shown = command("inbox", "show", parked[0])
+    assert "[2Jno light\n" in shown.stdout
+    assert " no light ever\n" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    found = json.loads(command("inbox", "show", parked[0], "--json").stdout)
+    assert [each["reason"] for each in found["failures"]] == ["\x1b[2Jno light", "no light ever"]
+
+
 def test_what_is_not_parked_cannot_be_shown(command: Run, parked: list[int]) -> None:
     refused = command("inbox", "show", 99)
     assert refused.exit_code == 1
