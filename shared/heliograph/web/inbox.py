@@ -1,4 +1,7 @@
-"""Parked events over REST: look at them, redrive or discard them. Every service has this."""
+"""The inbox over REST: what became of an event; parked ones, to redrive or discard.
+
+Every service has this.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Self
@@ -6,9 +9,11 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from heliograph.events import MAX_HEADER_LENGTH
 from heliograph.http import ProblemError, problems
-from heliograph.inbox import Inbox, NotWhole
+from heliograph.inbox import HandlingState, Inbox, NotWhole
 from heliograph.payload import Payload
+from heliograph.text import Line
 from heliograph.web.auth import requires
 from heliograph.web.paging import PAGE, Limit
 from heliograph.web.route import GuardedRoute
@@ -60,6 +65,45 @@ class ParkedEvents(BaseModel):
     next: int | None
 
 
+class FailedAttempt(BaseModel):
+    """An attempt that failed, or never reported back; then `at` is the end of its lease."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at: AwareDatetime
+    reason: str
+
+
+class EventAtReceiver(BaseModel):
+    """What a receiver did with an event.
+
+    `state`: `pending` waits for its turn or its next attempt, `held` waits behind a parked event of
+    its subject, `running` is being worked on, `done` is done. `parked` waits for somebody to
+    redrive or discard it, `discarded` was given up.
+
+    `attempts` are those since it was redriven, `started_at` is when the last of all began.
+    `failures` are the last 8, the oldest first, whether it was redriven meanwhile or not.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    receiver: str
+    state: HandlingState
+    attempts: int
+    accepted_at: AwareDatetime
+    started_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+    reason: str | None
+    failures: Sequence[FailedAttempt]
+
+
+class EventInInbox(BaseModel):
+    """What each receiver that has got an event did with it."""
+
+    event_id: str
+    receivers: Sequence[EventAtReceiver]
+
+
 class Selection(Payload):
     """Which parked events: those of `ids`, or all of them. One of the two must be given."""
 
@@ -103,6 +147,21 @@ def inbox_router(service: str, inbox: Inbox) -> APIRouter:
         dependencies=[requires(f"{service}:admin")],
         responses=problems("unauthenticated", "forbidden"),
     )
+
+    @router.get(
+        "/events/{event_id}",
+        summary="See what each receiver did with an event",
+        responses=problems("not-found"),
+    )
+    async def show_event(
+        event_id: Annotated[str, Path(), Line(MAX_HEADER_LENGTH)],
+    ) -> EventInInbox:
+        """Receivers that have not got it are left out; what is done is told for seven days."""
+        found = await inbox.handlings.of(event_id)
+        if not found:
+            raise ProblemError("not-found", "No receiver has got an event with this id.")
+        receivers = [EventAtReceiver.model_validate(each) for each in found]
+        return EventInInbox(event_id=event_id, receivers=receivers)
 
     @router.get("/parked", summary="List parked events")
     async def list_parked(

@@ -49,6 +49,7 @@ CATALOG = SHARED | {
     "GET /v1/products/{id}/views": "catalog:read",
     "DELETE /v1/viewers/{viewer}": "catalog:admin",
     "GET /v1/programs": "catalog:admin",
+    "GET /v1/inbox/events/{event_id}": "catalog:admin",
     "GET /v1/inbox/parked": "catalog:admin",
     "GET /v1/inbox/parked/{id}": "catalog:admin",
     "POST /v1/inbox/redrive": "catalog:admin",
@@ -73,6 +74,7 @@ NOTIFIER = SHARED | {
     "GET /v1/suppressions": "notifier:admin",
     "DELETE /v1/suppressions/{email}": "notifier:admin",
     "GET /v1/programs": "notifier:admin",
+    "GET /v1/inbox/events/{event_id}": "notifier:admin",
     "GET /v1/inbox/parked": "notifier:admin",
     "GET /v1/inbox/parked/{id}": "notifier:admin",
     "POST /v1/inbox/redrive": "notifier:admin",
@@ -128,7 +130,14 @@ async def test_every_call_is_open_to_those_that_it_is_meant_for_alone(
         async def ask(call: str, headers: dict[str, str]) -> str:
             method, template = call.split()
             path = template.format(
-                id=ID, image_id=ID, category_id=ID, key=ID, viewer="v", token="t", email="e"
+                id=ID,
+                image_id=ID,
+                category_id=ID,
+                key=ID,
+                viewer="v",
+                token="t",
+                email="e",
+                event_id=ID,
             )
             # FastAPI itself would read and parse it before it asks who calls.
             body = b"{" if method in {"POST", "PUT", "PATCH"} else b""

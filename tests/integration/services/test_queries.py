@@ -45,7 +45,14 @@ async def calling(service: Service, app: FastAPI) -> AsyncIterator[httpx2.AsyncC
 def calls(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for template, methods in app.openapi()["paths"].items():
         path = template.format(
-            id=ID, image_id=ID, category_id=ID, key=ID, viewer="v", token="t", email="e@x.example"
+            id=ID,
+            image_id=ID,
+            category_id=ID,
+            key=ID,
+            viewer="v",
+            token="t",
+            email="e@x.example",
+            event_id=ID,
         )
         for method, operation in methods.items():
             yield method.upper(), path, operation

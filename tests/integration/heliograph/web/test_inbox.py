@@ -182,3 +182,61 @@ async def test_another_scope_is_not_let_in(client: httpx2.AsyncClient) -> None:
     assert (
         await client.post("/v1/inbox/redrive", headers=other, json={"all": True})
     ).status_code == 403
+
+
+async def test_what_became_of_an_event_is_told_by_receiver(
+    client: httpx2.AsyncClient, house: House
+) -> None:
+    sent = event()
+    message = encode(sent)
+    delivery = Delivery("shop.note", message.routing_key, message.headers, message.body, message.id)
+    await house.accept(NOTE, [delivery])
+    path = f"/v1/inbox/events/{sent.id}"
+    [pending] = (await client.get(path)).json()["receivers"]
+    assert pending.pop("accepted_at").endswith("Z")
+    assert pending == {
+        "receiver": "note", "state": "pending", "attempts": 0, "started_at": None,
+        "finished_at": None, "reason": None, "failures": [],
+    }  # fmt: skip
+
+    claimed = await house.inbox.claim(NOTE, 1, attempts=8)
+    await house.inbox.park(claimed, "no light today")
+    told = (await client.get(path)).json()
+    assert told.keys() == {"event_id", "receivers"}
+    assert told["event_id"] == str(sent.id)
+    [parked] = told["receivers"]
+    assert (parked["state"], parked["reason"]) == ("parked", "no light today")
+    assert parked["started_at"].endswith("Z")
+    [failure] = parked["failures"]
+    assert failure["at"].endswith("Z")
+    assert failure["reason"] == "no light today"
+
+
+async def test_what_was_never_an_event_is_found_under_the_id_that_we_gave_it(
+    client: httpx2.AsyncClient, house: House
+) -> None:
+    await house.accept(NOTE, [Delivery("shop.note", "k", {}, b"{", None)])
+    [parked] = await house.inbox.parked.page()
+    assert parked.event_id.startswith("malformed:")
+    for written in (parked.event_id, parked.event_id.replace(":", "%3A")):
+        told = (await client.get(f"/v1/inbox/events/{written}")).json()
+        assert told["event_id"] == parked.event_id
+        assert [each["state"] for each in told["receivers"]] == ["parked"]
+
+
+async def test_an_event_that_nobody_has_got_is_not_found(client: httpx2.AsyncClient) -> None:
+    unknown = "019a0000-0000-7000-8000-000000000000"
+    for written in (
+        unknown, "lamp", "%E0%A4%B9", "a%2Fb", "%25_'%22%3B--", "%ED%A0%80", "%FF", "x" * 200,
+    ):  # fmt: skip
+        answer = await client.get(f"/v1/inbox/events/{written}")
+        assert answer.status_code == 404, written
+        assert answer.json()["type"].endswith("not-found")
+
+
+async def test_what_no_id_can_be_is_invalid(client: httpx2.AsyncClient) -> None:
+    for written in ("x" * 201, "%00", "a%00b", "%0A", "%20"):
+        answer = await client.get(f"/v1/inbox/events/{written}")
+        assert answer.status_code == 422, written
+        [error] = answer.json()["errors"]
+        assert error["parameter"] == "event_id"
