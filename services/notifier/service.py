@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import Counter
+from prometheus_client.registry import Collector
 
 from heliograph import InvalidSetting
 from heliograph.bus import Bus
@@ -102,7 +103,7 @@ class Notifier(Service):
         self.collaborators.add(MailBell, self.mail_bell)
         pace = pace_of(settings)
         self.collaborators.add(Pace, pace)
-        mailed = Counter("mail", "Emails by outcome.", ("state",), registry=self.metrics.registry)
+        self._mailed = Counter("mail", "Emails by outcome.", ("state",), registry=None)
         outgoing = Outgoing(self.database)
         self.backlogs.append(outgoing.backlog)
         self.composer = composer_of(settings)
@@ -113,7 +114,7 @@ class Notifier(Service):
             outgoing,
             self.mailer,
             self.mail_bell,
-            on_outcome=lambda state: mailed.labels(state).inc(),
+            on_outcome=lambda state: self._mailed.labels(state).inc(),
         )
         self.spreader = Spreader(self.database, self.mail_bell)
 
@@ -121,6 +122,12 @@ class Notifier(Service):
         from services.notifier.api import routers
 
         return routers
+
+    def measured(self, roles: Collection[Role]) -> list[Collector]:
+        measured = super().measured(roles)
+        if "work" in roles:
+            measured.append(self._mailed)
+        return measured
 
     def parts(self, roles: Collection[Role]) -> list[Part]:
         parts = super().parts(roles)

@@ -9,7 +9,9 @@ with extra("service"):
     from heliograph.http.body import max_body
     from heliograph.http.compression import gzip_tag
     from heliograph.http.health import Health, Liveness, Readiness
-    from heliograph.http.metrics import Metrics, OutboxMetrics
+    from heliograph.http.inbox_metrics import InboxMetrics
+    from heliograph.http.metrics import Metrics
+    from heliograph.http.outbox_metrics import OutboxMetrics
     from heliograph.http.plain import plain_app
     from heliograph.http.problems import (
         MEDIA_TYPE,
@@ -32,6 +34,7 @@ __all__ = [
     "SECURITY_HEADERS",
     "FieldProblem",
     "Health",
+    "InboxMetrics",
     "Liveness",
     "Metrics",
     "OutboxMetrics",

@@ -2,17 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import get_args
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
-
-from heliograph.bus import Bus
-from heliograph.outbox import Failure, Outbox
 
 Refresh = Callable[[], Awaitable[None]]
 
@@ -36,12 +33,6 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.inbox_rows = Gauge(
-            "inbox_rows",
-            "Accepted events by receiver and state.",
-            ("receiver", "state"),
-            registry=self.registry,
-        )
         self.http_request_duration = Histogram(
             "http_request_duration_seconds",
             "Time from a request's arrival to the end of its answer.",
@@ -49,6 +40,14 @@ class Metrics:
             registry=self.registry,
         )
         self._refreshes: list[_Refreshed] = []
+        self._exported: set[int] = set()
+
+    def export(self, collectors: Iterable[Collector]) -> None:
+        """Let scrapes show these too: what this program does, of all that its service can do."""
+        for each in collectors:
+            if id(each) not in self._exported:
+                self._exported.add(id(each))
+                self.registry.register(each)
 
     def add_refresh(self, refresh: Refresh) -> None:
         """Await `refresh` before each scrape, to set gauges from what is stored."""
@@ -89,64 +88,3 @@ class _Refreshed:
             log.warning("a metric could not be refreshed", error=repr(error))
         took = time.monotonic() - began
         self._rests_until = time.monotonic() + (RESTS * took if took > QUICK_S else 0.0)
-
-
-class OutboxMetrics:
-    """What a service that announces counts besides."""
-
-    def __init__(self, metrics: Metrics, outbox: Outbox, bus: Bus) -> None:
-        self._outbox = outbox
-        self._bus = bus
-        self._rows = Gauge(
-            "outbox_rows", "Events that wait to be published.", registry=metrics.registry
-        )
-        self._oldest_seconds = Gauge(
-            "outbox_oldest_seconds",
-            "Age of the event that waits longest to be published, 0 if none does.",
-            registry=metrics.registry,
-        )
-        self.published = Counter(
-            "relay_published", "Events that the bus has taken over.", registry=metrics.registry
-        )
-        self.refused = Counter(
-            "relay_refused",
-            "Events that the broker, or a queue, would not have, counted at each attempt.",
-            registry=metrics.registry,
-        )
-        self._failures = Counter(
-            "relay_failures",
-            "Batches that were not relayed as the bus or the database was away.",
-            ("reason",),
-            registry=metrics.registry,
-        )
-        self._parked = Gauge(
-            "outbox_parked_rows",
-            "Events that the broker will not have and that wait for an operator.",
-            registry=metrics.registry,
-        )
-        self._unrouted = Counter(
-            "relay_unrouted",
-            "Published events that no queue was bound to.",
-            registry=metrics.registry,
-        )
-        self._unrouted_before = 0
-        for reason in get_args(Failure):
-            self._failures.labels(reason)
-        metrics.add_refresh(self._count_rows)
-        metrics.add_refresh(self._count_unrouted)
-
-    async def _count_rows(self) -> None:
-        rows, oldest = await self._outbox.status()
-        self._rows.set(rows)
-        self._oldest_seconds.set(oldest)
-        parked, _ = await self._outbox.refusals()
-        self._parked.set(parked)
-
-    def failed(self, reason: Failure) -> None:
-        """Count a batch that was not relayed."""
-        self._failures.labels(reason).inc()
-
-    async def _count_unrouted(self) -> None:
-        unrouted = self._bus.unrouted
-        self._unrouted.inc(unrouted - self._unrouted_before)
-        self._unrouted_before = unrouted

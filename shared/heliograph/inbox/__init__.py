@@ -5,7 +5,7 @@ from heliograph.inbox.handlings import HandlingState
 from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.parked import NotWhole, Parked, ParkedInFull, ParkedRows
 from heliograph.inbox.table import inbox_table
-from heliograph.inbox.worker import Worker
+from heliograph.inbox.worker import RunOutcome, Worker
 
 __all__ = [
     "Consumer",
@@ -16,6 +16,7 @@ __all__ = [
     "Parked",
     "ParkedInFull",
     "ParkedRows",
+    "RunOutcome",
     "Worker",
     "inbox_table",
 ]

@@ -22,7 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from heliograph.database import Database
+from heliograph.database import Database, database_now
 from heliograph.inbox.table import is_open, is_parked
 
 SAMPLED_PAGES = 10_000
@@ -62,6 +62,24 @@ class Counts:
             others = (counts.get((receiver, state), 0) for state in ("parked", "held"))
             counts[(receiver, "pending")] = waiting - sum(others)
         return {key: count for key, count in counts.items() if count}
+
+    async def oldest(self, receivers: Collection[str]) -> dict[str, float]:
+        """By receiver, the age of its first pending row in seconds; 0 if there is none."""
+        c = self._table.c
+        first = [
+            select(c.received_at)
+            .where(c.receiver == receiver, is_open(self._table), c.state == "pending")
+            .order_by(c.receiver, c.id)
+            .limit(1)
+            .scalar_subquery()
+            for receiver in receivers
+        ]
+        async with self._database.reading() as session:
+            now, *since = (await session.execute(select(database_now(), *first))).one()
+        return {
+            receiver: 0.0 if moment is None else max((now - moment).total_seconds(), 0.0)
+            for receiver, moment in zip(receivers, since, strict=True)
+        }
 
 
 def _waiting(table: Table, unordered: Collection[str]) -> CompoundSelect[str, str, int]:

@@ -174,6 +174,13 @@ class Inbox:
         """
         return await self._counts.by_state()
 
+    async def oldest(self, receivers: Collection[str]) -> dict[str, float]:
+        """By receiver, the seconds since the event was accepted that waits longest; 0 if none does.
+
+        Those that are parked wait for an operator, and are not among them.
+        """
+        return await self._counts.oldest(receivers)
+
     async def prune(self, limit: int = 1000) -> int:
         """Forget up to `limit` rows that were finished more than `KEEP_DAYS` ago."""
         table = self.table

@@ -5,9 +5,10 @@ A worker is a part of a program; any number may run.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,6 +43,13 @@ WITHOUT_SESSION = 16
 GATHER_S = 0.01
 """Longest that a free place waits for others, to be filled by one claim."""
 
+RunOutcome = Literal["done", "retried", "parked", "handed_back", "lost"]
+"""What became of a call of a receiver. `handed_back`: the program stopped meanwhile; `lost`: it
+could not be recorded, and the events come back when their lease ends."""
+
+OnRun = Callable[[str, RunOutcome, float, Sequence[Event[Any]]], None]
+"""Is told the receiver's name, what became of a call, the seconds that it took, and its events."""
+
 
 class Worker:
     """Runs the service's receivers on the rows of its inbox."""
@@ -55,11 +63,13 @@ class Worker:
         *,
         retries: Retries = Retries(),
         concurrency: int = CONCURRENCY,
+        on_run: OnRun = lambda _receiver, _outcome, _seconds, _events: None,
     ) -> None:
         self._receivers = receivers
         self._inbox = inbox
         self._retries = retries
         self._concurrency = concurrency
+        self._on_run = on_run
         self._marks = GroupCommit(self._mark)
         self.trouble: str | None = None
 
@@ -116,20 +126,29 @@ class Worker:
 
     async def run_group(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
         """Run the receiver once on these rows and settle them, whatever happens."""
+        began = time.perf_counter()
+        events: Sequence[Event[Contract]] = ()
+        outcome: RunOutcome = "lost"
         try:
             events, rows = await self._decoded(receiver, rows)
             if rows:
                 await self._run(receiver, events, rows)
+                outcome = "done"
         except LeaseLost:
             log.warning("lease lost, work undone", receiver=receiver.name)
         except (Malformed, Park) as error:
-            await self._settle(self._inbox.park(rows, str(error) or "the receiver parked it"))
+            if await self._settle(self._inbox.park(rows, str(error) or "the receiver parked it")):
+                outcome = "parked"
         except asyncio.CancelledError:
-            await self._settle(self._inbox.hand_back(rows))
+            if await self._settle(self._inbox.hand_back(rows)):
+                outcome = "handed_back"
             raise
         # Whatever a receiver raises is its failure, not ours: it is retried, then parked.
         except Exception as error:  # noqa: BLE001
-            await self._failed(receiver, rows, error)
+            outcome = await self._failed(receiver, rows, error)
+        finally:
+            if rows:
+                self._on_run(receiver.name, outcome, time.perf_counter() - began, events)
 
     async def _decoded(
         self, receiver: QueuedReceiver, rows: Sequence[Claimed]
@@ -181,7 +200,7 @@ class Worker:
 
     async def _failed(
         self, receiver: QueuedReceiver, rows: Sequence[Claimed], error: Exception
-    ) -> None:
+    ) -> RunOutcome:
         reason = printable(f"{type(error).__name__}: {error}", REASON_LENGTH)
         attempt = max(row.attempts for row in rows)
         log.warning(
@@ -189,17 +208,19 @@ class Worker:
             exc_info=error,
         )  # fmt: skip
         if attempt >= self._retries.attempts:
-            await self._settle(self._inbox.park(rows, reason))
-        else:
-            await self._settle(self._inbox.retry(rows, reason, self._retries.delay(attempt)))
+            return "parked" if await self._settle(self._inbox.park(rows, reason)) else "lost"
+        retry = self._inbox.retry(rows, reason, self._retries.delay(attempt))
+        return "retried" if await self._settle(retry) else "lost"
 
     @staticmethod
-    async def _settle(settling: Coroutine[Any, Any, None]) -> None:
-        """Record an outcome; if that fails too, the lease runs out and the row comes back."""
+    async def _settle(settling: Coroutine[Any, Any, None]) -> bool:
+        """Record an outcome; False if that fails too: the lease runs out and the row comes back."""
         try:
             await settling
         except (LeaseLost, DatabaseUnavailable) as error:
             log.warning("outcome not recorded", reason=str(error))
+            return False
+        return True
 
 
 async def _room_for(count: int, running: AbstractSet[asyncio.Task[None]]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from prometheus_client import Counter
+from prometheus_client.registry import Collector
 from sqlalchemy import Table
 
 from heliograph.bus import Bus
@@ -41,7 +42,7 @@ class AnnouncingService(Service):
         super().__init__(settings, bus, inbox, programs)
         self.outbox = Outbox(self.database, outbox, Bell(f"{self.name}_outbox"))
         self.bells.append(self.outbox.bell)
-        metrics = OutboxMetrics(self.metrics, self.outbox, bus)
+        self._outbox_metrics = metrics = OutboxMetrics(self.metrics, self.outbox, bus)
         self.relay = Relay(
             claims_for(self.database, outbox, relay_lease),
             bus,
@@ -52,16 +53,16 @@ class AnnouncingService(Service):
         )
         self.signals = announced_signals.of(self.name)
         """Its own, beside the built-in ones."""
-        dropped = {
+        self._dropped = {
             name: Counter(
                 f"{name}_dropped",
                 f"Events `{name}` that were not announced as their buffer was full.",
-                registry=self.metrics.registry,
+                registry=None,
             )
             for name in {each.name for each in self.signals if each.buffered}
         }
         self.buffer = EventBuffer(
-            self.database, self.outbox, on_dropped=lambda name: dropped[name].inc()
+            self.database, self.outbox, on_dropped=lambda name: self._dropped[name].inc()
         )
         self.backlogs[:0] = [self.buffer, self.outbox.backlog]
         self._held = [(each, self._hold(each), self._model(each)) for each in self.signals]
@@ -92,6 +93,14 @@ class AnnouncingService(Service):
         app = super().api(health)
         app.include_router(outbox_router(self.name, self.outbox))
         return app
+
+    def measured(self, roles: Collection[Role]) -> list[Collector]:
+        measured = super().measured(roles)
+        if {"api", "work"}.intersection(roles):
+            measured += self._dropped.values()
+        if "relay" in roles:
+            measured += self._outbox_metrics.of_relay
+        return measured
 
     def parts(self, roles: Collection[Role]) -> list[Part]:
         parts = super().parts(roles)

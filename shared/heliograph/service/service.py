@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from prometheus_client import Info
+from prometheus_client.registry import Collector
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import ASGIApp
@@ -29,7 +31,7 @@ from heliograph.database import (
 )
 from heliograph.errors import BusUnavailable, MissingCollaborator
 from heliograph.events import EventKind
-from heliograph.http import Health, Metrics, plain_app
+from heliograph.http import Health, InboxMetrics, Metrics, plain_app
 from heliograph.inbox import Consumer, Inbox, Worker
 from heliograph.programs import Process, Programs
 from heliograph.service.parts import Part
@@ -78,6 +80,8 @@ class Service(ABC):
     def __init__(self, settings: ServiceSettings, bus: Bus, inbox: Table, programs: Table) -> None:
         self.bus = bus
         self.metrics = Metrics()
+        build = Info("heliograph_build", "What this program is.", registry=self.metrics.registry)
+        build.info({"service": self.name, "version": self.version, "heliograph": __version__})
         self._settings = settings
         self.collaborators = Collaborators()
         self.database = Database(settings.database_url, collaborators=self.collaborators)
@@ -98,12 +102,13 @@ class Service(ABC):
         """By exchange, the broker's user who alone announces there; on one that is not named
         anybody does. On those of the service it is its own."""
         self.consumer = Consumer(self.name, self.receivers, self.inbox, bus, self.announcers)
-        self.worker = Worker(self.receivers, self.inbox)
+        names = [each.name for each in self.receivers]
+        self._inbox_metrics = InboxMetrics(self.metrics, self.inbox, names)
+        self.worker = Worker(self.receivers, self.inbox, on_run=self._inbox_metrics.ran)
         directory = Path(next(iter(import_module(self.package).__path__)))
         self.schema = Schema(self.name, self.package, directory / "migrations" / "versions")
         self._metadata = inbox.metadata
         self._healths: dict[frozenset[Role], Health] = {}
-        self.metrics.add_refresh(self._count_inbox)
 
     @cached_property
     def tokens(self) -> "Tokens":
@@ -191,8 +196,16 @@ class Service(ABC):
             parts += [self.consumer, self.worker, Pruner(*self.pruned)]
         return parts
 
+    def measured(self, roles: Collection[Role]) -> list[Collector]:
+        """What a process with these roles counts of its own doings.
+
+        What waits in the database, and requests, all processes tell.
+        """
+        return [*self._inbox_metrics.of_worker] if "work" in roles else []
+
     def app(self, roles: Collection[Role]) -> ASGIApp:
         """What the process answers over HTTP: health and metrics, and the API in role `api`."""
+        self.metrics.export(self.measured(roles))
         health = self._health_of(roles)
         return self.api(health) if "api" in roles else plain_app(health, self.metrics)
 
@@ -244,13 +257,6 @@ class Service(ABC):
         for part in (self.consumer, self.worker):
             if part.trouble is not None:
                 raise BusUnavailable(part.trouble)
-
-    async def _count_inbox(self) -> None:
-        counts = await self.inbox.status()
-        gauge = self.metrics.inbox_rows
-        gauge.clear()
-        for (receiver, state), rows in counts.items():
-            gauge.labels(receiver, state).set(rows)
 
     async def close(self) -> None:
         """Let go of the database; the bus belongs to whoever handed it in."""

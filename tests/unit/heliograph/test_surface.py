@@ -48,8 +48,8 @@ SURFACE = {
     ),
     "heliograph.outbox.claims": "Claim Claims OutboxRow Outcome claims_for",
     "heliograph.inbox": (
-        "Consumer HandlingState Inbox LeaseLost NotWhole Parked ParkedInFull ParkedRows Worker "
-        "inbox_table"
+        "Consumer HandlingState Inbox LeaseLost NotWhole Parked ParkedInFull ParkedRows "
+        "RunOutcome Worker inbox_table"
     ),
     "heliograph.programs": "Process Programs Running program_table",
     "heliograph.database": (
@@ -65,9 +65,10 @@ SURFACE = {
         "StorageError StoreUnavailable StoredImage StoredKey image_store is_key new_key"
     ),
     "heliograph.http": (
-        "FieldProblem Health Liveness MEDIA_TYPE Metrics OutboxMetrics PROBLEMS Problem "
-        "ProblemError Readiness SECURITY_HEADERS Watched answer_http_error answer_unexpected "
-        "gzip_tag max_body plain_app pointer problem_response problem_type problems"
+        "FieldProblem Health InboxMetrics Liveness MEDIA_TYPE Metrics OutboxMetrics PROBLEMS "
+        "Problem ProblemError Readiness SECURITY_HEADERS Watched answer_http_error "
+        "answer_unexpected gzip_tag max_body plain_app pointer problem_response problem_type "
+        "problems"
     ),
     "heliograph.web": (
         "GuardedRoute Limit OptionalCaller PAGE asyncapi_router create_app inbox_router "
