@@ -6,6 +6,7 @@ serves many.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -32,7 +33,8 @@ class GroupCommit(Generic[T, R]):
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
+            # In a context of its own: what it logs is not about whoever came first.
+            self._running = asyncio.create_task(self._run(), context=Context())
         return await done
 
     async def _run(self) -> None:

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -55,6 +55,11 @@ _SECRETS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 )
 """What may hold a secret or somebody's data: a word that is quick to find, the whole, the rest."""
 
+_TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+NAMED = 5
+"""Most events that one line names."""
+
 # Loggers that repeat at INFO what our own lines say.
 _TALKATIVE = ("uvicorn", "alembic", "aiormq", "aio_pika", "aiosqlite", "botocore")
 
@@ -68,6 +73,21 @@ def masked(text: str) -> str:
         if word in text:
             text = pattern.sub(rest, text)
     return text
+
+
+def of_event(event_id: object, subject: object, traceparent: object) -> dict[str, object]:
+    """What a line says of the one event that it is about: its id, subject and trace, if known."""
+    told: dict[str, object] = {"event_id": str(event_id)}
+    if subject is not None:
+        told["subject"] = str(subject)
+    if isinstance(traceparent, str) and (found := _TRACE_ID.fullmatch(traceparent)):
+        told["trace"] = found[1]
+    return told
+
+
+def of_events(ids: Sequence[object]) -> dict[str, object]:
+    """What a line says of many events: how many they are, and the ids of the first few."""
+    return {"events": len(ids), "event_ids": [str(each) for each in ids[:NAMED]]}
 
 
 def _masked(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -9,7 +10,9 @@ from heliograph import DatabaseUnavailable
 from heliograph.crash import crash_point
 from heliograph.database import Bell
 from heliograph.group_commit import GroupCommit
+from heliograph.logging import of_event
 from heliograph.waiting import Retries, pause_after, stopped_within
+from services.notifier.mail.addresses import masked_address, without_addresses
 from services.notifier.mail.errors import MailDeferred, MailRefused
 from services.notifier.mail.mailer import Mailer
 from services.notifier.mail.smtp import CONNECTIONS
@@ -92,6 +95,8 @@ class MailWorker:
             found = bool(lease.claimed.looked_at)
             for state in lease.claimed.settled.elements():
                 self._on_outcome(state)
+            if lease.claimed.settled:
+                log.info("settled without an email", **lease.claimed.settled)
             senders = [self._send_some(lease, stopping) for _ in range(SIDE_BY_SIDE)]
             # Each finishes what it has begun, whatever becomes of the others.
             for end in await asyncio.gather(*senders, return_exceptions=True):
@@ -136,8 +141,13 @@ class MailWorker:
 
     async def _record(self, outcome: Outcome, lease: MailLease) -> None:
         """Return when the outcome is recorded; those that wait meanwhile go together."""
-        await self._records.submit((outcome, lease))
+        try:
+            await self._records.submit((outcome, lease))
+        except DatabaseUnavailable as error:
+            log.warning("outcome not recorded", error=str(error), **_told(outcome))
+            raise
         lease.settled(outcome.email)
+        _tell(outcome)
         self._on_outcome("deferred" if outcome.state == "pending" else outcome.state)
 
     async def _write(self, recorded: Sequence[tuple[Outcome, MailLease]]) -> list[None]:
@@ -152,3 +162,30 @@ class MailWorker:
                 await asyncio.sleep(RECORD_S)
             else:
                 return [None] * len(recorded)
+
+
+def _tell(outcome: Outcome) -> None:
+    told = _told(outcome)
+    if outcome.state == "sent":
+        log.info("sent", **told)
+    elif outcome.state == "pending":
+        again = datetime.now(UTC) + timedelta(seconds=outcome.delay)
+        log.info("deferred", again_at=again.isoformat(timespec="milliseconds"), **told)
+    else:
+        log.warning("failed", **told)
+
+
+def _told(outcome: Outcome) -> dict[str, object]:
+    """What a line says of an email, and whom it was for as far as who knows them recognises."""
+    email = outcome.email
+    told = of_event(email.event_id, email.product_id, None) | {
+        "subscription_id": str(email.subscription_id),
+        "message_id": email.addressee.message_id,
+        "to": masked_address(email.addressee.recipient),
+        "state": outcome.state,
+        "attempt": email.attempts + 1,
+    }
+    for name, words in (("reason", outcome.reason), ("answer", outcome.answer)):
+        if words is not None:
+            told[name] = without_addresses(words)
+    return told

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import structlog
+from pydantic_core import from_json
 
 from heliograph.bus import Bus, Delivery
 from heliograph.crash import crash_point
@@ -11,6 +12,7 @@ from heliograph.errors import DatabaseUnavailable
 from heliograph.events import LaterVersion
 from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import ANYBODY, Entry, entry, why_dead
+from heliograph.logging import of_event, of_events
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
@@ -109,16 +111,29 @@ class Consumer:
         self, receiver: QueuedReceiver, entries: Sequence[Entry], stopping: asyncio.Event
     ) -> bool:
         """Hold the batch until the database takes it; False if we were stopped before."""
+        if not entries:
+            return True
+        about = {"receiver": receiver.name, **_named(entries)}
         failures = 0
-        while entries:
+        while True:
             try:
                 await self._inbox.accept(receiver, entries)
             except DatabaseUnavailable as error:
                 if failures == 0:
-                    log.warning("cannot accept, holding the batch", reason=str(error))
+                    log.warning("cannot accept, holding the batch", reason=str(error), **about)
                 if await stopped_within(stopping, pause_after(failures)):
                     return False
                 failures += 1
             else:
                 break
+        log.info("accepted", **about)
+        if parked := [each for each in entries if each.reason is not None]:
+            log.warning("parked", receiver=receiver.name, reason=parked[0].reason, **_named(parked))
         return True
+
+
+def _named(entries: Sequence[Entry]) -> dict[str, object]:
+    if len(entries) > 1:
+        return of_events([each.event_id for each in entries])
+    [one] = entries
+    return of_event(one.event_id, one.subject, from_json(one.headers).get("traceparent"))

@@ -9,6 +9,7 @@ Done rows stay for `KEEP_DAYS`, without their payload, to know a second copy by.
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
+import structlog
 from pydantic_core import from_json
 from sqlalchemy import Table, bindparam, case, delete, select
 from sqlalchemy.dialects import sqlite
@@ -23,9 +24,11 @@ from heliograph.inbox.leases import Claimed, Leases, waits_for_retry
 from heliograph.inbox.parked import ParkedRows
 from heliograph.inbox.reading import REASON_LENGTH, Entry
 from heliograph.inbox.table import is_open
-from heliograph.logging import masked
+from heliograph.logging import masked, of_event
 from heliograph.signals import QueuedReceiver
 from heliograph.text import printable
+
+log = structlog.stdlib.get_logger(__name__)
 
 KEEP_DAYS = 7
 """For this long a second copy of an event is known and refused."""
@@ -114,12 +117,21 @@ class Inbox:
             self._turns[receiver.name] = found[-1].subject or "" if found else ""
         claimed = [
             Claimed(
-                row.id, row.token, row.attempts, from_json(row.headers), row.body,
-                suspect=row.reason is not None,
+                row.id, row.token, row.attempts, row.event_id, row.subject,
+                from_json(row.headers), row.body, suspect=row.reason is not None,
             )
             for row in found
             if row.state == "pending"
         ]  # fmt: skip
+        for row in found:
+            if row.state == "parked":
+                about = of_event(
+                    row.event_id, row.subject, from_json(row.headers).get("traceparent")
+                )
+                log.warning(
+                    "parked", receiver=receiver.name, attempt=row.attempts, reason=row.reason,
+                    **about,
+                )  # fmt: skip
         return sorted(claimed, key=lambda each: each.id)
 
     async def finish(self, session: Session, rows: Sequence[Claimed]) -> None:

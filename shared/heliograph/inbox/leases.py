@@ -51,6 +51,8 @@ class Claimed(NamedTuple):
     id: int
     token: int
     attempts: int
+    event_id: str
+    subject: str | None
     headers: dict[str, object]
     body: bytes
     suspect: bool = False
@@ -95,6 +97,7 @@ class Taken(NamedTuple):
     state: str
     subject: str | None
     reason: str | None
+    event_id: str
 
 
 class Leases:
@@ -254,6 +257,6 @@ def _lease(table: Table, candidates: Select[Any] | CompoundSelect[Any]) -> Retur
         )
         .returning(
             table.c.id, table.c.token, table.c.attempts, table.c.headers, table.c.body,
-            table.c.state, table.c.subject, table.c.reason,
+            table.c.state, table.c.subject, table.c.reason, table.c.event_id,
         )
     )  # fmt: skip

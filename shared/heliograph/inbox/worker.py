@@ -8,10 +8,12 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from heliograph.contract import Contract
 from heliograph.crash import crash_point
@@ -19,6 +21,7 @@ from heliograph.database import Session
 from heliograph.errors import DatabaseUnavailable, Malformed, Park
 from heliograph.events import Event, LaterVersion, decode_for
 from heliograph.group_commit import GroupCommit
+from heliograph.inbox.done import DoneLines, named
 from heliograph.inbox.inbox import Inbox, LeaseLost
 from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import REASON_LENGTH
@@ -70,6 +73,7 @@ class Worker:
         self._retries = retries
         self._concurrency = concurrency
         self._on_run = on_run
+        self._done = DoneLines()
         self._marks = GroupCommit(self._mark)
         self.trouble: str | None = None
 
@@ -79,6 +83,7 @@ class Worker:
                 tasks.create_task(self._work(receiver, stopping))
             await stopping.wait()
             self._inbox.bell.wake()
+        self._done.tell()
 
     async def _work(self, receiver: QueuedReceiver, stopping: asyncio.Event) -> None:
         waiter = self._inbox.bell.waiter()
@@ -125,27 +130,33 @@ class Worker:
             await self.run_group(receiver, rows)
 
     async def run_group(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
-        """Run the receiver once on these rows and settle them, whatever happens."""
+        """Run the receiver once on these rows and settle them, whatever happens.
+
+        In a task of its own: what is logged in it tells of these events.
+        """
+        bind_contextvars(receiver=receiver.name)
         began = time.perf_counter()
         events: Sequence[Event[Contract]] = ()
         outcome: RunOutcome = "lost"
         try:
             events, rows = await self._decoded(receiver, rows)
             if rows:
+                bind_contextvars(**named(rows))
                 await self._run(receiver, events, rows)
                 outcome = "done"
+                self._done.add(receiver.name, rows, time.perf_counter() - began)
         except LeaseLost:
-            log.warning("lease lost, work undone", receiver=receiver.name)
+            log.warning("lease lost, work undone")
         except (Malformed, Park) as error:
-            if await self._settle(self._inbox.park(rows, str(error) or "the receiver parked it")):
-                outcome = "parked"
+            outcome = await self._park(rows, str(error) or "the receiver parked it")
         except asyncio.CancelledError:
             if await self._settle(self._inbox.hand_back(rows)):
                 outcome = "handed_back"
+                log.info("handed back")
             raise
         # Whatever a receiver raises is its failure, not ours: it is retried, then parked.
         except Exception as error:  # noqa: BLE001
-            outcome = await self._failed(receiver, rows, error)
+            outcome = await self._failed(rows, error)
         finally:
             if rows:
                 self._on_run(receiver.name, outcome, time.perf_counter() - began, events)
@@ -164,9 +175,10 @@ class Worker:
                 events.append(decode_for(row.headers, row.body, receiver.kind))
             except LaterVersion as error:
                 reason = f"waits for a newer release: {error}"
-                await self._settle(self._inbox.postpone([row], reason, NEWER_S))
+                if await self._settle(self._inbox.postpone([row], reason, NEWER_S)):
+                    log.debug("postponed", reason=reason, **named([row]))
             except Malformed as error:
-                await self._settle(self._inbox.park([row], f"malformed: {error}"))
+                await self._park([row], f"malformed: {error}", **named([row]))
             else:
                 readable.append(row)
         return events, readable
@@ -198,19 +210,24 @@ class Worker:
         ours = await self._inbox.finish_all([row for rows in groups for row in rows])
         return [all(row.id in ours for row in rows) for rows in groups]
 
-    async def _failed(
-        self, receiver: QueuedReceiver, rows: Sequence[Claimed], error: Exception
-    ) -> RunOutcome:
+    async def _failed(self, rows: Sequence[Claimed], error: Exception) -> RunOutcome:
         reason = printable(f"{type(error).__name__}: {error}", REASON_LENGTH)
         attempt = max(row.attempts for row in rows)
-        log.warning(
-            "receiver failed", receiver=receiver.name, attempt=attempt, reason=reason,
-            exc_info=error,
-        )  # fmt: skip
+        log.warning("receiver failed", reason=reason, exc_info=error)
         if attempt >= self._retries.attempts:
-            return "parked" if await self._settle(self._inbox.park(rows, reason)) else "lost"
-        retry = self._inbox.retry(rows, reason, self._retries.delay(attempt))
-        return "retried" if await self._settle(retry) else "lost"
+            return await self._park(rows, reason)
+        delay = self._retries.delay(attempt)
+        if not await self._settle(self._inbox.retry(rows, reason, delay)):
+            return "lost"
+        again = datetime.now(UTC) + timedelta(seconds=delay)
+        log.info("retried", reason=reason, again_at=again.isoformat(timespec="milliseconds"))
+        return "retried"
+
+    async def _park(self, rows: Sequence[Claimed], reason: str, **about: object) -> RunOutcome:
+        if not await self._settle(self._inbox.park(rows, reason)):
+            return "lost"
+        log.warning("parked", reason=reason, **about)
+        return "parked"
 
     @staticmethod
     async def _settle(settling: Coroutine[Any, Any, None]) -> bool:

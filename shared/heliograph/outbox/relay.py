@@ -8,8 +8,8 @@ subject, until it is confirmed or given up: so first copies leave in the order o
 import asyncio
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Literal
 
@@ -19,7 +19,8 @@ from heliograph.bus import Publisher
 from heliograph.crash import crash_point
 from heliograph.database import Bell
 from heliograph.errors import BusUnavailable, DatabaseUnavailable
-from heliograph.outbox.claims import Claims
+from heliograph.logging import of_event, of_events
+from heliograph.outbox.claims import Claims, OutboxRow
 from heliograph.outbox.sifting import Sifted, sift
 from heliograph.waiting import pause_after, stopped_within
 
@@ -127,13 +128,18 @@ class Relay:
             crash_point("relay.after_claim")
             sifted = await sift(self._bus, [row for row in claim.rows if not row.discarded])
             crash_point("relay.after_confirm")
-            published = len(sifted.gone)
-            sifted.gone += [row for row in claim.rows if row.discarded]
+            published = [*sifted.gone]
+            discarded = [row for row in claim.rows if row.discarded]
+            sifted.gone += discarded
             await claim.settle(sifted)
             crash_point("relay.after_delete")
             if sifted.parked:
                 crash_point("relay.after_park")
-        self._on_published(published)
+        self._on_published(len(published))
+        if published:
+            log.info("published", **_named(published))
+        if discarded:
+            log.info("discarded", **_named(discarded))
         if sifted.refused or sifted.parked:
             self._tell(sifted)
         if sifted.trouble is not None:
@@ -148,15 +154,22 @@ class Relay:
             log.error(
                 "the broker will not have an event: it is parked, later ones of its subject wait;"
                 " look with `outbox show`, then redrive or discard it",
-                id=row.id, routing_key=row.message.routing_key, subject=row.subject,
-                bytes=len(row.message.body), reason=reason,
+                id=row.id, routing_key=row.message.routing_key, bytes=len(row.message.body),
+                reason=reason, attempt=row.attempts + 1, **_named([row]),
             )  # fmt: skip
-        for key, count in Counter(row.message.routing_key for row in sifted.refused).items():
+        by_key = defaultdict(list)
+        for row in sifted.refused:
+            by_key[row.message.routing_key].append(row)
+        for key, rows in by_key.items():
             log.warning(
                 "a queue turned events down, they are tried again later: look for a full queue"
                 " with x-overflow=reject-publish that is bound to this routing key",
-                routing_key=key, events=count,
-                attempt=1 + max(
-                    row.attempts for row in sifted.refused if row.message.routing_key == key
-                ),
+                routing_key=key, attempt=1 + max(row.attempts for row in rows), **_named(rows),
             )  # fmt: skip
+
+
+def _named(rows: Sequence[OutboxRow]) -> dict[str, object]:
+    if len(rows) > 1:
+        return of_events([row.message.id for row in rows])
+    [one] = rows
+    return of_event(one.message.id, one.subject, one.message.headers.get("traceparent"))

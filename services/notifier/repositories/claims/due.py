@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from services.notifier.emails.letter import Addressee, Letter, message_id
 from services.notifier.sending.evidence import Waiting
@@ -20,6 +21,11 @@ class Due(NamedTuple):
     token: int
     attempts: int
     """Those before this one."""
+    event_id: UUID
+    """What it tells of."""
+    subscription_id: UUID
+    product_id: UUID | None
+    """None if it tells of several."""
     letter: Letter
     addressee: Addressee
     again: bool
@@ -39,7 +45,10 @@ class Due(NamedTuple):
     ) -> "Due":
         """The email of a row that this claim leases."""
         token = row.token + 1
-        return cls(row.id, token, row.attempts, letter, addressee, again, tells_others)
+        return cls(
+            row.id, token, row.attempts, row.event_id, row.subscription_id, row.product_id,
+            letter, addressee, again, tells_others,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)

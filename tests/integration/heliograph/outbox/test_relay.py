@@ -10,9 +10,11 @@ from operator import itemgetter
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from heliograph import BusUnavailable
 from heliograph.bus import Message
+from heliograph.logging import NAMED
 from heliograph.outbox import PARTITIONS, Claims, Progress, Relay
 from heliograph.outbox.claims import Claim, Outcome
 from heliograph.outbox.claims.postgresql import SHARE
@@ -99,6 +101,22 @@ async def test_what_was_committed_is_published_and_deleted(house: House) -> None
 
 async def _is_empty(house: House) -> bool:
     return await rows(house) == 0
+
+
+@sqlite_suffices
+async def test_what_is_published_is_told_in_a_line_a_batch(house: House) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    lamp = event(traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    relay = Relay(house.claims(), Broker(), house.outbox.bell)
+    with capture_logs() as lines:
+        await house.announce(lamp)
+        await relay.relay_once()
+        await house.announce(*(event() for _ in range(20)))
+        await relay.relay_once()
+    one, many = [each for each in lines if each["event"] == "published"]
+    about = (str(lamp.id), str(lamp.instance.id), trace)
+    assert (one["event_id"], one["subject"], one["trace"]) == about
+    assert (many["events"], len(many["event_ids"])) == (20, NAMED)
 
 
 async def test_what_was_rolled_back_is_not_published(house: House) -> None:

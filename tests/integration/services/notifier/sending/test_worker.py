@@ -4,10 +4,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import database_now
@@ -155,6 +158,36 @@ async def test_a_deferred_email_is_tried_again_and_is_the_same(
     assert first.message["Message-ID"] == second.message["Message-ID"]
     assert first.message["Date"] == second.message["Date"]
     assert [each.attempts for each in await ledger(notifier)] == [2]
+
+
+@sqlite_suffices
+async def test_what_became_of_each_email_is_told_and_no_address(
+    notifier: Notifier, worker: MakeWorker, smtp_server: SMTPServer
+) -> None:
+    smtp_server.refuse("550 <Ada@Example.org>: no such user", "RCPT")
+    smtp_server.refuse("451 Greylisted", "RCPT")
+    for email in (ADA, BOB):
+        await subscribe(notifier, email, "new_product")
+    lamp = event(created=True)
+    await tell(notifier, lamp)
+    with capture_logs() as lines:
+        async with running(worker()):
+            await until_settled(notifier)
+    told = [each for each in lines if each["event"] in {"sent", "deferred", "failed"}]
+    outcomes = sorted((each["event"], each["state"], each["attempt"]) for each in told)
+    assert outcomes == [("deferred", "pending", 1), ("failed", "failed", 1), ("sent", "sent", 2)]
+    [sent], [failed], [deferred] = (
+        [each for each in told if each["event"] == name] for name in ("sent", "failed", "deferred")
+    )
+    [received] = smtp_server.messages
+    assert sent["message_id"] == received.message["Message-ID"]
+    assert (sent["event_id"], sent["subject"]) == (str(lamp.id), str(lamp.instance.id))
+    assert UUID(sent["subscription_id"])
+    assert {sent["to"], failed["to"]} == {"a…@example.org", "b…@example.org"}
+    assert failed["reason"].startswith("550 <A…@Example.org>") or failed["to"] == "b…@example.org"
+    assert "no such user" in failed["reason"]
+    assert deferred["again_at"] > datetime.now(UTC).isoformat()[:10]
+    assert not [each for each in told if "ada@" in repr(each).lower() or BOB in repr(each)]
 
 
 async def test_an_email_that_cannot_be_sent_for_a_day_has_failed(
