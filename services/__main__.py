@@ -37,9 +37,10 @@ async def _main(host: str, port: int) -> None:
     import os
 
     from heliograph.service import run_parts
+    from heliograph.settings import log_as
     from services.embedded import embedded
 
-    async with embedded(host, port, os.environ) as both:
+    async with embedded(host, port, os.environ, configured=log_as) as both:
         greeting = asyncio.create_task(_greet(both))
         try:
             await run_parts(both.parts)

@@ -1,6 +1,6 @@
 """Every service in one process: the catalog and the notifier, joined by one memory bus."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import get_args
@@ -50,9 +50,16 @@ class Embedded:
 
 
 @asynccontextmanager
-async def embedded(host: str, port: int, environ: Mapping[str, str]) -> AsyncIterator[Embedded]:
+async def embedded(
+    host: str,
+    port: int,
+    environ: Mapping[str, str],
+    *,
+    configured: Callable[..., None] = lambda *_settings: None,
+) -> AsyncIterator[Embedded]:
     """Open both services: the catalog on `port`, the notifier on the one after it.
 
+    `configured` is called with the settings of all services, before anything is done with them.
     Port 0 gives each any free one. Public URLs are by default where the services listen.
     Raises `CannotListen` before anything else is done, then `InvalidSetting`.
     """
@@ -64,6 +71,7 @@ async def embedded(host: str, port: int, environ: Mapping[str, str]) -> AsyncIte
         urls = [_url(host, listener.getsockname()[1]) for listener in listeners]
         catalog_settings = load(CatalogSettings, {"CATALOG_PUBLIC_URL": urls[0], **environ})
         notifier_settings = load(NotifierSettings, {"NOTIFIER_PUBLIC_URL": urls[1], **environ})
+        configured(catalog_settings, notifier_settings)
         for settings, listener in zip(
             (catalog_settings, notifier_settings), listeners, strict=True
         ):

@@ -230,7 +230,7 @@ async def _alongside(both: Embedded, play: Callable[[], Awaitable[None]]) -> Non
 def main() -> None:
     """Play the story once, in a folder that is gone afterwards."""
     # The delete that fails is the story's; its traceback is not.
-    configure("CRITICAL")
+    configure("critical")
     with tempfile.TemporaryDirectory(prefix="heliograph-demo-") as folder:
         try:
             asyncio.run(perform(Path(folder)))

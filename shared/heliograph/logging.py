@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 
 @contextmanager
@@ -54,6 +54,14 @@ _SECRETS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("'input':", re.compile(r"'input': [^\n]*"), "'input': ***"),
 )
 """What may hold a secret or somebody's data: a word that is quick to find, the whole, the rest."""
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+"""The least urgent lines that are logged."""
+LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
+"""The most talkative first."""
+
+LogFormat = Literal["text", "json", "auto"]
+"""How lines look; `auto`: text on a terminal, JSON else."""
 
 _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -117,13 +125,13 @@ def _json(event: Mapping[str, Any], **options: Any) -> str:
         return json.dumps(told)
 
 
-def configure(level: str = "INFO") -> None:
+def configure(level: LogLevel | Literal["critical"] = "info", format: LogFormat = "auto") -> None:
     """Send every log line of the process, ours and the libraries', to standard error.
 
-    JSON, or colours if standard error is a terminal. What `masked` masks is masked, in tracebacks
-    too. `level` is one of logging's names.
+    Text has colours on a terminal. What `masked` masks is masked, in tracebacks too.
     """
     terminal = sys.stderr.isatty()
+    text = terminal if format == "auto" else format == "text"
     before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -147,11 +155,13 @@ def configure(level: str = "INFO") -> None:
         cache_logger_on_first_use=True,
     )
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
-        if terminal
+        structlog.dev.ConsoleRenderer(colors=terminal)
+        if text
         else structlog.processors.JSONRenderer(serializer=_json)
     )
     handler = logging.StreamHandler(sys.stderr)
+    # Besides the root's, for loggers that have a level of their own.
+    handler.setLevel(level.upper())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
@@ -160,7 +170,7 @@ def configure(level: str = "INFO") -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(level.upper())
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     # The interpreter's own traceback would not be masked.

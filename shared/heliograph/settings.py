@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from heliograph.errors import InvalidSetting
+from heliograph.logging import LOG_LEVELS, LogFormat, LogLevel, configure
 from heliograph.secret_files import SUFFIX, secret
 
 MEMORY_BUS = "memory://"
@@ -95,6 +97,10 @@ PublicURL = Annotated[str, AfterValidator(_public_url)]
 """Without a slash at the end, so that a path can be appended."""
 
 
+def _in_any_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _embedded(database_url: str, bus_url: str) -> bool:
     return database_url.startswith("sqlite") and bus_url == MEMORY_BUS
 
@@ -141,6 +147,17 @@ class ServiceSettings(BaseModel):
         description="the key before, while its tokens are still accepted; it signs nothing",
     )
     public_url: PublicURL = Field(description="where clients reach the service; begins its links")
+    log_level: Annotated[LogLevel, BeforeValidator(_in_any_case)] = Field(
+        default="info",
+        description="the least urgent lines that are logged: `debug`, `info`, `warning` or "
+        "`error`; commands that end by themselves log from `warning` on unless it is set; of "
+        "services in one process the most talkative counts",
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(_in_any_case)] = Field(
+        default="auto",
+        description="how lines are logged: `text`, `json`, or `auto`, text on a terminal and JSON "
+        "else; of services in one process the first counts that does not say `auto`",
+    )
 
     @property
     def embedded(self) -> bool:
@@ -222,6 +239,13 @@ def load(settings: type[S], environ: Mapping[str, str]) -> S:
     if problems:
         raise InvalidSetting("; ".join(problems))
     return loaded
+
+
+def log_as(*settings: ServiceSettings, otherwise: LogLevel = "info") -> None:
+    """Log as the services of this process say; at the level `otherwise` if none says one."""
+    said = [each.log_level for each in settings if "log_level" in each.model_fields_set]
+    formats = [each.log_format for each in settings if each.log_format != "auto"]
+    configure(min(said, key=LOG_LEVELS.index, default=otherwise), formats[0] if formats else "auto")
 
 
 def _unknown(name: str, known: Collection[str]) -> str:

@@ -57,12 +57,14 @@ def command_line(
         from heliograph.logging import configure
         from heliograph.service import migrate as migrate_service
         from heliograph.service import run
+        from heliograph.settings import log_as
 
         async def main() -> None:
             settings = program.load()
+            log_as(settings, otherwise="warning")
             await migrate_service(program.make, settings)
 
-        configure("WARNING")
+        configure("warning")
         run(main())
         typer.echo(f"The {program.name} is migrated.", err=True)
 
@@ -130,9 +132,12 @@ def _add_role(
 def _serve(program: "Program[G, Service]", roles: "list[Role]", host: str, port: int) -> None:
     from heliograph.logging import configure
     from heliograph.service import run, serve
+    from heliograph.settings import log_as
 
     async def main() -> None:
-        await serve(program.make, program.load(), roles, host, port)
+        settings = program.load()
+        log_as(settings)
+        await serve(program.make, settings, roles, host, port)
 
     configure()
     run(main())

@@ -93,12 +93,15 @@ def with_service(
     """
     from heliograph.logging import configure
     from heliograph.service import opened, run
+    from heliograph.settings import log_as
 
     async def main() -> None:
-        async with opened(program.make, program.load()) as service:
+        settings = program.load()
+        log_as(settings, otherwise="warning")
+        async with opened(program.make, settings) as service:
             if current:
                 await service.schema.check(service.database)
             await work(service)
 
-    configure("WARNING")
+    configure("warning")
     run(main(), interrupted=interrupted)

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -8,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from heliograph.logging import masked
 
 PROGRAM = """
-import logging, structlog
+import logging, sys, structlog
 from heliograph.logging import configure
-configure()
+configure(format=sys.argv[1])
 structlog.stdlib.get_logger("ours").info("connected", url="amqp://shop:hush@mq/")
 logging.getLogger("theirs").warning("lost %s", "postgresql://shop:hush@db/shop")
 logging.getLogger("theirs").info("extra", extra={"rows": 3})
@@ -39,9 +40,10 @@ def _complaint() -> ValidationError:
     raise AssertionError
 
 
-def test_every_line_is_json_and_holds_no_password() -> None:
+@pytest.mark.parametrize("format", ["json", "auto"])
+def test_every_line_is_json_and_holds_no_password(format: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM, format], capture_output=True, text=True, check=False
     )
     assert ran.returncode == 1
     # No number of JSON is NaN, although Python reads it.
@@ -63,6 +65,45 @@ def test_every_line_is_json_and_holds_no_password() -> None:
     assert "ValueError" in lines[6]["exception"]
     assert "hush" not in ran.stderr
     assert (lines[5]["seconds"], lines[5]["of"], lines[5]["level"]) == ("nan", "[inf]", "info")
+
+
+def test_as_text_no_line_holds_a_password_either() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "text"], capture_output=True, text=True, check=False
+    )
+    assert "amqp://shop:***@mq/" in ran.stderr
+    assert "postgresql://shop:***@db/shop" in ran.stderr
+    assert "Traceback" in ran.stderr
+    assert "hush" not in ran.stderr
+    # Colours are for a terminal.
+    assert "\x1b" not in ran.stderr
+    assert not [line for line in ran.stderr.splitlines() if line.startswith("{")]
+
+
+LEVELS = """
+import logging, sys, structlog
+from heliograph.logging import configure
+configure(sys.argv[1], "text")
+for level in ("debug", "info", "warning", "error"):
+    getattr(structlog.stdlib.get_logger("ours"), level)(f"our {level}")
+    getattr(logging.getLogger("uvicorn.error"), level)(f"their {level}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        ("debug", "our debug, our info, our warning, their warning, our error, their error"),
+        ("info", "our info, our warning, their warning, our error, their error"),
+        ("warning", "our warning, their warning, our error, their error"),
+        ("error", "our error, their error"),
+    ],
+)
+def test_what_is_less_urgent_than_the_level_is_left_out(level: str, said: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LEVELS, level], capture_output=True, text=True, check=True
+    )
+    assert ", ".join(re.findall(r"(?:our|their) \w+", ran.stderr)) == said
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from heliograph import InvalidSetting
+from heliograph.logging import LogLevel
 from heliograph.settings import (
     DEVELOPMENT_KEY,
     load,
+    log_as,
     refuse_development_key,
     refuse_memory_bus,
 )
@@ -239,6 +241,55 @@ def test_the_memory_bus_is_for_the_embedded_program_only() -> None:
 def test_the_notifier_checks_how_it_sends(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting, match=f"^{name}: "):
         load(NotifierSettings, {name: value})
+
+
+@pytest.mark.parametrize("written", ["debug", "DEBUG", "Debug"])
+def test_a_level_of_the_log_is_taken_in_any_case(written: str) -> None:
+    settings = load(CatalogSettings, {"CATALOG_LOG_LEVEL": written, "CATALOG_LOG_FORMAT": "JSON"})
+    assert (settings.log_level, settings.log_format) == ("debug", "json")
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("CATALOG_LOG_LEVEL", "'debug', 'info', 'warning' or 'error'"),
+        ("CATALOG_LOG_FORMAT", "'text', 'json' or 'auto'"),
+    ],
+)
+def test_another_word_about_the_log_is_met_with_those_that_there_are(
+    name: str, choices: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=f"{name}: input should be {choices}"):
+        load(CatalogSettings, {name: "loud"})
+
+
+@pytest.mark.parametrize(
+    ("catalog", "notifier", "otherwise", "found"),
+    [
+        ({}, {}, "info", ("info", "auto")),
+        ({}, {}, "warning", ("warning", "auto")),
+        ({"LEVEL": "info"}, {}, "warning", ("info", "auto")),
+        ({"LEVEL": "error"}, {}, "info", ("error", "auto")),
+        ({"LEVEL": "error"}, {"LEVEL": "debug"}, "info", ("debug", "auto")),
+        ({"FORMAT": "json"}, {"FORMAT": "text"}, "info", ("info", "json")),
+        ({}, {"FORMAT": "text"}, "info", ("info", "text")),
+    ],
+)
+def test_the_log_of_a_process_follows_its_services(
+    catalog: dict[str, str],
+    notifier: dict[str, str],
+    otherwise: LogLevel,
+    found: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configured: list[tuple[str, str]] = []
+    monkeypatch.setattr("heliograph.settings.configure", lambda *said: configured.append(said))
+    log_as(
+        load(CatalogSettings, {f"CATALOG_LOG_{name}": each for name, each in catalog.items()}),
+        load(NotifierSettings, {f"NOTIFIER_LOG_{name}": each for name, each in notifier.items()}),
+        otherwise=otherwise,
+    )
+    assert configured == [found]
 
 
 def test_the_table_names_every_setting_and_no_key() -> None:

@@ -73,6 +73,17 @@ def parked(command: Run) -> list[int]:
     return ids
 
 
+@pytest.mark.parametrize(("said", "level"), [(None, "WARNING"), ("Debug", "DEBUG")])
+def test_a_command_says_little_unless_it_is_told_to(
+    command: Run, monkeypatch: pytest.MonkeyPatch, said: str | None, level: str
+) -> None:
+    if said:
+        monkeypatch.setenv("CATALOG_LOG_LEVEL", said)
+    for words in (["migrate"], ["inbox", "status"]):
+        assert command(*words).exit_code == 0
+        assert logging.getLevelName(logging.getLogger().level) == level
+
+
 def test_a_token_is_all_that_is_printed_and_is_accepted(command: Run) -> None:
     printed = command(
         "token", "--subject", "ann", "--scope", "catalog:read", "--scope", "catalog:write"
