@@ -182,7 +182,7 @@ async def test_what_became_of_each_email_is_told_and_no_address(
     [received] = smtp_server.messages
     assert sent["message_id"] == received.message["Message-ID"]
     assert (sent["event_id"], sent["subject"]) == (str(lamp.id), str(lamp.instance.id))
-    assert UUID(sent["subscription_id"])
+    assert str(UUID(sent["subscription_id"])) == sent["subscription_id"]
     assert {sent["to"], failed["to"]} == {"a…@example.org", "b…@example.org"}
     assert failed["reason"].startswith("550 <A…@Example.org>") or failed["to"] == "b…@example.org"
     assert "no such user" in failed["reason"]
