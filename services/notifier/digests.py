@@ -21,6 +21,7 @@ import structlog
 from heliograph import DatabaseUnavailable
 from heliograph.crash import crash_point
 from heliograph.database import Database
+from heliograph.trouble import Trouble
 from heliograph.waiting import pause_after, stopped_within
 from services.notifier.digest_times import next_digest
 from services.notifier.models import Frequency, Topic
@@ -80,13 +81,15 @@ class DigestMaker:
         self._found: dict[Period, Found] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
+        trouble = Trouble("digests wait", "digests are made again")
         failures = 0
         while not stopping.is_set():
             try:
                 await self.make_due(stopping)
+                trouble.end()
                 pause, failures = POLL_S, 0
             except DatabaseUnavailable as error:
-                log.warning("digests wait", reason=str(error))
+                trouble.begin(str(error))
                 pause, failures = pause_after(failures), failures + 1
             await stopped_within(stopping, pause)
 

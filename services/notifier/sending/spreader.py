@@ -2,16 +2,14 @@
 
 import asyncio
 
-import structlog
 from sqlalchemy import select
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import Bell, Database
+from heliograph.trouble import Trouble
 from heliograph.waiting import pause_after, stopped_within
 from services.notifier.models import Spread
 from services.notifier.repositories.notifications import NotificationRepository
-
-log = structlog.stdlib.get_logger(__name__)
 
 POLL_S = 1.0
 """Longest wait for a ring."""
@@ -28,15 +26,17 @@ class Spreader:
 
     async def run(self, stopping: asyncio.Event) -> None:
         waiter = self._bell.waiter()
+        trouble = Trouble("cannot spread now", "spreading again")
         failures = 0
         while not stopping.is_set():
             try:
                 found = await self.spread()
             except DatabaseUnavailable as error:
-                log.warning("cannot spread now", reason=str(error))
+                trouble.begin(str(error))
                 await stopped_within(stopping, pause_after(failures))
                 failures += 1
                 continue
+            trouble.end()
             failures = 0
             if not found:
                 await waiter.wait(POLL_S)

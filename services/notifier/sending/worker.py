@@ -11,6 +11,7 @@ from heliograph.crash import crash_point
 from heliograph.database import Bell
 from heliograph.group_commit import GroupCommit
 from heliograph.logging import of_event
+from heliograph.trouble import Trouble
 from heliograph.waiting import Retries, pause_after, stopped_within
 from services.notifier.mail.addresses import masked_address, without_addresses
 from services.notifier.mail.errors import MailDeferred, MailRefused
@@ -64,8 +65,12 @@ class MailWorker:
         self._on_outcome = on_outcome
         self._sending = asyncio.Semaphore(CONNECTIONS)
         self._records = GroupCommit(self._write)
-        self.trouble: str | None = None
+        self._trouble = Trouble("emails wait", "emails go out again")
+
+    @property
+    def trouble(self) -> str | None:
         """Why emails wait right now; None if they go out."""
+        return self._trouble.reason
 
     async def run(self, stopping: asyncio.Event) -> None:
         waiter = self._bell.waiter()
@@ -76,18 +81,14 @@ class MailWorker:
                     await self._mailer.check()
                 idle = not await self._send_due(stopping)
             except (DatabaseUnavailable, MailDeferred) as error:
-                self._troubled(str(error))
+                self._trouble.begin(without_addresses(str(error)))
                 await stopped_within(stopping, pause_after(failures))
                 failures += 1
                 continue
-            self.trouble, failures = None, 0
+            self._trouble.end()
+            failures = 0
             if idle:
                 await waiter.wait(POLL_S)
-
-    def _troubled(self, reason: str) -> None:
-        if self.trouble is None:
-            log.warning("emails wait", reason=reason)
-        self.trouble = reason
 
     async def _send_due(self, stopping: asyncio.Event) -> bool:
         """Send what is due, up to a batch; False if nothing was."""

@@ -17,6 +17,7 @@ from heliograph.database.postgresql import (
     connect,
 )
 from heliograph.database.unavailable import LOST
+from heliograph.trouble import Trouble
 from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class NotifyBridge:
     def __init__(self, database: Database, bells: tuple[Bell, ...]) -> None:
         self._database = database
         self._bells = {f"heliograph_{bell.name}": bell for bell in bells}
+        self._trouble = Trouble("wake-ups interrupted, polling meanwhile", "wake-ups go on")
 
     async def run(self, stopping: asyncio.Event) -> None:
         if self._database.is_sqlite:
@@ -104,7 +106,7 @@ class NotifyBridge:
             except Exception as error:
                 if not _is_lost(error):
                     raise
-                log.warning("wake-ups interrupted, polling meanwhile", error=repr(error))
+                self._trouble.begin(repr(error))
                 failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
                 await stopped_within(stopping, pause_after(failures))
 
@@ -115,6 +117,7 @@ class NotifyBridge:
         try:
             for channel in self._bells:
                 await connection.add_listener(channel, self._heard)
+            self._trouble.end()
             async with asyncio.TaskGroup() as tasks:
                 for channel, bell in self._bells.items():
                     tasks.create_task(self._notify(connection, line, channel, bell))

@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-import structlog
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
+
+from heliograph.trouble import Trouble
 
 Refresh = Callable[[], Awaitable[None]]
 
@@ -20,8 +21,6 @@ QUICK_S = 0.1
 RESTS = 20
 """A refresh that is not quick rests so many times as long as it took, however often others ask:
 it never takes more than a twentieth of a connection."""
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 class Metrics:
@@ -72,6 +71,7 @@ class _Refreshed:
         self._refresh = refresh
         self._task: asyncio.Task[None] | None = None
         self._rests_until = 0.0
+        self._trouble = Trouble("a metric cannot be refreshed", "a metric is refreshed again")
 
     def begin(self) -> asyncio.Task[None]:
         """Begin, unless it is under way or rests."""
@@ -85,6 +85,8 @@ class _Refreshed:
             await self._refresh()
         # The other metrics are wanted most when something is broken.
         except Exception as error:  # noqa: BLE001
-            log.warning("a metric could not be refreshed", error=repr(error))
+            self._trouble.begin(repr(error))
+        else:
+            self._trouble.end()
         took = time.monotonic() - began
         self._rests_until = time.monotonic() + (RESTS * took if took > QUICK_S else 0.0)

@@ -14,6 +14,7 @@ from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import ANYBODY, Entry, entry, why_dead
 from heliograph.logging import of_event, of_events
 from heliograph.signals import QueuedReceiver
+from heliograph.trouble import Trouble
 from heliograph.waiting import pause_after, stopped_within, unless_stopped
 
 BATCH = 100
@@ -114,18 +115,19 @@ class Consumer:
         if not entries:
             return True
         about = {"receiver": receiver.name, **_named(entries)}
+        trouble = Trouble("cannot accept, holding the batch", "accepting again")
         failures = 0
         while True:
             try:
                 await self._inbox.accept(receiver, entries)
             except DatabaseUnavailable as error:
-                if failures == 0:
-                    log.warning("cannot accept, holding the batch", reason=str(error), **about)
+                trouble.begin(str(error), **about)
                 if await stopped_within(stopping, pause_after(failures)):
                     return False
                 failures += 1
             else:
                 break
+        trouble.end(receiver=receiver.name)
         log.info("accepted", **about)
         if parked := [each for each in entries if each.reason is not None]:
             log.warning("parked", receiver=receiver.name, reason=parked[0].reason, **_named(parked))

@@ -27,6 +27,7 @@ from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import REASON_LENGTH
 from heliograph.signals import Collaborators, QueuedReceiver
 from heliograph.text import printable
+from heliograph.trouble import Trouble
 from heliograph.waiting import LEASE_S, Retries, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
@@ -75,7 +76,12 @@ class Worker:
         self._on_run = on_run
         self._done = DoneLines()
         self._marks = GroupCommit(self._mark)
-        self.trouble: str | None = None
+        self._trouble = Trouble("receivers wait", "receivers go on")
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no receiver can run right now; None if they can."""
+        return self._trouble.reason
 
     async def run(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -101,11 +107,12 @@ class Worker:
                         receiver, limit, attempts=self._retries.attempts
                     )
                 except DatabaseUnavailable as error:
-                    self.trouble = str(error)
+                    self._trouble.begin(str(error))
                     await stopped_within(stopping, pause_after(failures))
                     failures += 1
                     continue
-                self.trouble, failures = None, 0
+                self._trouble.end()
+                failures = 0
                 for group in _groups(receiver, claimed):
                     task = asyncio.create_task(self._run_in_room(room, receiver, group))
                     running.add(task)

@@ -14,6 +14,7 @@ from heliograph.database import Database, Unfinished
 from heliograph.errors import DatabaseUnavailable, EventTooLarge
 from heliograph.events import Event
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
+from heliograph.trouble import Trouble
 from heliograph.waiting import stopped_within, unless_stopped
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,9 @@ class EventBuffer:
         # Encoded: what an event hangs on would outlive the request, and cost collections.
         self._rows: list[EncodedEvent] = []
         self._filled = asyncio.Event()
+        self._trouble = Trouble(
+            "cannot write buffered events, keeping them", "writing buffered events again"
+        )
 
     async def unfinished(self) -> list[Unfinished]:
         """What waits for the next write, as one piece of work."""
@@ -90,9 +94,10 @@ class EventBuffer:
                 async with self._database.transaction() as session:
                     await self._outbox.append(session, batch)
             except DatabaseUnavailable as error:
-                log.warning("cannot write buffered events, keeping them", reason=str(error))
+                self._trouble.begin(str(error))
                 self._filled.set()
                 return False
+            self._trouble.end()
             del self._rows[: len(batch)]
             waiting -= len(batch)
         return True

@@ -73,6 +73,8 @@ class Relay:
         self._on_failure = on_failure
         self.trouble: str | None = None
         """Why nothing can be relayed right now."""
+        self._interrupted: Failure | None = None
+        """By what, from the line that says so to the one that says that it is over."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -102,13 +104,22 @@ class Relay:
         try:
             progress = await self.relay_once()
         except (BusUnavailable, DatabaseUnavailable) as error:
-            if self.trouble is None:
+            failure: Failure = "bus" if isinstance(error, BusUnavailable) else "database"
+            if self._interrupted is None:
                 log.warning("relay interrupted, will try again", reason=str(error))
-            self.trouble = str(error)
-            self._on_failure("bus" if isinstance(error, BusUnavailable) else "database")
+            self.trouble, self._interrupted = str(error), failure
+            self._on_failure(failure)
             return Progress.STUCK
         self.trouble = None
+        # Whoever found nothing to publish has learnt nothing of the bus.
+        if self._interrupted == "database":
+            self._goes_on()
         return progress
+
+    def _goes_on(self) -> None:
+        if self._interrupted is not None:
+            self._interrupted = None
+            log.info("relay goes on")
 
     async def _listen(self, stopping: asyncio.Event) -> None:
         """Wait for a ring: it wakes one, the next another, should that one be busy still."""
@@ -137,6 +148,8 @@ class Relay:
                 crash_point("relay.after_park")
         self._on_published(len(published))
         if published:
+            if sifted.trouble is None:
+                self._goes_on()
             log.info("published", **_named(published))
         if discarded:
             log.info("discarded", **_named(discarded))

@@ -59,7 +59,7 @@ async def test_every_line_of_a_receiver_says_which_event_it_is_about(
     await house.accept(receiver, [delivery(lamp)])
     async with running(Worker([receiver], house.inbox)):
         await until(lambda: told(lines, "done"))
-    [looked], [done] = told(lines, "looked"), told(lines, "done")
+    looked, done = told(lines, "looked", "done")
     for line in (looked, done):
         about = {key: line.get(key) for key in ("event_id", "subject", "receiver", "attempt")}
         assert about == {

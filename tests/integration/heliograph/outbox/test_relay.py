@@ -103,6 +103,24 @@ async def _is_empty(house: House) -> bool:
     return await rows(house) == 0
 
 
+async def test_a_relay_says_once_that_it_is_interrupted_and_once_that_it_goes_on(
+    house: House,
+) -> None:
+    broker = Broker()
+    broker.away = True
+    failures: list[str] = []
+    relay = Relay(house.claims(), broker, house.outbox.bell, on_failure=failures.append)
+    with capture_logs() as lines:
+        async with running(relay):
+            await house.announce(*(event(product()) for _ in range(5)))
+            await until(lambda: len(failures) >= 4)
+            broker.away = False
+            await until(lambda: len(broker.sent) == 5)
+            await until(lambda: _is_empty(house))
+    told = [each["event"] for each in lines if each["event"].startswith("relay ")]
+    assert told == ["relay interrupted, will try again", "relay goes on"]
+
+
 @sqlite_suffices
 async def test_what_is_published_is_told_in_a_line_a_batch(house: House) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"

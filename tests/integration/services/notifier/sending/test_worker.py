@@ -468,9 +468,9 @@ async def test_a_deferral_keeps_its_reason(
 
 @sqlite_suffices
 async def test_trouble_with_the_mail_server_only_degrades_the_notifier(
-    notifier: Notifier,
+    notifier: Notifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notifier.mail_worker.trouble = str(MailDeferred("no route to the mail server"))
+    monkeypatch.setattr(MailWorker, "trouble", str(MailDeferred("no route to the mail server")))
     readiness = await notifier.health({"api", "work"}).readiness()
     assert readiness.checks["mail"].status == "away"
     assert readiness.status == "degraded"
