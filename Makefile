@@ -22,7 +22,7 @@ help: ## show this list
 ## Heliograph
 
 .PHONY: run demo
-run: $(VENV)/.run-ready ## set up and run both services in one process (PORT=8000)
+run: $(VENV)/.run-ready ## set up and run all services in one process (PORT=8000)
 	@$(PY) -m services --port $(PORT)
 
 demo: $(VENV)/.run-ready ## play the whole story against an instance of its own

@@ -14,17 +14,20 @@ with starting():
 if TYPE_CHECKING:
     from services.embedded import Embedded
 
-app = typer_app("Run the catalog and the notifier in one process, migrated.")
+app = typer_app("Run every service in one process, migrated.")
 
 
 @app.command()
 def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(help="The catalog's port; the notifier has the next; 0 for free ones.")
+        int,
+        typer.Option(
+            help="The catalog's port; notifier and console have the next two; 0 for free ones."
+        ),
     ] = 8000,
 ) -> None:
-    """Run the catalog and the notifier in one process, migrated."""
+    """Run the catalog, the notifier and the console in one process, migrated."""
     from heliograph.logging import configure
     from heliograph.service import run as run_program
 
@@ -40,29 +43,30 @@ async def _main(host: str, port: int) -> None:
     from heliograph.settings import log_as
     from services.embedded import embedded
 
-    async with embedded(host, port, os.environ, configured=log_as) as both:
-        greeting = asyncio.create_task(_greet(both))
+    async with embedded(host, port, os.environ, configured=log_as) as house:
+        greeting = asyncio.create_task(_greet(house))
         try:
-            await run_parts(both.parts)
+            await run_parts(house.parts)
         finally:
             greeting.cancel()
 
 
-async def _greet(both: "Embedded") -> None:
+async def _greet(house: "Embedded") -> None:
     """Say where everything is, once it answers."""
     from rich.console import Console
     from rich.text import Text
 
-    for server in both.servers:
+    for server in house.servers:
         await server.ready.wait()
     lines = [
-        ("catalog", both.catalog_url),
-        ("", f"{both.catalog_url}/docs"),
-        ("notifier", both.notifier_url),
-        ("", f"{both.notifier_url}/docs"),
-        ("images", _place(both.catalog_settings.image_store_url)),
-        ("mail", _place(both.notifier_settings.smtp_url)),
-        *(("token", token) for token in both.development_tokens()),
+        ("catalog", house.catalog_url),
+        ("", f"{house.catalog_url}/docs"),
+        ("notifier", house.notifier_url),
+        ("", f"{house.notifier_url}/docs"),
+        ("console", await house.console.sign_in_link("developer", "console:admin")),
+        ("images", _place(house.catalog_settings.image_store_url)),
+        ("mail", _place(house.notifier_settings.smtp_url)),
+        *(("token", token) for token in house.development_tokens()),
     ]
     console = Console(soft_wrap=True, highlight=False)
     # Rich would exit if nobody reads on; what serves goes on.

@@ -83,18 +83,23 @@ class Running:
     program: Program
     catalog: str
     notifier: str
+    console: str
     token: str
+    sign_in: str
+    """A link to the console, which signs in once."""
 
 
 @contextmanager
 def embedded(folder: Path, port: int = 0) -> Iterator[Running]:
-    """Run both services in one process, in `folder`, until the end of the test."""
+    """Run all services in one process, in `folder`, until the end of the test."""
     program = Program(folder, "services", "--port", str(port))
     try:
         token = program.wait_for(r"^token +(\S+)$")
         [catalog] = program.said(r"^catalog +(\S+)$")
         [notifier] = program.said(r"^notifier +(\S+)$")
-        yield Running(program, catalog, notifier, token)
+        [sign_in] = program.said(r"^console +(\S+)$")
+        console = sign_in.partition("/sign-in/")[0]
+        yield Running(program, catalog, notifier, console, token, sign_in)
     finally:
         program.stop(signal.SIGKILL)
 

@@ -49,11 +49,11 @@ def fail_late(event: Event[models.Product]) -> None:
 class Story:
     """The steps, in order; each raises `StepMissing` if it leaves anything but what it should."""
 
-    def __init__(self, both: Embedded, stage: Stage) -> None:
-        [token] = both.development_tokens()
-        self._catalog = Client(both.catalog_url, token)
-        self._notifier = Client(both.notifier_url, token)
-        self._viewer = both.catalog.tokens.issue("user-7", ["catalog:read"])
+    def __init__(self, house: Embedded, stage: Stage) -> None:
+        [token] = house.development_tokens()
+        self._catalog = Client(house.catalog_url, token)
+        self._notifier = Client(house.notifier_url, token)
+        self._viewer = house.catalog.tokens.issue("user-7", ["catalog:read"])
         self._stage = stage
         self._files = 0
         self._steps = 0
@@ -187,35 +187,36 @@ def _picture() -> bytes:
 
 
 async def perform(folder: Path) -> None:
-    """Run both services in `folder`, play the story, and let them stop."""
+    """Run all services in `folder`, play the story, and let them stop."""
     images, mail = folder / "images", folder / "mail"
     environ = {
         "CATALOG_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/catalog.db",
         "CATALOG_IMAGE_STORE_URL": images.as_uri(),
+        "CONSOLE_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/console.db",
         "NOTIFIER_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/notifier.db",
         "NOTIFIER_IMAGE_STORE_URL": images.as_uri(),
         "NOTIFIER_SMTP_URL": mail.as_uri(),
         "NOTIFIER_PRICE_COOLDOWN_SECONDS": str(COOLDOWN_S),
     }
-    async with embedded("127.0.0.1", 0, environ) as both:
-        listener = Listener(both.catalog.bus)
+    async with embedded("127.0.0.1", 0, environ) as house:
+        listener = Listener(house.catalog.bus)
         await listener.declare()
         # It ends last: until the relay has stopped it waits for this queue as for any other.
         ears = asyncio.create_task(listener.listen())
         try:
-            await _alongside(both, Story(both, Stage(both, listener, images, mail)).play)
+            await _alongside(house, Story(house, Stage(house, listener, images, mail)).play)
         finally:
             ears.cancel()
 
 
-async def _alongside(both: Embedded, play: Callable[[], Awaitable[None]]) -> None:
-    """Play while both services run; they stop in good order even if it breaks off."""
+async def _alongside(house: Embedded, play: Callable[[], Awaitable[None]]) -> None:
+    """Play while all services run; they stop in good order even if it breaks off."""
     stopping = asyncio.Event()
     missing: StepMissing | SystemExit | None = None
     async with asyncio.TaskGroup() as tasks:
-        for part in both.parts:
+        for part in house.parts:
             tasks.create_task(part.run(stopping))
-        for server in both.servers:
+        for server in house.servers:
             await server.ready.wait()
         try:
             await play()

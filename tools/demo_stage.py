@@ -73,10 +73,10 @@ class Changes:
 
 
 class Stage:
-    """Both services and what they leave; each look tells what is new."""
+    """All services and what they leave; each look tells what is new."""
 
-    def __init__(self, both: Embedded, listener: Listener, images: Path, mail: Path) -> None:
-        self._both = both
+    def __init__(self, house: Embedded, listener: Listener, images: Path, mail: Path) -> None:
+        self._house = house
         self._listener = listener
         self._images = images
         self._mail = mail
@@ -115,7 +115,7 @@ class Stage:
     async def _has_settled(self, events: int, emails: int, files: int) -> bool:
         # A row leaves the outbox once every queue has its event, ours too, and an inbox once
         # the emails are noted: looked at in this order, nothing is on its way unseen.
-        backlogs = [each for service in self._both.services for each in service.backlogs]
+        backlogs = [each for service in self._house.services for each in service.backlogs]
         left = [piece for each in backlogs for piece in await each.unfinished()]
         return (
             not left

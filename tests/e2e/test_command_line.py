@@ -33,7 +33,7 @@ def start(folder: Path, module: str, *words: str) -> "subprocess.Popen[str]":
     [
         ("services", ["--port", "abc"], "'--port'"),
         ("services", ["--port", "99999"], "99999 is not a port"),
-        ("services", ["--port", "65535"], "65536 is not a port"),
+        ("services", ["--port", "65534"], "65536 is not a port"),
         ("services.catalog", ["serve", "--port", "abc"], "'--port'"),
         ("services.catalog", ["nonsense"], "'nonsense'"),
         ("services.catalog", ["import"], "'file'"),
@@ -51,7 +51,9 @@ def test_a_wrong_use_is_one_line_and_exits_with_2(
     assert told.lower() in refused.stderr.lower()
 
 
-@pytest.mark.parametrize("module", ["services", "services.catalog", "services.notifier"])
+@pytest.mark.parametrize(
+    "module", ["services", "services.catalog", "services.notifier", "services.console"]
+)
 def test_without_its_packages_a_program_says_what_installs_them(
     tmp_path: Path, module: str
 ) -> None:

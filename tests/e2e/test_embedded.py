@@ -37,7 +37,7 @@ def shop(running: Running) -> Shop:
 
 def test_the_whole_story_on_embedded_parts(tmp_path: Path) -> None:
     with embedded(tmp_path) as running, shop(running) as visit:
-        for url in (running.catalog, running.notifier):
+        for url in (running.catalog, running.notifier, running.console):
             assert httpx2.get(f"{url}/health/ready").json()["status"] == "ok"
             assert httpx2.get(f"{url}/docs").status_code == 200
         vera = Tokens(DEVELOPMENT_KEY, "catalog").issue("vera", ["catalog:read"])
@@ -71,7 +71,7 @@ def test_public_urls_follow_the_port(tmp_path: Path) -> None:
 def test_a_busy_port_is_one_line_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for chosen in (port, port - 1):
+        for chosen in (port, port - 1, port - 2):
             refused = command(tmp_path, "services", "--port", str(chosen))
             assert refused.returncode == 2
             assert refused.stderr.count("\n") == 1
@@ -79,7 +79,38 @@ def test_a_busy_port_is_one_line_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "var").exists()
 
 
-def test_one_memory_bus_needs_two_services_on_it(tmp_path: Path) -> None:
+def test_the_console_shows_what_the_process_does(tmp_path: Path) -> None:
+    with embedded(tmp_path) as running, shop(running) as visit:
+        visit.create("LAMP-1", "Desk lamp", "19.99")
+        with httpx2.Client(base_url=running.console) as browser:
+            assert browser.get(running.sign_in).status_code == 303
+            assert browser.get(running.sign_in).status_code == 403
+        with httpx2.Client(base_url=running.console) as browser:
+            signed_in = browser.post("/sign-in", data={"token": running.token})
+            assert signed_in.status_code == 303
+        linked = command(tmp_path, "services.console", "link", "--subject", "ada")
+        assert linked.returncode == 0, linked.stderr
+        assert linked.stdout.startswith("http://127.0.0.1:8002/sign-in/")
+        token = linked.stdout.strip().rpartition("/")[2]
+        with httpx2.Client(base_url=running.console) as browser:
+            assert browser.get(f"/sign-in/{token}").status_code == 303
+        headers = {"Authorization": f"Bearer {running.token}"}
+        for url in (running.catalog, running.notifier, running.console):
+            parked = httpx2.get(f"{url}/v1/inbox/parked", headers=headers)
+            assert parked.json() == {"items": [], "next": None}
+        assert running.program.end(signal.SIGTERM) == 0
+        assert logged_errors(running.program) == []
+
+
+def test_services_that_are_named_are_asked_in_place_of_ours(tmp_path: Path) -> None:
+    refused = command(
+        tmp_path, "services", "--port", "0", settings={"CONSOLE_SERVICES": '[{"name": "a"}]'}
+    )
+    assert refused.returncode == 2
+    assert refused.stderr == "error: CONSOLE_SERVICES: 0.url: Field required\n"
+
+
+def test_one_memory_bus_needs_all_services_on_it(tmp_path: Path) -> None:
     refused = command(
         tmp_path,
         "services",
@@ -93,3 +124,4 @@ def test_one_memory_bus_needs_two_services_on_it(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "NOTIFIER_BUS_URL" in refused.stderr
+    assert "CONSOLE_BUS_URL" in refused.stderr
