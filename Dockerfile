@@ -1,7 +1,7 @@
-# One image a service: `docker build --target catalog .`, `docker build --target notifier .`
+# One image a service: `docker build --target catalog .`, and likewise `notifier` and `console`.
 #
 # Each holds its service, what is in `shared/` and its own hashed requirements, nothing of the
-# other's.
+# others'.
 # The first stages install; only what they made is copied, so no installer's leavings and no
 # tests of libraries are in the images. PIP_INDEX_URL and PIP_TRUSTED_HOST may be given as
 # build arguments where packages come from an index of one's own.
@@ -25,9 +25,15 @@ FROM build AS notifier-libraries
 COPY requirements/notifier.txt .
 RUN sh install-libraries notifier.txt /libraries
 
+FROM build AS console-libraries
+COPY requirements/console.txt .
+RUN sh install-libraries console.txt /libraries
+
 FROM python:3.13-slim AS service
 ENV PYTHONPATH=/app/shared:/app/libraries PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /app
+# A new volume that is mounted there belongs to whom this folder does.
+RUN install --directory --owner=10001 --group=10001 --mode=700 /tokens
 # A number, which Kubernetes can tell from root.
 USER 10001:10001
 STOPSIGNAL SIGTERM
@@ -50,4 +56,10 @@ FROM service AS notifier
 COPY --from=notifier-libraries /libraries /app/libraries
 COPY services/notifier /app/services/notifier
 ENTRYPOINT ["python", "-m", "services.notifier"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
+
+FROM service AS console
+COPY --from=console-libraries /libraries /app/libraries
+COPY services/console /app/services/console
+ENTRYPOINT ["python", "-m", "services.console"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]

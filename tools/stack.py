@@ -28,16 +28,19 @@ SECRETS = (
     "POSTGRES_PASSWORD",
     "CATALOG_DATABASE_PASSWORD",
     "NOTIFIER_DATABASE_PASSWORD",
+    "CONSOLE_DATABASE_PASSWORD",
     "RABBITMQ_PASSWORD",
     "CATALOG_BUS_PASSWORD",
     "NOTIFIER_BUS_PASSWORD",
+    "CONSOLE_BUS_PASSWORD",
     "S3_SECRET_KEY",
     "CATALOG_S3_SECRET_KEY",
     "NOTIFIER_S3_SECRET_KEY",
     "CATALOG_SECRET_KEY",
     "NOTIFIER_SECRET_KEY",
+    "CONSOLE_SECRET_KEY",
 )
-ONE_PORT = {"CATALOG_PORTS": "8000", "NOTIFIER_PORTS": "8010"}
+ONE_PORT = {"CATALOG_PORTS": "8000", "NOTIFIER_PORTS": "8010", "CONSOLE_PORTS": "8040"}
 """Docker takes the next of a range at every start, and emails hold links."""
 BUILD_ARGUMENTS = ("PIP_INDEX_URL", "PIP_TRUSTED_HOST")
 """Handed on to the builder where the environment has them."""
@@ -230,6 +233,13 @@ def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def sign_in_link(stack: Stack) -> str:
+    """A link to the stack's console, which signs in once."""
+    [console, *_] = [each for each in stack.containers("console") if each.running]
+    # What else it may say comes before.
+    return docker("exec", console.id, "python", "-m", "services.console", "link").split()[-1]
+
+
 def _greet(stack: Stack, seconds: float) -> None:
     [catalog, *_], [notifier, *_] = stack.urls("catalog"), stack.urls("notifier")
     compose = " ".join(compose_command())
@@ -237,6 +247,7 @@ def _greet(stack: Stack, seconds: float) -> None:
     lines = [
         ("catalog", f"{catalog}  {catalog}/docs"),
         ("notifier", f"{notifier}  {notifier}/docs"),
+        ("console", sign_in_link(stack)),
         ("emails", stack.urls("mailpit", "8025/tcp")[0]),
         ("broker", stack.urls("rabbitmq", "15672/tcp")[0]),
         ("", f"user operator, RABBITMQ_PASSWORD of {SETTINGS.name}"),

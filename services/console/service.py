@@ -44,6 +44,8 @@ class Console(Service):
 
     def __init__(self, settings: ConsoleSettings, bus: Bus, *, peers: Peers | None = None) -> None:
         super().__init__(settings, bus, models.inbox, models.programs)
+        if settings.catalog_user:
+            self.announcers["catalog.events"] = settings.catalog_user
         self.public_url = settings.public_url
         self.kept = timedelta(days=settings.events_kept_days)
         self.peers = peers or Peers(settings.services)

@@ -15,12 +15,13 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from heliograph.errors import InvalidSetting
-from heliograph.settings import DatabaseURL, PublicURL, ServiceSettings
+from heliograph.settings import MEMORY_BUS, DatabaseURL, PublicURL, ServiceSettings
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _TOKEN = re.compile(r"[!-~]+")
@@ -109,6 +110,11 @@ class ConsoleSettings(ServiceSettings):
         "http://127.0.0.1:8002",
         description=ServiceSettings.model_fields["public_url"].description,
     )
+    catalog_user: str = Field(
+        "",
+        description="the broker's user who alone may announce `catalog.events`, usually that of "
+        "`CATALOG_BUS_URL`: what others publish is parked; empty: anyone",
+    )
     services: Annotated[Sequence[ServiceAddress], BeforeValidator(_services)] = Field(
         (),
         repr=False,
@@ -122,6 +128,13 @@ class ConsoleSettings(ServiceSettings):
         le=3_650,
         description="days for which it keeps the events that it has heard",
     )
+
+    @field_validator("catalog_user")
+    @classmethod
+    def _is_known(cls, user: str, info: ValidationInfo) -> str:
+        if user and info.data.get("bus_url") == MEMORY_BUS:
+            raise ValueError(f"must be empty while the bus is {MEMORY_BUS}, which knows no users")
+        return user
 
     @field_validator("public_url")
     @classmethod

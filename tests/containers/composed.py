@@ -16,9 +16,13 @@ from tests.servers.processes import free_port
 from tools.stack import SECRETS, Stack, docker, write_secrets
 
 PROJECT = "heliograph-test"
-OURS = ("catalog", "catalog-relay", "catalog-worker", "notifier", "notifier-worker")
+OURS = (
+    *("catalog", "catalog-relay", "catalog-worker"),
+    *("notifier", "notifier-worker"),
+    *("console", "console-worker"),
+)
 SCOPES = ["catalog:read", "catalog:write", "notifier:admin"]
-CATALOG_PORT, NOTIFIER_PORT = 18100, 18110
+CATALOG_PORT, NOTIFIER_PORT, CONSOLE_PORT = 18100, 18110, 18120
 
 
 class Composed(Stack):
@@ -33,7 +37,9 @@ class Composed(Stack):
             **single,
             CATALOG_PORTS=f"{CATALOG_PORT}-{CATALOG_PORT + 9}",
             NOTIFIER_PORTS=f"{NOTIFIER_PORT}-{NOTIFIER_PORT + 9}",
+            CONSOLE_PORTS=f"{CONSOLE_PORT}-{CONSOLE_PORT + 9}",
             CATALOG_PUBLIC_URL=f"http://127.0.0.1:{CATALOG_PORT}",
+            CONSOLE_PUBLIC_URL=f"http://127.0.0.1:{CONSOLE_PORT}",
         )
         lines = settings.read_text().splitlines()
         self._settings = dict(line.split("=", 1) for line in lines if line)
@@ -110,9 +116,11 @@ class Composed(Stack):
 
     def _drained(self) -> bool:
         try:
-            [catalog, *_], [notifier, *_] = self.urls("catalog"), self.urls("notifier")
+            catalog, notifier, console = (
+                self.urls(each)[0] for each in ("catalog", "notifier", "console")
+            )
             waiting = self.metric(catalog, "outbox_rows")
-            for url in (catalog, notifier):
+            for url in (catalog, notifier, console):
                 rows = self.metric(url, "inbox_rows")
                 waiting += rows - self.metric(url, "inbox_rows", state="done")
             answer = httpx2.get(
@@ -121,7 +129,7 @@ class Composed(Stack):
                 headers={"Authorization": f"Bearer {self.token('notifier')}"},
                 timeout=10,
             ).raise_for_status()
-        except (httpx2.HTTPError, ValueError):
+        except (httpx2.HTTPError, ValueError, IndexError):
             return False
         return waiting == 0 and answer.json()["items"] == []
 

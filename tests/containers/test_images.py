@@ -16,7 +16,7 @@ THEIRS = ("postgres", "rabbitmq", "seaweedfs", "mailpit")
 TEN = 10
 
 
-@pytest.mark.parametrize("service", ["catalog", "notifier"])
+@pytest.mark.parametrize("service", ["catalog", "notifier", "console"])
 def test_an_image_is_small_and_holds_one_service(stack: Composed, note: Note, service: str) -> None:
     sizes = [inspect(image)["Size"] / 1e6 for image in (BASE, f"heliograph-{service}")]
     note(f"heliograph-{service} on top of {BASE}", f"{sizes[1] - sizes[0]:.0f} MB")
