@@ -56,7 +56,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves an application on a socket that listens already."""
+    """Serves an application on a socket that listens already.
+
+    Each request has `request.state.stopping`, an `asyncio.Event` that is set when the program is to
+    stop: an answer without an end, such as a stream of what happens, ends then.
+    """
 
     def __init__(
         self,
@@ -93,6 +97,7 @@ class HttpServer:
                 timeout_graceful_shutdown=HTTP_GRACE,
             ),
             self.ready,
+            stopping,
         )
         stop = asyncio.create_task(self._stop(server, stopping))
         try:
@@ -115,15 +120,20 @@ class _Server(uvicorn.Server):
 
     config: BoundedConfig
 
-    def __init__(self, config: BoundedConfig, ready: asyncio.Event) -> None:
+    def __init__(
+        self, config: BoundedConfig, ready: asyncio.Event, stopping: asyncio.Event
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # What every request is given a copy of (ASGI's lifespan state).
+        self.lifespan.state["stopping"] = self._stopping
         await super().startup(sockets=sockets)
         self._ready.set()
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
 
 from heliograph.service import CannotListen, HttpServer, PartFailed, PortBusy, bind, run_parts
 
@@ -68,6 +69,31 @@ async def test_the_client_is_who_is_connected_whatever_the_headers_say() -> None
             answer = await client.get(f"http://127.0.0.1:{server.port}/")
         stopping.set()
     assert answer.json() == "127.0.0.1"
+
+
+async def test_an_answer_without_an_end_learns_that_its_program_stops() -> None:
+    app = FastAPI()
+
+    @app.get("/ticks")
+    async def ticks(request: Request) -> StreamingResponse:
+        async def tick() -> AsyncIterator[bytes]:
+            yield b"tick"
+            await request.state.stopping.wait()
+            yield b"last"
+
+        return StreamingResponse(tick())
+
+    stopping = asyncio.Event()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        server = HttpServer(app, bind("127.0.0.1", 0))
+        group.create_task(server.run(stopping))
+        await server.ready.wait()
+        url = f"http://127.0.0.1:{server.port}/ticks"
+        async with httpx2.AsyncClient() as client, client.stream("GET", url) as response:
+            parts = response.aiter_bytes()
+            assert await anext(parts) == b"tick"
+            stopping.set()
+            assert [each async for each in parts] == [b"last"]
 
 
 async def test_an_application_that_cannot_start_fails_its_program() -> None:
