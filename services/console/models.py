@@ -11,6 +11,9 @@ from heliograph.database import BigId, UtcDateTime
 from heliograph.inbox import inbox_table
 from heliograph.programs import program_table
 
+_BY_CODE_POINT = Text().with_variant(Text(collation="C"), "postgresql")
+"""A text whose order is that of its code points, whatever the database's language."""
+
 
 class Base(DeclarativeBase):
     """Names every constraint, so that a migration can name it too."""
@@ -42,8 +45,9 @@ class HeardEvent(Base):
     __tablename__ = "event"
     __table_args__ = (
         Index("event_subject", "subject", "id"),
-        Index("event_sku", "sku", "id"),
-        Index("event_signal", "sender", "signal", "id"),
+        Index("event_sku", "sought_sku", "id"),
+        Index("event_name", "sought_name", "id"),
+        Index("event_signal", "signal", "id"),
         Index("event_actor", "actor", "id"),
         Index("event_origin", "origin", "id"),
         Index("event_trace", "trace", "id"),
@@ -59,7 +63,11 @@ class HeardEvent(Base):
     subject: Mapped[UUID]
     sku: Mapped[str | None]
     name: Mapped[str | None]
-    """Of what it is about, as a person calls it."""
+    """Of what it is about, as a person calls it; an image goes by the SKU and name of its product,
+    as last heard."""
+    sought_sku: Mapped[str | None] = mapped_column(_BY_CODE_POINT)
+    """Case folded, as `sought_name`: what begins with some words is found by an index."""
+    sought_name: Mapped[str | None] = mapped_column(_BY_CODE_POINT)
     sequence: Mapped[str | None]
     """As `ce-subjectsequence`: events of one change have all before the point in common."""
     phrase: Mapped[str]

@@ -9,6 +9,7 @@ from heliograph.database import Database, Session
 from heliograph.http import Health
 from heliograph.service import Part, Role, Service
 from services.console import models
+from services.console.live import LiveEvents
 from services.console.peers import Peers
 from services.console.repositories.events import EventRepository
 from services.console.repositories.samples import SampleRepository
@@ -48,6 +49,7 @@ class Console(Service):
             self.announcers["catalog.events"] = settings.catalog_user
         self.public_url = settings.public_url
         self.kept = timedelta(days=settings.events_kept_days)
+        self.live = LiveEvents(self.database)
         self.peers = peers or Peers(settings.services)
         self.pruned += [
             Retention(self.database, lambda each: EventRepository(each).prune(self.kept, 1000)),

@@ -1,6 +1,7 @@
 """Who is signed in, and by which links one can: only hashes of secrets are kept."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -100,6 +101,16 @@ class SignInRepository:
         if found is None:
             return None
         return SignedIn(found.person, frozenset(found.scopes.split()), found.csrf)
+
+    async def last(self, secrets: Collection[str]) -> set[str]:
+        """Which of these sessions have not ended."""
+        hashes = {_hash(each): each for each in secrets}
+        found = await self.session.scalars(
+            select(BrowserSession.hash).where(
+                BrowserSession.hash.in_(hashes), BrowserSession.expires_at > database_now()
+            )
+        )
+        return {hashes[each] for each in found}
 
     async def end(self, secret: str) -> None:
         """End a session; one that has ended is fine."""

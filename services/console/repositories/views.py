@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 
 import contracts
 from heliograph.database import Session, database_now, upsert
@@ -36,6 +37,13 @@ class ViewRepository:
                 set_={"count": ViewedHour.count + insert.excluded.count},
             )
         )
+
+    async def since(self, hour: datetime, product_id: UUID | None = None) -> int:
+        """How often products, or one of them, were viewed since the beginning of an hour."""
+        seen = select(func.coalesce(func.sum(ViewedHour.count), 0)).where(ViewedHour.hour >= hour)
+        if product_id is not None:
+            seen = seen.where(ViewedHour.product_id == product_id)
+        return int(await self.session.scalar(seen) or 0)
 
     async def prune(self, kept: timedelta, limit: int) -> int:
         """Forget up to `limit` hours of products that are older; return how many."""

@@ -36,6 +36,16 @@ def upgrade() -> None:
         sa.Column("subject", sa.Uuid(), nullable=False),
         sa.Column("sku", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=True),
+        sa.Column(
+            "sought_sku",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column(
+            "sought_name",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("sequence", sa.Text(), nullable=True),
         sa.Column("phrase", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=True),
@@ -52,9 +62,10 @@ def upgrade() -> None:
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index("event_actor", ["actor", "id"], unique=False)
         batch_op.create_index("event_heard", ["heard_at"], unique=False)
+        batch_op.create_index("event_name", ["sought_name", "id"], unique=False)
         batch_op.create_index("event_origin", ["origin", "id"], unique=False)
-        batch_op.create_index("event_signal", ["sender", "signal", "id"], unique=False)
-        batch_op.create_index("event_sku", ["sku", "id"], unique=False)
+        batch_op.create_index("event_signal", ["signal", "id"], unique=False)
+        batch_op.create_index("event_sku", ["sought_sku", "id"], unique=False)
         batch_op.create_index("event_subject", ["subject", "id"], unique=False)
         batch_op.create_index("event_trace", ["trace", "id"], unique=False)
 
@@ -206,6 +217,7 @@ def downgrade() -> None:
         batch_op.drop_index("event_sku")
         batch_op.drop_index("event_signal")
         batch_op.drop_index("event_origin")
+        batch_op.drop_index("event_name")
         batch_op.drop_index("event_heard")
         batch_op.drop_index("event_actor")
 
