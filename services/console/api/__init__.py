@@ -1,8 +1,15 @@
 """The console's pages."""
 
-from services.console.api import products, sign_in, state, static, way
+from services.console.api import events, products, sign_in, state, static, way
 from services.console.api.errors import answer_errors_with_pages
 
-routers = (static.router, sign_in.router, way.router, products.router, state.router)
+routers = (
+    static.router,
+    sign_in.router,
+    events.router,
+    way.router,
+    products.router,
+    state.router,
+)
 
 __all__ = ["answer_errors_with_pages", "routers"]

@@ -1,0 +1,207 @@
+"""The list of events, and the stream of those that come while it is looked at."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+
+from heliograph.text import printable
+from heliograph.web import GuardedRoute
+from services.console.api.dependencies import (
+    NotSignedIn,
+    Reading,
+    TheConsole,
+    Viewer,
+    cookie_name,
+    signed_in,
+)
+from services.console.api.pages import TEMPLATES, page
+from services.console.live import TooManyWatchers, Watcher
+from services.console.repositories.events import EventRepository
+from services.console.repositories.listed import Filters, ListedEvent
+from services.console.repositories.views import ViewRepository
+
+PAGE = 50
+"""Events of a page."""
+LONGEST_FILTER = 300
+LARGEST_ID = 2**63 - 1
+
+SIGNALS = ("pre_save", "post_save", "pre_delete", "post_delete", "m2m_changed")
+"""That the console hears, but for `viewed`, which is counted."""
+
+router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+
+Word = Annotated[str, Query(max_length=LONGEST_FILTER)]
+Id = Annotated[int | None, Query(ge=0, le=LARGEST_ID)]
+
+
+class NotAFilter(ValueError):
+    """What was asked for can be in no event; says why."""
+
+
+class Asked:
+    """What the query asks for: `filters`, or with what is wrong in it `wrong`."""
+
+    def __init__(
+        self,
+        q: Word = "",
+        product: Word = "",
+        signal: Word = "",
+        actor: Word = "",
+        origin: Word = "",
+        trace: Word = "",
+    ) -> None:
+        given = {
+            "q": q,
+            "product": product,
+            "signal": signal,
+            "actor": actor,
+            "origin": origin,
+            "trace": trace,
+        }
+        self.words = {name: printable(value.strip()) for name, value in given.items()}
+        self.wrong: str | None = None
+        self.filters = Filters()
+        try:
+            self.filters = _filters(self.words)
+        except NotAFilter as error:
+            self.wrong = str(error)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The filters that were given, as parameters of a query."""
+        return {name: word for name, word in self.words.items() if word}
+
+
+def _filters(words: dict[str, str]) -> Filters:
+    given = {name: word or None for name, word in words.items()}
+    product = given.pop("product")
+    try:
+        return Filters(product=None if product is None else UUID(product), **given)
+    except ValueError:
+        raise NotAFilter(
+            "product must be the id of a product or of a category, a UUID: search for a SKU or "
+            "a name instead"
+        ) from None
+
+
+Query_ = Annotated[Asked, Depends()]
+
+
+@router.get("/")
+async def list_events(
+    console: TheConsole,
+    session: Reading,
+    viewer: Viewer,
+    asked: Query_,
+    before: Id = None,
+    after: Id = None,
+) -> Response:
+    repository = EventRepository(session)
+    events: Sequence[ListedEvent] = ()
+    if asked.wrong is None:
+        # One more than are shown tells whether there are more.
+        events = await repository.listed(asked.filters, before=before, after=after, limit=PAGE + 1)
+    more = len(events) > PAGE
+    if after is not None and not more:
+        # From here on it is the first page, which goes on by itself.
+        after = None
+        events = await repository.listed(asked.filters, limit=PAGE + 1)
+        more = len(events) > PAGE
+    shown = events[:PAGE] if after is None else events[-PAGE:]
+    is_first = before is None and after is None
+    older = more if after is None else True
+    since = (datetime.now(UTC) - timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+    return page(
+        "events",
+        viewer,
+        status=200 if asked.wrong is None else 422,
+        path="/",
+        events=shown,
+        asked=asked.words,
+        filtered=bool(asked.query),
+        wrong=asked.wrong,
+        signals=SIGNALS,
+        newer=None if is_first or not shown else _link(asked, after=shown[0].id),
+        older=_link(asked, before=shown[-1].id) if older and shown else None,
+        first=_link(asked),
+        live=f"/events/stream?{urlencode(asked.query)}" if is_first and not asked.wrong else None,
+        views=await ViewRepository(session).since(since, asked.filters.product),
+        since=since,
+        kept_days=console.kept.days,
+    )
+
+
+def _link(asked: Asked, **at: int) -> str:
+    query = urlencode({**asked.query, **at})
+    return f"/?{query}" if query else "/"
+
+
+@router.get("/events/stream", response_class=EventSourceResponse)
+async def stream_events(
+    request: Request, console: TheConsole, asked: Query_
+) -> AsyncIterator[ServerSentEvent]:
+    """Send `events`, the newest first of all, until the browser or its session leaves.
+
+    A browser that is not signed in, or no longer, is sent `signed-out`; one too many is sent
+    `refused` and why.
+    """
+    if asked.wrong is not None:
+        yield ServerSentEvent(event="refused", raw_data=asked.wrong)
+        return
+    try:
+        await signed_in(request, console)
+        secret = request.cookies[cookie_name(console)]
+        async with console.live.watch(asked.filters, secret) as watcher:
+            async with console.database.reading() as session:
+                newest = await EventRepository(session).listed(asked.filters, limit=PAGE)
+            yield _told(newest[::-1], len(newest), begins=True)
+            stopping: asyncio.Event | None = getattr(request.state, "stopping", None)
+            async for each in _news(watcher, stopping or asyncio.Event()):
+                yield each
+    except NotSignedIn:
+        yield ServerSentEvent(event="signed-out", raw_data="Nobody is signed in")
+    except TooManyWatchers as error:
+        yield ServerSentEvent(event="refused", raw_data=str(error))
+
+
+async def _news(watcher: Watcher, stopping: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
+    """What a watcher is told, until the program is to stop."""
+    stopped = asyncio.create_task(stopping.wait())
+    stopped.add_done_callback(lambda _: watcher.wake())
+    try:
+        while True:
+            news = await watcher.news()
+            if watcher.signed_out:
+                raise NotSignedIn("the session has ended")
+            if stopping.is_set():
+                return
+            yield _told(news.shown, news.count)
+    finally:
+        stopped.cancel()
+
+
+def _told(events: Sequence[ListedEvent], count: int, *, begins: bool = False) -> ServerSentEvent:
+    """Rows for a list, oldest first: as HTML, for it is the same as the page's."""
+    rows = [{"id": each.id, "html": _row(each)} for each in events]
+    return ServerSentEvent(
+        event="events",
+        raw_data=json.dumps({"rows": rows, "count": count, "begins": begins}),
+        # Milliseconds after which a browser comes back.
+        retry=2_000 if begins else None,
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _row(event: ListedEvent) -> str:
+    """The row of an event, made once for all browsers."""
+    parts = TEMPLATES.get_template("events_row.html.j2")
+    return parts.render(event=event)
