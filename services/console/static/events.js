@@ -1,6 +1,7 @@
 /* Events as they come: the stream's rows go into the list, which stands still while it is read. */
 
 const MOST = 200; // rows of the list
+const FEW = 5; // rows that are marked as new: to fade many at a time costs more than to draw them
 const SAID_EVERY_MS = 5000;
 
 const live = document.getElementById("live");
@@ -50,7 +51,7 @@ function put(rows) {
     if (known.has(each.id)) continue;
     while (place && Number(place.dataset.id) > each.id) place = place.nextElementSibling;
     const row = rowOf(each);
-    row.classList.add("new");
+    row.classList.toggle("new", rows.length <= FEW);
     list.insertBefore(row, place);
   }
   while (list.children.length > MOST) list.lastElementChild.remove();
