@@ -181,7 +181,7 @@ async def _news(watcher: Watcher, stopping: asyncio.Event) -> AsyncIterator[Serv
         while True:
             news = await watcher.news()
             if watcher.signed_out:
-                raise NotSignedIn("the session has ended")
+                raise NotSignedIn
             if stopping.is_set():
                 return
             yield _told(news.shown, news.count)
