@@ -23,4 +23,6 @@ _ADDRESS = re.compile(
 
 def masked_text(text: str) -> str:
     """A text with each address in it by its first letter and its domain."""
+    if "@" not in text:
+        return text
     return _ADDRESS.sub(lambda found: f"{found[1] or found[2]}…@", text)

@@ -10,6 +10,8 @@ from heliograph.text import readable
 
 MOST_SHOWN = 64 * 1024
 """Characters of a body that a page shows; the whole can be downloaded."""
+BESIDES = 1000
+"""Characters that are looked at behind those, for an address may be cut."""
 
 _ENCODER = json.JSONEncoder(indent=2, ensure_ascii=False)
 
@@ -28,12 +30,14 @@ class Body:
     def beginning(self, say: Callable[[str], str]) -> tuple[str, bool]:
         """The JSON indented, up to `MOST_SHOWN`, and whether that is all of it."""
         if not self.says:
-            text = say(readable(self.bytes))
-            return text[:MOST_SHOWN], len(text) <= MOST_SHOWN
+            text = readable(self.bytes)
+            shown = say(text[: MOST_SHOWN + BESIDES])[:MOST_SHOWN]
+            return shown, len(text) <= MOST_SHOWN
         pieces, length = [], 0
-        for piece in _ENCODER.iterencode(_each(self.says, say)):
-            pieces.append(piece)
-            length += len(piece)
+        for piece in _ENCODER.iterencode(self.says):
+            # Nothing behind what is shown is looked at.
+            pieces.append(say(piece[: MOST_SHOWN + BESIDES]))
+            length += len(pieces[-1])
             if length > MOST_SHOWN:
                 return "".join(pieces)[:MOST_SHOWN], False
         return "".join(pieces), True

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-MOST_WORDS = 200
-"""Of what two texts do not have in common at their ends: beyond, words are not compared."""
+MOST_PAIRS = 40_000
+"""Of words between the ends that two texts have in common: beyond, words are not compared."""
 LONGEST = 160
 """Characters of a stretch that are shown before somebody unfolds it."""
 
@@ -75,7 +75,7 @@ def _compared(before: str, after: str) -> Sequence[Value]:
     start = _common(a, b)
     end = _common(a[start:][::-1], b[start:][::-1])
     inner_a, inner_b = a[start : len(a) - end], b[start : len(b) - end]
-    if max(len(inner_a), len(inner_b)) > MOST_WORDS:
+    if len(inner_a) * len(inner_b) > MOST_PAIRS:
         blocks = [(0, len(inner_a), 0, len(inner_b), True)]
     else:
         matcher = SequenceMatcher(None, inner_a, inner_b, autojunk=False)

@@ -208,6 +208,12 @@ def test_of_a_large_body_the_beginning_is_shown() -> None:
     assert not whole
 
 
+def test_what_is_shown_of_a_body_is_masked() -> None:
+    body = Body(b'{"name": "ada\\u0040example.org", "actor": "bob@example.org"}')
+    shown = '{\n  "name": "a…@example.org",\n  "actor": "b…@example.org"\n}'
+    assert body.beginning(masked_text) == (shown, True)
+
+
 def test_addresses_are_masked_wherever_they_stand() -> None:
     assert masked_text("550 <ada@example.org>: no") == "550 <a…@example.org>: no"
     assert masked_text("ada+x@example.org,bob@example.org") == "a…@example.org,b…@example.org"
