@@ -64,8 +64,11 @@ class Console(Service):
 
         Raises `InvalidToken` for what could not be a subject.
         """
+        from heliograph.tokens import checked_subject
+
+        person = checked_subject(subject)
         async with self.database.transaction() as session:
-            token = await SignInRepository(session).make_link(subject, frozenset({scope}))
+            token = await SignInRepository(session).make_link(person, frozenset({scope}))
         return f"{self.public_url}/sign-in/{token}"
 
     def routers(self) -> "Sequence[APIRouter]":
