@@ -48,25 +48,9 @@ class NotAFilter(ValueError):
 
 
 class Asked:
-    """What the query asks for: `filters`, or with what is wrong in it `wrong`."""
+    """What a query asks for: `filters`, or with what is wrong in it `wrong`."""
 
-    def __init__(
-        self,
-        q: Word = "",
-        product: Word = "",
-        signal: Word = "",
-        actor: Word = "",
-        origin: Word = "",
-        trace: Word = "",
-    ) -> None:
-        given = {
-            "q": q,
-            "product": product,
-            "signal": signal,
-            "actor": actor,
-            "origin": origin,
-            "trace": trace,
-        }
+    def __init__(self, **given: str) -> None:
         self.words = {name: printable(value.strip()) for name, value in given.items()}
         self.wrong: str | None = None
         self.filters = Filters()
@@ -93,7 +77,18 @@ def _filters(words: dict[str, str]) -> Filters:
         ) from None
 
 
-Query_ = Annotated[Asked, Depends()]
+async def _asked(
+    q: Word = "",
+    product: Word = "",
+    signal: Word = "",
+    actor: Word = "",
+    origin: Word = "",
+    trace: Word = "",
+) -> Asked:
+    return Asked(q=q, product=product, signal=signal, actor=actor, origin=origin, trace=trace)
+
+
+TheFilters = Annotated[Asked, Depends(_asked)]
 
 
 @router.get("/")
@@ -101,7 +96,7 @@ async def list_events(
     console: TheConsole,
     session: Reading,
     viewer: Viewer,
-    asked: Query_,
+    asked: TheFilters,
     before: Id = None,
     after: Id = None,
 ) -> Response:
@@ -147,7 +142,7 @@ def _link(asked: Asked, **at: int) -> str:
 
 @router.get("/events/stream", response_class=EventSourceResponse)
 async def stream_events(
-    request: Request, console: TheConsole, asked: Query_
+    request: Request, console: TheConsole, asked: TheFilters
 ) -> AsyncIterator[ServerSentEvent]:
     """Send `events`, the newest first of all, until the browser or its session leaves.
 

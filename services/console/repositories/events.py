@@ -5,7 +5,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CursorResult, Table, bindparam, delete, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    CursorResult,
+    Table,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 import contracts
@@ -75,19 +85,32 @@ class EventRepository:
             *([] if before is None else [HeardEvent.id < before]),
             *([] if after is None else [HeardEvent.id > after]),
         ]
-        order = HeardEvent.id.desc() if after is None else HeardEvent.id.asc()
+        newest_first = after is None
+
+        def in_order(key: ColumnElement[int]) -> ColumnElement[int]:
+            return key.desc() if newest_first else key.asc()
+
+        # What looks like a calculation keeps a planner from walking from the newest to some that
+        # may all be old.
         ways = [
-            select(HeardEvent.id).where(*each, *bounds).order_by(order).limit(limit).subquery()
-            for each in filters.ways()
+            select(HeardEvent.id)
+            .where(*way.conditions, *bounds)
+            .order_by(in_order(_TABLE.c.id + 0 if way.scattered else _TABLE.c.id))
+            .limit(limit)
+            .subquery()
+            for way in filters.ways()
         ]
         # By each way the ids first: from an index, which need not be left for them.
         found, *others = [select(each.c.id) for each in ways]
         ids = found.union(*others) if others else found
         rows = await self.session.execute(
-            select(*COLUMNS).where(HeardEvent.id.in_(ids)).order_by(order).limit(limit)
+            select(*COLUMNS)
+            .where(HeardEvent.id.in_(ids))
+            .order_by(in_order(_TABLE.c.id))
+            .limit(limit)
         )
         listed = [ListedEvent(*row) for row in rows]
-        return listed if after is None else listed[::-1]
+        return listed if newest_first else listed[::-1]
 
     async def newest_id(self) -> int:
         """The highest id of all; 0 if there is none."""

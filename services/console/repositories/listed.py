@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_
@@ -12,6 +12,9 @@ from services.console.models import HeardEvent
 
 _LAST = chr(0x10FFFF)
 """Behind every character."""
+TELLING = 3
+"""So many characters few names begin with: their events are fewer than those that would be met on
+the way from the newest event to the first of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,14 @@ class ListedEvent:
 COLUMNS = tuple(getattr(HeardEvent, name) for name in ListedEvent.__dataclass_fields__)
 
 
+class Way(NamedTuple):
+    """Conditions by which events are found, by an index."""
+
+    conditions: list[ColumnElement[bool]]
+    scattered: bool = False
+    """Whether the index has them in another order than that of their ids."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Which events a list is to show; what is None lets all through.
@@ -53,7 +64,7 @@ class Filters:
     origin: str | None = None
     trace: str | None = None
 
-    def ways(self) -> Iterator[list[ColumnElement[bool]]]:
+    def ways(self) -> Iterator[Way]:
         """Conditions by each of which events are found; each way has an index."""
         exact = {
             HeardEvent.subject: self.product,
@@ -64,15 +75,16 @@ class Filters:
         }
         always = [column == value for column, value in exact.items() if value is not None]
         if self.q is None:
-            yield always
+            yield Way(always)
             return
         begins = self.q.casefold()
         for column in (HeardEvent.sought_sku, HeardEvent.sought_name):
-            yield [*always, and_(column >= begins, column <= begins + _LAST)]
+            within = and_(column >= begins, column <= begins + _LAST)
+            yield Way([*always, within], scattered=len(begins) >= TELLING)
         if (id_ := _uuid(self.q)) is not None:
-            yield [*always, HeardEvent.event_id == id_]
-            yield [*always, HeardEvent.subject == id_]
-            yield [*always, HeardEvent.trace == id_.hex]
+            yield Way([*always, HeardEvent.event_id == id_])
+            yield Way([*always, HeardEvent.subject == id_])
+            yield Way([*always, HeardEvent.trace == id_.hex])
 
     def let_through(self, event: ListedEvent) -> bool:
         """Whether the list shows this event."""
