@@ -1,11 +1,13 @@
 """Views: who looked at which product, and how often."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import Row, delete, func, select, tuple_
+from sqlalchemy.sql.dml import ReturningInsert
 
 import contracts
 from heliograph.database import Session, database_now, upsert
@@ -61,9 +63,8 @@ class ViewRepository:
                 key = (view.product_id, view.viewer)
                 by_viewer[key] += 1
                 last[key] = max(view.viewed_at, last.get(key, view.viewed_at))
-        newcomers = await self._add_viewers(by_viewer, last) if by_viewer else Counter[UUID]()
-        if counts:
-            await self._add_counts(counts, newcomers)
+        newcomers = await self._add_viewers(by_viewer, last)
+        await self._add_counts(counts, newcomers)
 
     # In the order of the keys, so that two batches never wait for each other in a circle.
 
@@ -71,13 +72,8 @@ class ViewRepository:
         self, counts: Mapping[tuple[UUID, str], int], last: Mapping[tuple[UUID, str], datetime]
     ) -> Counter[UUID]:
         """Add to the viewers' counts; return how many each product sees for the first time."""
-        insert = upsert(self.session, Viewer).values(
-            [
-                {"product_id": key[0], "viewer": key[1], "count": n, "last_viewed_at": last[key]}
-                for key, n in sorted(counts.items())
-            ]
-        )
-        added = await self.session.execute(
+        insert = upsert(self.session, Viewer)
+        added = await self._each(
             insert.on_conflict_do_update(
                 index_elements=["product_id", "viewer"],
                 set_={
@@ -86,28 +82,41 @@ class ViewRepository:
                         Viewer.last_viewed_at, insert.excluded.last_viewed_at
                     ),
                 },
-            ).returning(Viewer.product_id, Viewer.viewer, Viewer.count)
+            ).returning(Viewer.product_id, Viewer.viewer, Viewer.count),
+            [
+                {"product_id": key[0], "viewer": key[1], "count": n, "last_viewed_at": last[key]}
+                for key, n in sorted(counts.items())
+            ],
         )
         return Counter(
             product_id for product_id, viewer, n in added if n == counts[product_id, viewer]
         )
 
     async def _add_counts(self, counts: Mapping[UUID, int], newcomers: Mapping[UUID, int]) -> None:
-        insert = upsert(self.session, ViewCount).values(
-            [
-                {"product_id": id_, "count": n, "viewers": newcomers[id_]}
-                for id_, n in sorted(counts.items())
-            ]
-        )
-        await self.session.execute(
+        insert = upsert(self.session, ViewCount)
+        await self._each(
             insert.on_conflict_do_update(
                 index_elements=["product_id"],
                 set_={
                     "count": ViewCount.count + insert.excluded.count,
                     "viewers": ViewCount.viewers + insert.excluded.viewers,
                 },
-            )
+            ).returning(ViewCount.product_id),
+            [
+                {"product_id": id_, "count": n, "viewers": newcomers[id_]}
+                for id_, n in sorted(counts.items())
+            ],
         )
+
+    async def _each(
+        self, insert: ReturningInsert[*tuple[Any, ...]], rows: Sequence[Mapping[str, object]]
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Insert the rows, in their order; return what the statement returns of each.
+
+        It is compiled once: with its rows in it, it would be for each batch. Only because it
+        returns something are the rows sent together.
+        """
+        return (await self.session.execute(insert, rows)).all() if rows else ()
 
     async def forget(self, viewer: str, limit: int) -> int:
         """Forget up to `limit` products that somebody viewed; nobody's counts change.
