@@ -1,6 +1,6 @@
 """The catalog's tables."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
@@ -173,6 +173,30 @@ class Viewer(Base):
     viewer: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
     last_viewed_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ViewDay(Base):
+    """How often a product was viewed on a day, in UTC, and by how many that are known."""
+
+    __tablename__ = "view_day"
+
+    product_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    viewers: Mapped[int] = mapped_column(BigInteger)
+
+
+class ViewerDay(Base):
+    """That somebody viewed a product on a day: of a few days alone, to count each viewer once.
+
+    Begins with the day: what is added stands together, and so does what is forgotten.
+    """
+
+    __tablename__ = "viewer_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    product_id: Mapped[UUID] = mapped_column(primary_key=True)
+    viewer: Mapped[str] = mapped_column(primary_key=True)
 
 
 class StoredAnswer(Base):

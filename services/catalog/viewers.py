@@ -5,6 +5,10 @@ from datetime import timedelta
 from heliograph.database import Database
 from services.catalog.repositories.views import ViewRepository
 
+DAYS_KEPT = timedelta(days=8)
+"""For so long from its beginning is known who viewed on a day: a view that comes later than that
+counts its viewer once more among the day's. Longer than the inbox knows an event."""
+
 STEP = 1000
 """Rows of one viewer that one transaction forgets."""
 
@@ -32,6 +36,14 @@ class Viewers:
                 forgotten = await ViewRepository(session).forget(viewer, STEP)
 
     async def prune(self, limit: int = 1000) -> int:
-        """Forget up to `limit` viewers who were kept long enough; return how many."""
+        """Forget up to `limit` viewers, and as many of days, who were kept long enough.
+
+        Returns how many. Who is known of a day is known of the product: days are forgotten first,
+        and `forget` finds them by their product.
+        """
+        async with self._database.transaction() as session:
+            days = await ViewRepository(session).prune_days(min(self._kept, DAYS_KEPT), limit)
+        if days:
+            return days
         async with self._database.transaction() as session:
             return await ViewRepository(session).prune(self._kept, limit)

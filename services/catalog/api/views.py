@@ -1,5 +1,6 @@
-"""Who viewed a product, and how often: `/v1/products/{id}/views`, `/v1/viewers/{viewer}`."""
+"""Who viewed a product, how often and when: `/v1/products/{id}/views`, `/v1/viewers/{viewer}`."""
 
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -61,6 +62,51 @@ async def list_views(
     more = len(found) > limit
     after = write_cursor(page[-1].viewer) if more else None
     return Views(count=counts[0], unique=counts[1], viewers=page, next=after)
+
+
+class Day(BaseModel):
+    """How often a product was viewed on a day, and by how many different viewers with a token.
+
+    A day is one of UTC by `viewed_at`, the moment of the view, whenever that was counted. One that
+    is counted a week late or later may count its viewer once more.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    day: date
+    count: int
+    viewers: int
+
+
+class Days(BaseModel):
+    """A page of the days on which a product was viewed, the newest first.
+
+    Days without a view are left out. Views that a release counted which kept no days are in the
+    product's count alone. `next` is the next page's `after`, null on the last.
+    """
+
+    days: list[Day]
+    next: date | None
+
+
+@router.get(
+    "/v1/products/{id}/views/days",
+    summary="How often a product was viewed on each day",
+    responses=problems("unauthenticated", "forbidden", "not-found"),
+)
+async def list_days(
+    id: UUID,
+    caller: Reader,
+    session: Reading,
+    limit: Limit = PAGE,
+    after: Annotated[date | None, Query(description="Only days before this one.")] = None,
+) -> Days:
+    views = ViewRepository(session)
+    if await views.counts_of(id) is None:
+        raise NotFound(f"there never was a product {id}")
+    found = await views.days_of(id, limit=limit + 1, before=after)
+    page = [Day.model_validate(each) for each in found[:limit]]
+    return Days(days=page, next=page[-1].day if len(found) > limit else None)
 
 
 def _viewer(cursor: str) -> str:

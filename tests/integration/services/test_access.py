@@ -47,6 +47,7 @@ CATALOG = SHARED | {
     "PATCH /v1/categories/{id}": "catalog:write",
     "DELETE /v1/categories/{id}": "catalog:write",
     "GET /v1/products/{id}/views": "catalog:read",
+    "GET /v1/products/{id}/views/days": "catalog:read",
     "DELETE /v1/viewers/{viewer}": "catalog:admin",
     "GET /v1/programs": "catalog:admin",
     "GET /v1/inbox/events/{event_id}": "catalog:admin",
