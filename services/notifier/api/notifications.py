@@ -12,7 +12,7 @@ from heliograph.web import PAGE, GuardedRoute, Limit, requires, service_of
 from services.notifier.api.dependencies import LARGEST_ID, Email, Reading
 from services.notifier.mail.errors import MailRefused
 from services.notifier.models import Kind, State
-from services.notifier.repositories.ledger import LedgerRepository
+from services.notifier.repositories.ledger import LedgerRepository, Order
 from services.notifier.service import Notifier
 
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
@@ -77,7 +77,7 @@ class EmailContent(BaseModel):
 
 
 class Notifications(BaseModel):
-    """A page of the ledger, the oldest first; `next` is the next page's `after`."""
+    """A page of the ledger; `next` is the next page's `after`."""
 
     items: Sequence[NotificationView]
     next: int | None
@@ -91,10 +91,14 @@ async def list_notifications(
     event_id: UUID | None = None,
     email: Annotated[Email | None, Query()] = None,
     state: State | None = None,
+    order: Order = "oldest",
 ) -> Notifications:
-    """All filters that are given apply; without any it is the whole ledger."""
+    """All filters that are given apply; without any it is the whole ledger.
+
+    `order` says which come first, and `after` which row a page is behind in that order.
+    """
     found = await LedgerRepository(session).list(
-        limit=limit + 1, after=after, event_id=event_id, email=email, state=state
+        limit=limit + 1, after=after, event_id=event_id, email=email, state=state, order=order
     )
     return Notifications(
         items=[NotificationView.model_validate(each) for each in found[:limit]],

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -9,6 +10,9 @@ from sqlalchemy import delete, select
 from heliograph.database import Session, database_now
 from services.notifier.emails.letter import message_id
 from services.notifier.models import Letter, Notification, State
+
+Order = Literal["oldest", "newest"]
+"""Which rows come first."""
 
 
 class LedgerRepository:
@@ -71,13 +75,19 @@ class LedgerRepository:
         event_id: UUID | None,
         email: str | None,
         state: State | None,
+        order: Order = "oldest",
     ) -> Sequence[Notification]:
-        """List by id, the oldest first, beginning behind `after`."""
-        query = select(Notification).where(Notification.id > after)
+        """List by id, beginning behind `after` in that order; behind 0 it begins with the first."""
+        row = Notification.id
+        query = select(Notification)
+        if order == "oldest":
+            query = query.where(row > after).order_by(row)
+        else:
+            query = (query.where(row < after) if after else query).order_by(row.desc())
         if event_id is not None:
             query = query.where(Notification.event_id == event_id)
         if email is not None:
             query = query.where(Notification.email == email)
         if state is not None:
             query = query.where(Notification.state == state)
-        return (await self._session.scalars(query.order_by(Notification.id).limit(limit))).all()
+        return (await self._session.scalars(query.limit(limit))).all()

@@ -75,6 +75,15 @@ async def test_parked_events_are_listed_by_page(
     assert page["items"][0]["reason"] == "nobody took them"
 
 
+@sqlite_suffices
+@pytest.mark.parametrize(("limit", "status"), [(1000, 200), (1001, 422), (0, 422)])
+async def test_an_operator_has_a_thousand_on_a_page(
+    client: httpx2.AsyncClient, limit: int, status: int
+) -> None:
+    answer = await client.get("/v1/inbox/parked", params={"limit": limit})
+    assert answer.status_code == status
+
+
 async def test_one_parked_event_is_shown_in_full(
     client: httpx2.AsyncClient, parked: list[int]
 ) -> None:

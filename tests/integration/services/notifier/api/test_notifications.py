@@ -75,8 +75,22 @@ async def test_the_ledger_is_read_by_page(
     assert rest["next"] is None
 
 
+async def test_the_ledger_is_read_from_its_end(
+    client: httpx2.AsyncClient, events: tuple[str, str]
+) -> None:
+    oldest = (await client.get("/v1/notifications")).json()["items"]
+    newest = {"order": "newest", "limit": "2"}
+    page = (await client.get("/v1/notifications", params=newest)).json()
+    rest = (await client.get("/v1/notifications", params=newest | {"after": page["next"]})).json()
+    assert page["items"] + rest["items"] == oldest[::-1]
+    assert rest["next"] is None
+    of_ada = (await client.get("/v1/notifications", params=newest | {"email": ADA})).json()
+    assert of_ada["items"] == [each for each in oldest[::-1] if each["email"] == ADA]
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", f"after={2**63}", "state=lost", "event_id=1", "email=ada"]
+    "query",
+    ["limit=0", "limit=201", f"after={2**63}", "state=lost", "event_id=1", "email=ada", "order=id"],
 )
 @sqlite_suffices
 async def test_a_filter_that_makes_no_sense_is_invalid(
