@@ -124,6 +124,19 @@ class BrowserSession(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class ActOutcome(Base):
+    """What became of something that somebody did on a page."""
+
+    __tablename__ = "act_outcome"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    person: Mapped[str]
+    act: Mapped[str]
+    told: Mapped[str]
+    """As JSON; see `services.console.shelves.acts`."""
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Sample(Base):
     """A figure of a service at a moment, for the charts of the last hour."""
 

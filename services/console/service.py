@@ -12,6 +12,7 @@ from services.console import models
 from services.console.live import LiveEvents
 from services.console.peers import Peers
 from services.console.repositories.events import EventRepository
+from services.console.repositories.outcomes import OutcomeRepository
 from services.console.repositories.samples import SampleRepository
 from services.console.repositories.sign_in import SignInRepository
 from services.console.repositories.views import ViewRepository
@@ -56,6 +57,7 @@ class Console(Service):
             Retention(self.database, lambda each: ViewRepository(each).prune(self.kept, 1000)),
             Retention(self.database, lambda each: SignInRepository(each).prune()),
             Retention(self.database, lambda each: SampleRepository(each).prune(1000)),
+            Retention(self.database, lambda each: OutcomeRepository(each).prune()),
         ]
         self.sampler = Sampler(self.database, self.peers, self.metrics)
 

@@ -1,6 +1,6 @@
 """The console's pages."""
 
-from services.console.api import events, products, sign_in, state, static, way
+from services.console.api import acts, events, parked, products, sign_in, state, static, way
 from services.console.api.errors import answer_errors_with_pages
 
 routers = (
@@ -8,6 +8,9 @@ routers = (
     sign_in.router,
     events.router,
     way.router,
+    # `acts` before `parked`: its paths are the more particular ones.
+    acts.router,
+    parked.router,
     products.router,
     state.router,
 )

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from services.console.api.static import static
 from services.console.masking import masked_address, masked_viewer
 from services.console.repositories.sign_in import SignedIn
+from services.console.shelves.text import seen_by, visible
 
 # In a browser `//host`, `/\\host`, and either with tabs or line breaks within, lead elsewhere.
 _LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
@@ -50,6 +51,8 @@ TEMPLATES.filters |= {
     "moment": _moment,
     "masked_address": masked_address,
     "masked_viewer": masked_viewer,
+    "visible": visible,
+    "seen_by": seen_by,
 }
 
 

@@ -14,6 +14,17 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "act_outcome",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("told", sa.Text(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_act_outcome"),
+    )
+    op.create_index("ix_act_outcome_at", "act_outcome", ["at"])
+
+    op.create_table(
         "browser_session",
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("csrf", sa.Text(), nullable=False),
@@ -170,5 +181,6 @@ def downgrade() -> None:
         "inbox",
         "event",
         "browser_session",
+        "act_outcome",
     ):
         op.drop_table(table)
