@@ -1,6 +1,16 @@
 """The console's pages."""
 
-from services.console.api import acts, events, parked, products, sign_in, state, static, way
+from services.console.api import (
+    acts,
+    emails,
+    events,
+    parked,
+    products,
+    sign_in,
+    state,
+    static,
+    way,
+)
 from services.console.api.errors import answer_errors_with_pages
 
 routers = (
@@ -11,6 +21,7 @@ routers = (
     # `acts` before `parked`: its paths are the more particular ones.
     acts.router,
     parked.router,
+    emails.router,
     products.router,
     state.router,
 )
