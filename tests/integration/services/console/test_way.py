@@ -306,7 +306,6 @@ async def test_a_large_body_is_shown_in_part(house: House, admin: httpx2.AsyncCl
     assert (await admin.get(f"/events/{event_id}/body")).content == body
 
 
-@pytest.mark.xfail(reason="the services do not tell yet what their receivers did")
 async def test_services_tell_what_their_receivers_did(
     house: House, admin: httpx2.AsyncClient, dropped: Mapping[str, HeardEvent]
 ) -> None:
