@@ -9,6 +9,8 @@ from heliograph.bus import Bus, MemoryBus
 from heliograph.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
+from services.console.service import Console
+from services.console.settings import ConsoleSettings
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
 
@@ -34,6 +36,11 @@ def notifier(database_url: str, folder: Path, bus: Bus | None = None) -> Service
         smtp_url=(folder / "mail").as_uri(),
     )
     return Notifier(settings, bus or MemoryBus())
+
+
+def console(database_url: str, folder: Path) -> Service:
+    """A console on that database, that nobody has told of other services."""
+    return Console(ConsoleSettings(database_url=database_url, secret_key=KEY), MemoryBus())
 
 
 @asynccontextmanager

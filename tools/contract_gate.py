@@ -21,6 +21,7 @@ with starting():
     from heliograph.bus import queue_arguments
     from heliograph.signals import queued_receivers
     from services.catalog.service import Catalog
+    from services.console.service import Console
     from services.notifier.service import Notifier
     from tools import schemas
     from tools.schema_breaks import Break, Schema, breaks
@@ -55,7 +56,7 @@ def today() -> Documents:
 def queues() -> dict[str, Any]:
     """How the queue of every receiver is declared, and the routing keys that it is bound to."""
     found = {}
-    for service in (Catalog, Notifier):
+    for service in (Catalog, Notifier, Console):
         import_module(f"{service.package}.receivers")
         for receiver in queued_receivers.of(service.package):
             queue = receiver.queue(service.name)

@@ -7,6 +7,8 @@ from heliograph.bus import MemoryBus
 from heliograph.service import Service
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
+from services.console.service import Console
+from services.console.settings import ConsoleSettings
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
 
@@ -14,7 +16,7 @@ KEY = "a key of the tests, long enough for HS256"
 ID = "019a0000-0000-7000-8000-000000000000"
 SCOPES = {
     f"{service}:{each}"
-    for service in ("catalog", "notifier")
+    for service in ("catalog", "notifier", "console")
     for each in ("read", "write", "admin")
 }
 
@@ -89,6 +91,15 @@ NOTIFIER = SHARED | {
 }
 
 
+# Its pages stand in no document: `tests/integration/services/console` looks at who sees them.
+CONSOLE = SHARED | {
+    "GET /v1/inbox/parked": "console:admin",
+    "GET /v1/inbox/parked/{id}": "console:admin",
+    "POST /v1/inbox/redrive": "console:admin",
+    "POST /v1/inbox/discard": "console:admin",
+}
+
+
 @pytest.fixture
 def catalog(sqlite_url: str, tmp_path: Path) -> Service:
     settings = CatalogSettings(
@@ -108,7 +119,14 @@ def notifier(sqlite_url: str, tmp_path: Path) -> Service:
     return Notifier(settings, MemoryBus())
 
 
-@pytest.mark.parametrize(("name", "table"), [("catalog", CATALOG), ("notifier", NOTIFIER)])
+@pytest.fixture
+def console(sqlite_url: str) -> Service:
+    return Console(ConsoleSettings(database_url=sqlite_url, secret_key=KEY), MemoryBus())
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("catalog", CATALOG), ("notifier", NOTIFIER), ("console", CONSOLE)]
+)
 async def test_every_call_is_open_to_those_that_it_is_meant_for_alone(
     request: pytest.FixtureRequest, name: str, table: dict[str, str | None]
 ) -> None:

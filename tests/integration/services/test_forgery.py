@@ -21,6 +21,8 @@ from heliograph.service import Service
 from heliograph.testing import at_work
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
+from services.console.service import Console
+from services.console.settings import ConsoleSettings
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
 from tests.polling import until
@@ -32,10 +34,11 @@ KEY = SecretStr("a key of the tests, long enough for HS256")
 
 @dataclass(frozen=True)
 class Stack:
-    """Both services with the users and the rights that they have in the stack."""
+    """All services with the users and the rights that they have in the stack."""
 
     catalog: Catalog
     notifier: Notifier
+    console: Console
     users: Mapping[str, str]
     """URLs."""
 
@@ -54,7 +57,8 @@ async def stack(users: Mapping[str, str], tmp_path: Path) -> AsyncIterator[Stack
     both = {"image_store_url": (tmp_path / "images").as_uri(), "secret_key": KEY}
     async with AsyncExitStack() as resources:
         buses = {
-            name: RabbitBus(users[name], declared_every=0.5) for name in ("catalog", "notifier")
+            name: RabbitBus(users[name], declared_every=0.5)
+            for name in ("catalog", "notifier", "console")
         }
         for bus in buses.values():
             resources.push_async_callback(bus.close)
@@ -76,7 +80,16 @@ async def stack(users: Mapping[str, str], tmp_path: Path) -> AsyncIterator[Stack
             ),
             buses["notifier"],
         )
-        yield Stack(catalog, notifier, users)
+        console = Console(
+            ConsoleSettings(
+                database_url=f"sqlite+aiosqlite:///{tmp_path / 'console.db'}",
+                bus_url=users["console"],
+                catalog_user=urlsplit(users["catalog"]).username or "",
+                secret_key=KEY,
+            ),
+            buses["console"],
+        )
+        yield Stack(catalog, notifier, console, users)
 
 
 async def reasons(service: Service) -> list[str]:
@@ -119,6 +132,20 @@ async def test_a_forged_event_is_parked_and_does_not_take_the_real_ones_place(
 
         async def done() -> bool:
             return ("email_new_product", "done") in await stack.notifier.inbox.status()
+
+        await until(done)
+
+
+async def test_the_console_shows_no_events_but_the_catalogs(stack: Stack) -> None:
+    async with at_work(stack.catalog, stack.console):
+        await publish(stack.users["operator"], created(), stack.user("operator"))
+        [reason] = await until(lambda: reasons(stack.console))
+        assert reason.startswith("forged: ")
+        assert await stack.catalog.bus.publish([created(), viewed()])
+
+        async def done() -> bool:
+            found = await stack.console.inbox.status()
+            return {("keep_events", "done"), ("count_views", "done")} <= found.keys()
 
         await until(done)
 

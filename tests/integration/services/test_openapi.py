@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from heliograph.service import Service
-from tests.services import catalog, notifier
+from tests.services import catalog, console, notifier
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 STARTS_WITHIN_S = 30
@@ -41,6 +41,7 @@ SEARCH = ("--include-path", "/v1/products")
         pytest.param(
             (notifier, "postgres_url", EVERYWHERE), id="notifier-postgresql", marks=_POSTGRESQL
         ),
+        pytest.param((console, "sqlite_url", EVERYWHERE), id="console-sqlite"),
     ]
 )
 def tried(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Service, tuple[str, ...]]:

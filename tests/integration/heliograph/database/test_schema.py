@@ -21,7 +21,7 @@ def write(versions: Path, revision: str, down: str | None) -> None:
     )
 
 
-@pytest.mark.parametrize("service", ["catalog", "notifier"])
+@pytest.mark.parametrize("service", ["catalog", "notifier", "console"])
 def test_it_finds_the_revision_that_alembic_finds(service: str) -> None:
     versions = ROOT / "services" / service / "migrations/versions"
     config = Config()

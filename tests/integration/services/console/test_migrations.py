@@ -1,25 +1,25 @@
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from pydantic import SecretStr
 
-from heliograph.bus import MemoryBus
+from heliograph.service import Service
 from services.console.models import Base
-from services.console.service import Console
-from services.console.settings import ConsoleSettings
-from tests.integration.services.console.conftest import KEY
+from tests.databases import modelled_parameters, postgresql_alone, storage_parameters
+from tests.services import console as made
 from tests.services import migrated
 
 
-async def test_the_migrations_make_the_tables_of_the_models(
-    database_url: str, tmp_path: Path
-) -> None:
-    settings = ConsoleSettings(database_url=database_url, secret_key=SecretStr(KEY))
-    async with (
-        migrated(Console(settings, MemoryBus())) as console,
-        console.database.engine.connect() as connection,
-    ):
+@pytest.fixture
+async def console(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    async with migrated(made(database_url, tmp_path)) as service:
+        yield service
+
+
+async def test_the_migrations_make_the_tables_of_the_models(console: Service) -> None:
+    async with console.database.engine.connect() as connection:
         differences = await connection.run_sync(
             lambda each: compare_metadata(
                 MigrationContext.configure(each, opts={"compare_server_default": True}),
@@ -27,3 +27,8 @@ async def test_the_migrations_make_the_tables_of_the_models(
             )
         )
     assert differences == []
+
+
+@postgresql_alone
+async def test_tables_are_stored_as_the_models_say(console: Service) -> None:
+    assert await storage_parameters(console.database) == modelled_parameters(Base.metadata)
