@@ -94,6 +94,7 @@ class LiveEvents:
         self._database = database
         self._watchers: set[Watcher] = set()
         self._reading: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
 
     @property
     def is_reading(self) -> bool:
@@ -102,13 +103,17 @@ class LiveEvents:
 
     @asynccontextmanager
     async def watch(self, filters: Filters, secret: str) -> AsyncIterator[Watcher]:
-        """Give a watcher that hears all that comes from now on; raise `TooManyWatchers`."""
+        """Give a watcher that hears all that comes from now on.
+
+        Raises `TooManyWatchers`, or `DatabaseUnavailable` if nobody knows what came before.
+        """
         if len(self._watchers) >= MOST_WATCHERS:
             raise TooManyWatchers(f"more than {MOST_WATCHERS} browsers cannot watch at once")
         watcher = Watcher(filters, secret)
-        self._watchers.add(watcher)
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read())
+        async with self._beginning:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read(await self._begun()))
+            self._watchers.add(watcher)
         try:
             yield watcher
         finally:
@@ -117,23 +122,24 @@ class LiveEvents:
                 self._reading.cancel()
                 self._reading = None
 
-    async def _read(self) -> None:
+    async def _begun(self) -> "Search":
+        """A search for what comes from now on."""
+        async with self._database.reading() as session:
+            repository = EventRepository(session)
+            search = Search(await repository.newest_id())
+            await search.look(repository)
+            return search
+
+    async def _read(self, search: "Search") -> None:
         """Give watchers what is new, until nobody watches."""
-        search: Search | None = None
         looked_at_sessions = time.monotonic()
         while True:
             full = False
             try:
                 async with self._database.reading() as session:
-                    repository = EventRepository(session)
-                    if search is None:
-                        begun = Search(await repository.newest_id())
-                        await begun.look(repository)
-                        search = begun
-                    else:
-                        found, full = await search.look(repository)
-                        for watcher in tuple(self._watchers):
-                            watcher.offer(found)
+                    found, full = await search.look(EventRepository(session))
+                    for watcher in tuple(self._watchers):
+                        watcher.offer(found)
                     if time.monotonic() - looked_at_sessions > SESSIONS_S:
                         looked_at_sessions = time.monotonic()
                         await self._end_sessions(SignInRepository(session))

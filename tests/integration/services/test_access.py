@@ -93,6 +93,8 @@ NOTIFIER = SHARED | {
 
 # Its pages stand in no document: `tests/integration/services/console` looks at who sees them.
 CONSOLE = SHARED | {
+    "GET /v1/programs": "console:admin",
+    "GET /v1/inbox/events/{event_id}": "console:admin",
     "GET /v1/inbox/parked": "console:admin",
     "GET /v1/inbox/parked/{id}": "console:admin",
     "POST /v1/inbox/redrive": "console:admin",

@@ -297,9 +297,9 @@ async def test_the_reader_goes_on_when_the_database_was_away(
             raise failures.pop()
         return await heard_since(self, *given)
 
-    monkeypatch.setattr(EventRepository, "heard_since", failing)
     async with served(house) as (url, _, _), watching(url, reader) as stream:
         await stream.next()
+        monkeypatch.setattr(EventRepository, "heard_since", failing)
         await keep(house, "Lamp")
         assert (await stream.next())[1]["count"] == 1
     assert not failures

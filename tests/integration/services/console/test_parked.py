@@ -218,8 +218,13 @@ async def test_events_that_are_held_behind_are_told(
             "received_at": now,
         }
         await session.execute(table.insert(), [later])
-    page = await reader.get("/parked")
-    assert re.search(r"Held behind all of this receiver</dt><dd>1<", page.text)
+
+    async def told() -> bool:
+        page = await reader.get("/parked")
+        return bool(re.search(r"Held behind all of this receiver</dt><dd>1<", page.text))
+
+    # The sampler may have asked for the same figures a moment ago.
+    await until(told)
 
 
 async def test_two_people_redrive_the_same(house: House, admin: httpx2.AsyncClient) -> None:
@@ -400,7 +405,8 @@ async def test_a_session_that_ends_before_the_act_leads_to_where_one_signs_in(
         for secret in admin.cookies.values():
             await SignInRepository(session).end(secret)
     answer = await admin.post("/parked/act", data=fields(question))
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert answer.status_code == 403
+    assert "nothing was done" in answer.text
     assert await states(house.notifier) == {"parked": 1}
 
 

@@ -149,19 +149,19 @@ async def test_a_session_that_has_ended_leads_to_where_one_signs_in_and_back(
 
     pages_of_ours = APIRouter(route_class=GuardedRoute)
 
-    @pages_of_ours.get("/events/{id}")
+    @pages_of_ours.get("/things/{id}")
     async def one(viewer: Viewer, id: str, q: str) -> Response:
         return Response()
 
     async with browser(console, more=pages_of_ours) as client:
-        answer = await client.get("/events/1?q=a%26b")
-        assert answer.headers["location"] == "/sign-in?next=%2Fevents%2F1%3Fq%3Da%2526b"
+        answer = await client.get("/things/1?q=a%26b")
+        assert answer.headers["location"] == "/sign-in?next=%2Fthings%2F1%3Fq%3Da%2526b"
         form = await client.get(answer.headers["location"])
-        assert 'name="next" value="/events/1?q=a%26b"' in form.text
+        assert 'name="next" value="/things/1?q=a%26b"' in form.text
         token = console.tokens.issue("ada", ["console:read"])
-        data = {"token": token, "next": "/events/1?q=a%26b"}
+        data = {"token": token, "next": "/things/1?q=a%26b"}
         back = await client.post("/sign-in", data=data)
-        assert back.headers["location"] == "/events/1?q=a%26b"
+        assert back.headers["location"] == "/things/1?q=a%26b"
 
 
 @pytest.mark.parametrize(
