@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Table,
+    and_,
     bindparam,
     delete,
     func,
@@ -26,6 +27,9 @@ from services.console.phrases import phrase
 from services.console.repositories.listed import COLUMNS, Filters, ListedEvent
 
 _TABLE: Table = HeardEvent.__table__  # type: ignore[assignment]  # declarative's type is wider
+WALK = 20_000
+"""Ids that are looked through before an index is asked, which has its entries in another order."""
+
 _KEPT = tuple(each for each in _TABLE.c if each.name not in ("id", "heard_at"))
 
 
@@ -81,18 +85,35 @@ class EventRepository:
         The newest of all; with `before` the newest whose id is lower, with `after` the oldest
         whose id is higher.
         """
+        newest_first = after is None
         bounds = [
             *([] if before is None else [HeardEvent.id < before]),
             *([] if after is None else [HeardEvent.id > after]),
         ]
-        newest_first = after is None
 
         def in_order(key: ColumnElement[int]) -> ColumnElement[int]:
             return key.desc() if newest_first else key.asc()
 
-        # What looks like a calculation keeps a planner from walking from the newest to some that
-        # may all be old.
+        async def found(condition: ColumnElement[bool]) -> list[ListedEvent]:
+            rows = await self.session.execute(
+                select(*COLUMNS).where(condition).order_by(in_order(_TABLE.c.id)).limit(limit)
+            )
+            listed = [ListedEvent(*row) for row in rows]
+            return listed if newest_first else listed[::-1]
+
+        if (begins := filters.begins()) is not None:
+            # Of what begins with a few characters there are many, and some are near.
+            if after is None:
+                start = await self.newest_id() + 1 if before is None else before
+                near = HeardEvent.id.between(start - WALK, start - 1)
+            else:
+                near = HeardEvent.id.between(after + 1, after + WALK)
+            listed = await found(and_(near, begins, *bounds))
+            if len(listed) == limit:
+                return listed
         ways = [
+            # What looks like a calculation keeps a planner from walking all the way to some that
+            # are far.
             select(HeardEvent.id)
             .where(*way.conditions, *bounds)
             .order_by(in_order(_TABLE.c.id + 0 if way.scattered else _TABLE.c.id))
@@ -101,16 +122,8 @@ class EventRepository:
             for way in filters.ways()
         ]
         # By each way the ids first: from an index, which need not be left for them.
-        found, *others = [select(each.c.id) for each in ways]
-        ids = found.union(*others) if others else found
-        rows = await self.session.execute(
-            select(*COLUMNS)
-            .where(HeardEvent.id.in_(ids))
-            .order_by(in_order(_TABLE.c.id))
-            .limit(limit)
-        )
-        listed = [ListedEvent(*row) for row in rows]
-        return listed if newest_first else listed[::-1]
+        first, *others = [select(each.c.id) for each in ways]
+        return await found(HeardEvent.id.in_(first.union(*others) if others else first))
 
     async def newest_id(self) -> int:
         """The highest id of all; 0 if there is none."""

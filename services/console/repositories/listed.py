@@ -6,15 +6,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, func, or_
 
 from services.console.models import HeardEvent
 
 _LAST = chr(0x10FFFF)
 """Behind every character."""
-TELLING = 3
-"""So many characters few names begin with: their events are fewer than those that would be met on
-the way from the newest event to the first of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +63,20 @@ class Filters:
 
     def ways(self) -> Iterator[Way]:
         """Conditions by each of which events are found; each way has an index."""
+        always = self._exact()
+        if self.q is None:
+            yield Way(always)
+            return
+        begins = self.q.casefold()
+        for column in (HeardEvent.sought_sku, HeardEvent.sought_name):
+            within = and_(column >= begins, column <= begins + _LAST)
+            yield Way([*always, within], scattered=True)
+        if (id_ := _uuid(self.q)) is not None:
+            yield Way([*always, HeardEvent.event_id == id_])
+            yield Way([*always, HeardEvent.subject == id_])
+            yield Way([*always, HeardEvent.trace == id_.hex])
+
+    def _exact(self) -> list[ColumnElement[bool]]:
         exact = {
             HeardEvent.subject: self.product,
             HeardEvent.signal: self.signal,
@@ -73,18 +84,21 @@ class Filters:
             HeardEvent.origin: self.origin,
             HeardEvent.trace: self.trace,
         }
-        always = [column == value for column, value in exact.items() if value is not None]
-        if self.q is None:
-            yield Way(always)
-            return
+        return [column == value for column, value in exact.items() if value is not None]
+
+    def begins(self) -> ColumnElement[bool] | None:
+        """All conditions, where a beginning is searched for, for a walk from event to event.
+
+        No index knows them; None where nothing but an index should be asked.
+        """
+        if self.q is None or _uuid(self.q) is not None:
+            return None
         begins = self.q.casefold()
-        for column in (HeardEvent.sought_sku, HeardEvent.sought_name):
-            within = and_(column >= begins, column <= begins + _LAST)
-            yield Way([*always, within], scattered=len(begins) >= TELLING)
-        if (id_ := _uuid(self.q)) is not None:
-            yield Way([*always, HeardEvent.event_id == id_])
-            yield Way([*always, HeardEvent.subject == id_])
-            yield Way([*always, HeardEvent.trace == id_.hex])
+        texts = [
+            func.coalesce(column, "") for column in (HeardEvent.sought_sku, HeardEvent.sought_name)
+        ]
+        found = or_(*(and_(each >= begins, each <= begins + _LAST) for each in texts))
+        return and_(found, *self._exact())
 
     def let_through(self, event: ListedEvent) -> bool:
         """Whether the list shows this event."""
