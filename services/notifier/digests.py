@@ -21,8 +21,7 @@ import structlog
 from heliograph import DatabaseUnavailable
 from heliograph.crash import crash_point
 from heliograph.database import Database
-from heliograph.trouble import Trouble
-from heliograph.waiting import pause_after, stopped_within
+from heliograph.waiting import Trouble, pause_after, stopped_within
 from services.notifier.digest_times import next_digest
 from services.notifier.models import Frequency, Topic
 from services.notifier.repositories.digests import DigestRepository, Place, Told, Wanted

@@ -6,6 +6,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+
+_log = structlog.stdlib.get_logger(__name__)
+
 T = TypeVar("T")
 
 LEASE_S = 20.0
@@ -69,3 +73,29 @@ class Retries:
     def delay(self, attempt: int) -> float:
         """Seconds to wait after that attempt, counted from 1."""
         return _jittered(min(self.first * 2.0 ** (attempt - 1), self.longest))
+
+
+class Trouble:
+    """The trouble of one part, which tries again and again.
+
+    The log has a warning `begins` when it begins, with the reason, and a line `over` once it is
+    over, however often the part has failed meanwhile.
+    """
+
+    def __init__(self, begins: str, over: str) -> None:
+        self._begins = begins
+        self._over = over
+        self.reason: str | None = None
+        """Why it cannot work right now; None if it can."""
+
+    def begin(self, reason: str, **about: object) -> None:
+        """The part has failed, of this."""
+        if self.reason is None:
+            _log.warning(self._begins, reason=reason, **about)
+        self.reason = reason
+
+    def end(self, **about: object) -> None:
+        """The part has worked."""
+        if self.reason is not None:
+            _log.info(self._over, **about)
+        self.reason = None

@@ -6,8 +6,7 @@ from sqlalchemy import select
 
 from heliograph import DatabaseUnavailable
 from heliograph.database import Bell, Database
-from heliograph.trouble import Trouble
-from heliograph.waiting import pause_after, stopped_within
+from heliograph.waiting import Trouble, pause_after, stopped_within
 from services.notifier.models import Spread
 from services.notifier.repositories.notifications import NotificationRepository
 

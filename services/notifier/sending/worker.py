@@ -11,8 +11,7 @@ from heliograph.crash import crash_point
 from heliograph.database import Bell
 from heliograph.group_commit import GroupCommit
 from heliograph.logging import of_event
-from heliograph.trouble import Trouble
-from heliograph.waiting import Retries, pause_after, stopped_within
+from heliograph.waiting import Retries, Trouble, pause_after, stopped_within
 from services.notifier.mail.addresses import masked_address, without_addresses
 from services.notifier.mail.errors import MailDeferred, MailRefused
 from services.notifier.mail.mailer import Mailer

@@ -17,8 +17,7 @@ from heliograph.database.postgresql import (
     connect,
 )
 from heliograph.database.unavailable import LOST
-from heliograph.trouble import Trouble
-from heliograph.waiting import pause_after, stopped_within, unless_stopped
+from heliograph.waiting import Trouble, pause_after, stopped_within, unless_stopped
 
 if TYPE_CHECKING:
     import asyncpg

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from heliograph.trouble import Trouble
+from heliograph.waiting import Trouble
 
 Refresh = Callable[[], Awaitable[None]]
 

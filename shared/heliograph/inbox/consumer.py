@@ -14,8 +14,7 @@ from heliograph.inbox.inbox import Inbox
 from heliograph.inbox.reading import ANYBODY, Entry, entry, why_dead
 from heliograph.logging import of_event, of_events
 from heliograph.signals import QueuedReceiver
-from heliograph.trouble import Trouble
-from heliograph.waiting import pause_after, stopped_within, unless_stopped
+from heliograph.waiting import Trouble, pause_after, stopped_within, unless_stopped
 
 BATCH = 100
 """Most deliveries that are accepted at once: half of what the bus sends ahead. The other half

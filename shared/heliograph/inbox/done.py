@@ -16,7 +16,7 @@ _stdlib = logging.getLogger(__name__)
 
 TELL_S = 0.1
 """What a receiver has done within this time shares a line, but for the first: a line takes a
-quarter of the time that an event takes."""
+third of the time that an event takes."""
 
 
 @dataclass(slots=True)

@@ -27,8 +27,7 @@ from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import REASON_LENGTH
 from heliograph.signals import Collaborators, QueuedReceiver
 from heliograph.text import printable
-from heliograph.trouble import Trouble
-from heliograph.waiting import LEASE_S, Retries, pause_after, stopped_within
+from heliograph.waiting import LEASE_S, Retries, Trouble, pause_after, stopped_within
 
 log = structlog.get_logger(__name__)
 

@@ -14,8 +14,7 @@ from heliograph.database import Database, Unfinished
 from heliograph.errors import DatabaseUnavailable, EventTooLarge
 from heliograph.events import Event
 from heliograph.outbox.outbox import EncodedEvent, Outbox, encode_all
-from heliograph.trouble import Trouble
-from heliograph.waiting import stopped_within, unless_stopped
+from heliograph.waiting import Trouble, stopped_within, unless_stopped
 
 log = structlog.get_logger(__name__)
 

@@ -97,13 +97,13 @@ GROUND = {
     ),
     "extras": "extra",
     "group_commit": "GroupCommit",
-    "logging": "configure masked",
+    "logging": ("LOG_LEVELS LogFormat LogLevel NAMED configure masked of_event of_events"),
     "money": "LARGEST_MINOR currencies exponent from_minor is_amount to_minor",
     "secret_files": "LARGEST_BYTES SUFFIX secret",
     "payload": "Payload UNKNOWN_TOLD",
     "settings": (
         "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL LONGEST_PUBLIC_URL "
-        "MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings directory_url load "
+        "MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings directory_url load log_as "
         "refuse_development_key refuse_memory_bus"
     ),
     "text": "LINE Line TEXT Text printable readable",
@@ -111,7 +111,7 @@ GROUND = {
         "ALGORITHM Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
         "LONGEST_SUBJECT LONGEST_TOKEN SCOPE TYPE Tokens"
     ),
-    "waiting": "LEASE_S PAUSES_S Retries pause_after stopped_within unless_stopped",
+    "waiting": "LEASE_S PAUSES_S Retries Trouble pause_after stopped_within unless_stopped",
 }
 """The modules beside the rooms, which are for everybody: all that they define."""
 

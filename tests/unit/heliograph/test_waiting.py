@@ -1,8 +1,9 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
-from heliograph.waiting import PAUSES_S, pause_after, stopped_within, unless_stopped
+from heliograph.waiting import PAUSES_S, Trouble, pause_after, stopped_within, unless_stopped
 
 
 @pytest.mark.parametrize("failures", [0, 2, 4, 1000])
@@ -70,3 +71,20 @@ async def test_a_pause_ends_early_at_a_stop() -> None:
     assert not await stopped_within(stopping, 0.01)
     stopping.set()
     assert await stopped_within(stopping, 60)
+
+
+def test_trouble_is_told_when_it_begins_and_when_it_is_over() -> None:
+    trouble = Trouble("emails wait", "emails go out again")
+    with capture_logs() as lines:
+        trouble.end()
+        for reason in ("refused", "refused", "no route"):
+            trouble.begin(reason)
+        trouble.end()
+        trouble.end()
+        trouble.begin("refused")
+    assert trouble.reason == "refused"
+    assert [(each["log_level"], each["event"], each.get("reason")) for each in lines] == [
+        ("warning", "emails wait", "refused"),
+        ("info", "emails go out again", None),
+        ("warning", "emails wait", "refused"),
+    ]
