@@ -42,7 +42,7 @@ logs: ## follow what the stack says
 
 ## Tests and checks
 
-.PHONY: test chaos test-containers test-consumers bench check fmt lock wheel release
+.PHONY: test chaos test-containers test-consumers test-browser screenshots bench check fmt lock wheel release
 test: $(VENV)/.dev-ready ## run the suite on real PostgreSQL and RabbitMQ (ARGS="-k name")
 	@$(PY) -m tests.servers
 	@$(PY) -m pytest --numprocesses 3 --dist worksteal $(ARGS)
@@ -53,6 +53,14 @@ test-containers: $(VENV)/.dev-ready ## test the stack from outside, while parts 
 test-consumers: $(VENV)/.dev-ready ## test types that tools of other languages make of our documents
 	@$(PY) -m tests.consumers.generated
 	@$(PY) -m pytest --no-header tests/consumers $(ARGS)
+
+test-browser: $(VENV)/.browser-ready ## test the console's pages in Chromium (ARGS="-k name")
+	@$(PY) -m tests.browser.chromium
+	@$(PY) -m pytest --no-header tests/browser $(ARGS)
+
+screenshots: $(VENV)/.browser-ready ## take the README's pictures of the console
+	@$(PY) -m tests.browser.chromium
+	@$(PY) -m tests.browser.screenshots
 
 chaos: $(VENV)/.dev-ready ## break everything at random (MINUTES=10 RATE=30 SEED=) or POINTS=50
 	@$(PY) -m chaos $(if $(POINTS),--points $(POINTS)) $(if $(SEED),--seed $(SEED)) \
@@ -118,6 +126,11 @@ $(VENV)/.run-ready: requirements/run.txt $(VENV)/.uv-ready
 
 $(VENV)/.dev-ready: requirements/dev.txt $(VENV)/.uv-ready
 	@echo "Installing what tests and checks need."
+	@$(INSTALL_LOCKED) --requirements $<
+	@touch $@
+
+$(VENV)/.browser-ready: requirements/browser.txt $(VENV)/.uv-ready
+	@echo "Installing what tests of pages need."
 	@$(INSTALL_LOCKED) --requirements $<
 	@touch $@
 

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parent.parent
 REQUIREMENTS = ROOT / "requirements"
 LIBRARY = Path("shared/pyproject.toml")
 EXTRAS = ("service", "rabbitmq", "postgresql", "sqlite", "storage")
-MORE_EXTRAS = {"dev": ("testing",), "bench": ("testing",)}
+MORE_EXTRAS = dict.fromkeys(("dev", "browser", "bench"), ("testing",))
 RESOLVED_FIRST = "run"
-CONSTRAINED = ("catalog", "notifier", "console", "dev", "bench")
+CONSTRAINED = ("catalog", "notifier", "console", "dev", "browser", "bench")
 ALONE = ("uv",)
 OLDEST_PYTHON = "3.11"
 

@@ -81,7 +81,8 @@ async def _charts(session: Session) -> list[Chart]:
         _chart(service, name, samples[service, figure], since, until)
         for service in sorted({service for service, _ in samples})
         for figure, name in CHARTED.items()
-        if (service, figure) in samples
+        # What never waited needs no picture of it.
+        if any(each.value for each in samples.get((service, figure), ()))
     ]
     pace = list(_pace(samples.get((OWN, "heard"), [])))
     if pace:

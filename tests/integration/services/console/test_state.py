@@ -11,10 +11,24 @@ from tests.integration.services.console.conftest import House
 async def test_the_figures_of_all_services_are_charted(
     house: House, admin: httpx2.AsyncClient
 ) -> None:
-    await house.console.sampler.sample()
+    async with house.console.database.transaction() as session:
+        repository = SampleRepository(session)
+        for ago, value in ((20, 7.0), (10, 0.0)):
+            at = datetime.now(UTC) - timedelta(seconds=ago)
+            await repository.add(at, "catalog", [("outbox", value), ("inbox", 0.0)])
+            await repository.add(at, "console", [("heard", 100.0 - ago)])
     page = await admin.get("/state")
     assert page.status_code == 200
-    assert 'aria-label="catalog: waits in the outbox, the last hour: now 0, at most 0"' in page.text
+    assert 'aria-label="catalog: waits in the outbox, the last hour: now 0, at most 7"' in page.text
+    assert 'aria-label="console: events heard a second, the last hour: now 1, at most' in page.text
+    assert "waits in the inbox, the last hour" not in page.text
+
+
+async def test_the_sampler_takes_the_figures_of_all_services(house: House) -> None:
+    await house.console.sampler.sample()
+    async with house.console.database.reading() as session:
+        found = await SampleRepository(session).since(datetime.now(UTC) - timedelta(minutes=1))
+    assert {("catalog", "outbox"), ("notifier", "inbox"), ("console", "heard")} <= found.keys()
 
 
 async def test_two_consoles_keep_one_sample_of_a_moment(house: House) -> None:
@@ -44,4 +58,4 @@ async def test_a_service_that_is_down_is_named_and_the_rest_is_shown(
     page = await admin.get("/state")
     assert "The part of <strong>notifier</strong> is missing: cannot be reached" in page.text
     assert page.text.count("is missing") == 1
-    assert "catalog: waits in the outbox" in page.text
+    assert "<strong>catalog</strong>" in page.text
