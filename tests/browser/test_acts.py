@@ -20,7 +20,8 @@ def park(site: Site, name: str, reason: str) -> int:
         added = database.execute(
             "INSERT INTO inbox (receiver, event_id, subject, routing_key, headers, body, state,"
             " attempts, reason, due_at, received_at)"
-            " SELECT 'purge_images', ?, ?, ?, ?, ?, 'parked', 8, ?, now, now FROM (SELECT strftime('%Y-%m-%d %H:%M:%S.000000') AS now)",
+            " SELECT 'purge_images', ?, ?, ?, ?, ?, 'parked', 8, ?, now, now"
+            " FROM (SELECT strftime('%Y-%m-%d %H:%M:%S.000000') AS now)",
             (
                 message.id,
                 message.headers["ce-subject"],
