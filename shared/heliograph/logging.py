@@ -55,14 +55,6 @@ _SECRETS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 )
 """What may hold a secret or somebody's data: a word that is quick to find, the whole, the rest."""
 
-LogLevel = Literal["debug", "info", "warning", "error"]
-"""The least urgent lines that are logged."""
-LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
-"""The most talkative first."""
-
-LogFormat = Literal["text", "json", "auto"]
-"""How lines look; `auto`: text on a terminal, JSON else."""
-
 _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 NAMED = 5
@@ -125,10 +117,14 @@ def _json(event: Mapping[str, Any], **options: Any) -> str:
         return json.dumps(told)
 
 
-def configure(level: LogLevel | Literal["critical"] = "info", format: LogFormat = "auto") -> None:
+def configure(
+    level: Literal["debug", "info", "warning", "error", "critical"] = "info",
+    format: Literal["text", "json", "auto"] = "auto",
+) -> None:
     """Send every log line of the process, ours and the libraries', to standard error.
 
-    Text has colours on a terminal. What `masked` masks is masked, in tracebacks too.
+    Text, which a terminal gets by default, has colours there. What `masked` masks is masked, in
+    tracebacks too.
     """
     terminal = sys.stderr.isatty()
     text = terminal if format == "auto" else format == "text"

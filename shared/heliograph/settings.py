@@ -5,7 +5,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -20,8 +20,15 @@ from pydantic import (
 )
 
 from heliograph.errors import InvalidSetting
-from heliograph.logging import LOG_LEVELS, LogFormat, LogLevel, configure
 from heliograph.secret_files import SUFFIX, secret
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+"""The least urgent lines that are logged."""
+LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
+"""The most talkative first."""
+
+LogFormat = Literal["text", "json", "auto"]
+"""How lines look; `auto`: text on a terminal, JSON else."""
 
 MEMORY_BUS = "memory://"
 SHORTEST_KEY = 32
@@ -244,6 +251,9 @@ def load(settings: type[S], environ: Mapping[str, str]) -> S:
 def log_as(*settings: ServiceSettings, otherwise: LogLevel = "info") -> None:
     """Log as the services of this process say; at the level `otherwise` if none says one."""
     said = [each.log_level for each in settings if "log_level" in each.model_fields_set]
+    # What logs nothing, as the command `token`, loads no structlog.
+    from heliograph.logging import configure  # noqa: PLC0415
+
     formats = [each.log_format for each in settings if each.log_format != "auto"]
     configure(min(said, key=LOG_LEVELS.index, default=otherwise), formats[0] if formats else "auto")
 

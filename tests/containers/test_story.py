@@ -1,7 +1,14 @@
-from tests.containers.composed import Composed
+"""The stack as a person meets it: the whole story, and the console."""
+
+import httpx2
+
+from tests.containers.composed import CONSOLE_PORT, Composed
 from tests.containers.mailbox import SUBSCRIBED, mails
 from tests.containers.stranger import Stranger
 from tests.story import Shop, tell
+from tools.stack import docker, sign_in_link
+
+PAGES = {"Accept": "text/html"}
 
 
 def test_the_whole_story_on_the_composed_stack(stack: Composed, stranger: Stranger) -> None:
@@ -22,3 +29,35 @@ def test_the_whole_story_on_the_composed_stack(stack: Composed, stranger: Strang
         *["pre_delete", "post_delete"],
     ]
     assert sum(each.signal == "viewed" for each in heard) == 3
+
+
+def test_a_link_signs_in_and_every_console_knows_it(stack: Composed) -> None:
+    stack.up({"console": 2}, keep=True)
+    try:
+        link = sign_in_link(stack)
+        assert link.startswith(f"http://127.0.0.1:{CONSOLE_PORT}/sign-in/")
+        with httpx2.Client(headers=PAGES, timeout=10) as browser:
+            assert browser.get(link).status_code == 303
+            assert browser.get(link).status_code == 403
+            urls = stack.urls("console")
+            assert len(urls) == 2
+            for url in urls:
+                assert browser.get(f"{url}/").status_code == 200
+    finally:
+        stack.up({"console": 1}, keep=True)
+
+
+def test_tokens_for_the_console_are_its_own_and_let_it_in(stack: Composed) -> None:
+    [container] = stack.ids("console")
+    for service in ("catalog", "notifier"):
+        path = f"/tokens/{service}/token"
+        assert docker("exec", container, "stat", "-c", "%a %u", path).split() == ["600", "10001"]
+        token = docker("exec", container, "cat", path).strip()
+        parked = httpx2.get(
+            f"{stack.urls(service)[0]}/v1/inbox/parked",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=10,
+        )
+        assert parked.status_code == 200
+        for other in stack.ids(service):
+            assert "token" not in docker("exec", other, "ls", "/tokens")

@@ -4,9 +4,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from heliograph import InvalidSetting
-from heliograph.logging import LogLevel
 from heliograph.settings import (
     DEVELOPMENT_KEY,
+    LogLevel,
     load,
     log_as,
     refuse_development_key,
@@ -283,7 +283,7 @@ def test_the_log_of_a_process_follows_its_services(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     configured: list[tuple[str, str]] = []
-    monkeypatch.setattr("heliograph.settings.configure", lambda *said: configured.append(said))
+    monkeypatch.setattr("heliograph.logging.configure", lambda *said: configured.append(said))
     log_as(
         load(CatalogSettings, {f"CATALOG_LOG_{name}": each for name, each in catalog.items()}),
         load(NotifierSettings, {f"NOTIFIER_LOG_{name}": each for name, each in notifier.items()}),

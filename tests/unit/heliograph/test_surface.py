@@ -97,19 +97,19 @@ GROUND = {
     ),
     "extras": "extra",
     "group_commit": "GroupCommit",
-    "logging": ("LOG_LEVELS LogFormat LogLevel NAMED configure masked of_event of_events"),
+    "logging": "NAMED configure masked of_event of_events",
     "money": "LARGEST_MINOR currencies exponent from_minor is_amount to_minor",
     "secret_files": "LARGEST_BYTES SUFFIX secret",
     "payload": "Payload UNKNOWN_TOLD",
     "settings": (
-        "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL LONGEST_PUBLIC_URL "
-        "MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings directory_url load log_as "
+        "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL LOG_LEVELS "
+        "LONGEST_PUBLIC_URL LogFormat LogLevel MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings directory_url load log_as "
         "refuse_development_key refuse_memory_bus"
     ),
     "text": "LINE Line TEXT Text printable readable",
     "tokens": (
         "ALGORITHM Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
-        "LONGEST_SUBJECT LONGEST_TOKEN SCOPE TYPE Tokens"
+        "LONGEST_SUBJECT LONGEST_TOKEN SCOPE TYPE Tokens checked_subject"
     ),
     "waiting": "LEASE_S PAUSES_S Retries Trouble pause_after stopped_within unless_stopped",
 }
@@ -231,7 +231,8 @@ def test_no_room_is_a_hall() -> None:
     crowded = {
         str(room.relative_to(ROOT)): len(names)
         for room, names in modules.items()
-        if len(names) > MOST_MODULES
+        # Migrations are a series, which nobody reads as a whole.
+        if len(names) > MOST_MODULES and room.name != "versions"
     }
     assert crowded == {}
 
