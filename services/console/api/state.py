@@ -22,6 +22,9 @@ from services.console.sampler import OWN, figures_of, own_figures
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
+MOST_FAILING = 20
+"""Events of a service that fail now, and are listed."""
+
 CHARTED = {
     "outbox": "waits in the outbox",
     "inbox": "waits in the inbox",
@@ -45,8 +48,11 @@ class Chart:
 
 @router.get("/state")
 async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Response:
-    programs, figures, charts = await asyncio.gather(
-        console.peers.ask(_programs), console.peers.ask(figures_of), _charts(session)
+    programs, figures, failing, charts = await asyncio.gather(
+        console.peers.ask(_programs),
+        console.peers.ask(figures_of),
+        console.peers.ask(_failing),
+        _charts(session),
     )
     programs.append(Answer(OWN, await console.programs.running()))
     figures.append(Answer(OWN, await own_figures(console.metrics)))
@@ -56,6 +62,7 @@ async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Respon
         path="/state",
         programs=programs,
         figures=figures,
+        failing=failing,
         charts=charts,
         missing=_once([*programs, *figures]),
     )
@@ -63,6 +70,12 @@ async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Respon
 
 async def _programs(peer: Peer) -> Sequence[Mapping[str, Any]]:
     answer = await peer.get("/v1/programs")
+    items: Sequence[Mapping[str, Any]] = answer["items"]
+    return items
+
+
+async def _failing(peer: Peer) -> Sequence[Mapping[str, Any]]:
+    answer = await peer.get("/v1/inbox/failing", limit=MOST_FAILING)
     items: Sequence[Mapping[str, Any]] = answer["items"]
     return items
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, Table, Text, bindparam, case, exis
 
 from heliograph.database import Database, among
 from heliograph.inbox.failures import Failure, read_failures
-from heliograph.inbox.leases import is_leased
+from heliograph.inbox.leases import is_leased, waits_for_retry
 from heliograph.inbox.table import is_open, is_parked
 
 HandlingState = Literal["pending", "held", "running", "done", "parked", "discarded"]
@@ -36,11 +36,25 @@ class Handling:
     """The last ones, the oldest first; redriving keeps them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """An event whose last attempt failed, and that runs again by itself."""
+
+    receiver: str
+    event_id: str
+    subject: str | None
+    routing_key: str
+    attempts: int
+    reason: str
+    again_at: datetime
+
+
 class Handlings:
     """Looks events up in one inbox; `unordered` names receivers without an order."""
 
     def __init__(self, database: Database, table: Table, unordered: Collection[str]) -> None:
         self._database = database
+        self._table = table
         self._query = query_of(table, unordered)
 
     async def of(self, event_id: str) -> list[Handling]:
@@ -54,6 +68,24 @@ class Handlings:
                 Handling(**{**row, "failures": read_failures(row["failures"])})
                 for row in rows.mappings()
             ]
+
+    async def failing(self, limit: int) -> list[Failing]:
+        """Tell of events that failed and run again by themselves, first who failed most often."""
+        columns = self._table.c
+        query = (
+            select(
+                *(columns[name] for name in ("receiver", "event_id", "subject", "routing_key")),
+                columns.attempts,
+                columns.reason,
+                columns.due_at.label("again_at"),
+            )
+            # Said twice, so that the index of what is open gives the rows.
+            .where(is_open(self._table), waits_for_retry(self._table))
+            .order_by(columns.attempts.desc(), columns.id)
+            .limit(limit)
+        )
+        async with self._database.reading() as session:
+            return [Failing(**row) for row in (await session.execute(query)).mappings()]
 
 
 _EVENT_ID = bindparam("event", type_=Text())

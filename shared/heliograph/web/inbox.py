@@ -15,7 +15,7 @@ from heliograph.inbox import HandlingState, Inbox, NotWhole
 from heliograph.payload import Payload
 from heliograph.text import Line
 from heliograph.web.auth import requires
-from heliograph.web.paging import PAGE, LongLimit
+from heliograph.web.paging import PAGE, Limit, LongLimit
 from heliograph.web.route import GuardedRoute
 
 LARGEST_ID = 2**63 - 1
@@ -56,6 +56,26 @@ class ParkedEventInFull(ParkedEvent):
 
     headers: dict[str, object]
     body: str
+
+
+class FailingEvent(BaseModel):
+    """An event whose last attempt failed of `reason`, and that runs again at `again_at`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    receiver: str
+    event_id: str
+    subject: str | None
+    routing_key: str
+    attempts: int
+    reason: str
+    again_at: AwareDatetime
+
+
+class FailingEvents(BaseModel):
+    """Events that failed and run again by themselves."""
+
+    items: Sequence[FailingEvent]
 
 
 class ParkedEvents(BaseModel):
@@ -162,6 +182,12 @@ def inbox_router(service: str, inbox: Inbox) -> APIRouter:
             raise ProblemError("not-found", "No receiver has got an event with this id.")
         receivers = [EventAtReceiver.model_validate(each) for each in found]
         return EventInInbox(event_id=event_id, receivers=receivers)
+
+    @router.get("/failing", summary="List events that failed and run again by themselves")
+    async def list_failing(limit: Limit = PAGE) -> FailingEvents:
+        """Those that failed most often come first. What has failed too often is parked."""
+        found = await inbox.handlings.failing(limit)
+        return FailingEvents(items=[FailingEvent.model_validate(each) for each in found])
 
     @router.get("/parked", summary="List parked events")
     async def list_parked(

@@ -53,6 +53,7 @@ CATALOG = SHARED | {
     "DELETE /v1/viewers/{viewer}": "catalog:admin",
     "GET /v1/programs": "catalog:admin",
     "GET /v1/inbox/events/{event_id}": "catalog:admin",
+    "GET /v1/inbox/failing": "catalog:admin",
     "GET /v1/inbox/parked": "catalog:admin",
     "GET /v1/inbox/parked/{id}": "catalog:admin",
     "POST /v1/inbox/redrive": "catalog:admin",
@@ -78,6 +79,7 @@ NOTIFIER = SHARED | {
     "DELETE /v1/suppressions/{email}": "notifier:admin",
     "GET /v1/programs": "notifier:admin",
     "GET /v1/inbox/events/{event_id}": "notifier:admin",
+    "GET /v1/inbox/failing": "notifier:admin",
     "GET /v1/inbox/parked": "notifier:admin",
     "GET /v1/inbox/parked/{id}": "notifier:admin",
     "POST /v1/inbox/redrive": "notifier:admin",
@@ -95,6 +97,7 @@ NOTIFIER = SHARED | {
 CONSOLE = SHARED | {
     "GET /v1/programs": "console:admin",
     "GET /v1/inbox/events/{event_id}": "console:admin",
+    "GET /v1/inbox/failing": "console:admin",
     "GET /v1/inbox/parked": "console:admin",
     "GET /v1/inbox/parked/{id}": "console:admin",
     "POST /v1/inbox/redrive": "console:admin",

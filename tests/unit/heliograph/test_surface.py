@@ -103,8 +103,8 @@ GROUND = {
     "payload": "Payload UNKNOWN_TOLD",
     "settings": (
         "BusURL DEVELOPMENT_KEY DatabaseURL ImageStoreSettings ImageStoreURL LOG_LEVELS "
-        "LONGEST_PUBLIC_URL LogFormat LogLevel MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings directory_url load log_as "
-        "refuse_development_key refuse_memory_bus"
+        "LONGEST_PUBLIC_URL LogFormat LogLevel MEMORY_BUS PublicURL SHORTEST_KEY ServiceSettings "
+        "directory_url load log_as refuse_development_key refuse_memory_bus"
     ),
     "text": "LINE Line TEXT Text printable readable",
     "tokens": (
