@@ -1,7 +1,7 @@
 """`/events/{event_id}`: the way of one event, from the request to the mail server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -22,6 +22,8 @@ from services.console.way import Body, Heard, Told, ask, differences, gap, timel
 
 FRESH_S = 10.0
 """So long after it was heard receivers may still be about to accept an event."""
+MOST_OF_CHANGE = 12
+"""Events of a change of which services are asked."""
 _TIMES = 7
 """The version of UUIDs that begin with a time."""
 
@@ -34,10 +36,12 @@ async def show_event(console: TheConsole, viewer: Viewer, event_id: str) -> Resp
     if id_ is None:
         return _no_id(viewer)
     event, kin = await _kept(console, id_)
-    told = await ask(console.peers, id_, outboxes=event is None)
+    change = [] if event is None else _change(event, kin)
+    others = [each.event_id for each in change if each.event_id != id_]
+    told = await ask(console.peers, id_, others, outboxes=event is None)
     if event is None and not told.anything:
         return _unknown(console, viewer, id_, told)
-    heard = None if event is None else Heard(event.committed_at, event.heard_at)
+    heard = [Heard(each.event_id, each.committed_at, each.heard_at) for each in change]
     lines = timeline(heard, told.receivers, told.emails)
     body = Body(b"" if event is None else event.body)
     say = _say(viewer)
@@ -49,9 +53,11 @@ async def show_event(console: TheConsole, viewer: Viewer, event_id: str) -> Resp
         event=event,
         type=None if event is None else event_type(event.sender, event.signal),
         kin=kin,
+        change={each.event_id: each for each in change},
+        more_of_change=len(change) > 1 and len(kin.change) >= MOST_OF_CHANGE,
         told=told,
         lines=lines,
-        under_way=under_way(lines) or bool(told.missing) or (event is not None and _fresh(event)),
+        under_way=under_way(lines) or bool(told.missing) or any(map(_fresh, change)),
         says=body.says,
         differences=differences(body.says.get("changes"), say),
         body=body.beginning(say),
@@ -91,6 +97,13 @@ async def _kept(console: Console, event_id: UUID) -> tuple[HeardEvent | None, Ki
         repository = KinRepository(session)
         event = await repository.find(event_id)
         return event, Kin() if event is None else await repository.around(event)
+
+
+def _change(event: HeardEvent, kin: Kin) -> Sequence[HeardEvent]:
+    """The event among others of its change, in their order."""
+    # Without a sequence nothing tells which events are of one change.
+    others = kin.change[: MOST_OF_CHANGE - 1] if event.sequence else ()
+    return sorted([event, *others], key=lambda each: (each.sequence or "", each.id))
 
 
 def _say(viewer: SignedIn) -> Callable[[str], str]:

@@ -1,4 +1,4 @@
-"""The way of one event: what was kept of it and what services tell of it, as one page shows it.
+"""The way of one event and its change: what was kept and what services tell, as one page shows it.
 
 `ask` asks the services, `timeline` puts what they tell in order, `differences` and `Body` read what
 the event says. Only `ask` talks to anybody.

@@ -1,7 +1,9 @@
 """What services tell of an event; more than is named here may stand in their answers."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -12,11 +14,15 @@ MOST_FAILURES = 8
 """Failures that a service keeps of an event and a receiver."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """What a service tells of one event."""
+
     model_config = ConfigDict(frozen=True)
 
     service: str = ""
     """Who told it."""
+    event_id: UUID | None = None
+    """Of which event it was asked."""
 
 
 class Failure(BaseModel):
@@ -28,7 +34,7 @@ class Failure(BaseModel):
     reason: str
 
 
-class Receiver(_Part):
+class Receiver(Part):
     """What a receiver did with the event."""
 
     receiver: str
@@ -45,12 +51,31 @@ class Receiver(_Part):
     """Of the row, if it is parked and was found."""
 
     @property
+    def last_failed_at(self) -> datetime | None:
+        return max((each.at for each in self.failures), default=None)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether an attempt has begun and not ended."""
+        if self.state != "pending" or self.started_at is None:
+            return False
+        return self.last_failed_at is None or self.last_failed_at < self.started_at
+
+    @property
+    def failures_before_redrive(self) -> int:
+        """How many of `failures` are of attempts that `attempts` no longer counts."""
+        reasons = (None, *(each.reason for each in self.failures[-1:]))
+        # One that was handed back or postponed has another reason, and is not counted either.
+        unfailed = self.state == "done" or (self.is_at_work and self.reason in reasons)
+        return max(0, len(self.failures) - max(0, self.attempts - unfailed))
+
+    @property
     def keeps_last_failures(self) -> bool:
         """Whether there may have been earlier failures than those that are kept."""
         return len(self.failures) >= MOST_FAILURES
 
 
-class Email(_Part):
+class Email(Part):
     """What one person is told of the event by email."""
 
     id: int

@@ -1,9 +1,17 @@
-"""Asking all services at once what they know of an event."""
+"""Asking all services at once what they know of an event and its change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import chain
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,15 +25,20 @@ from services.console.way.answers import (
     Ledger,
     ParkedPage,
     ParkedRow,
+    Part,
     Receiver,
 )
 
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R", bound=Part)
 
 ENOUGH_S = 1.7
 """So long all that a page asks of one service may take, several calls together."""
 MOST_EMAILS = 20
-"""Emails of one service that a page shows; a product may be watched by a million people."""
+"""Emails of one service that a page shows; a product may be watched by a million people.
+
+They are those of the event itself before those of others of its change.
+"""
 PAGE = 200
 MOST_PAGES = 10
 """Pages of parked rows in which that of an event is looked for."""
@@ -33,12 +46,12 @@ MOST_PAGES = 10
 
 @dataclass(frozen=True)
 class Told:
-    """What the services know of an event."""
+    """What the services know of an event, and of the others of its change."""
 
     receivers: Sequence[Receiver]
     emails: Sequence[Email]
-    more_emails: frozenset[str]
-    """Services that have more emails of it than these."""
+    more_emails: Collection[tuple[str, UUID]]
+    """Services and events of which they have more emails than these."""
     refused: Sequence[ParkedRow]
     """Rows of outboxes: the broker would not have the event."""
     missing: Sequence[Answer[Any]]
@@ -49,12 +62,16 @@ class Told:
         return bool(self.receivers or self.emails or self.refused)
 
 
-async def ask(peers: Peers, event_id: UUID, *, outboxes: bool) -> Told:
-    """Ask for receivers and emails, and where an event was refused if it may be in an outbox."""
+async def ask(peers: Peers, event_id: UUID, others: Iterable[UUID] = (), *, outboxes: bool) -> Told:
+    """Ask for receivers and emails of an event and of `others` of its change, all at once.
+
+    Where the event was refused is asked too if it may be in an outbox.
+    """
     by = asyncio.get_running_loop().time() + ENOUGH_S
+    event_ids = (event_id, *others)
     inbox, ledger, refused = await asyncio.gather(
-        peers.ask(lambda peer: _receivers(peer, event_id, by)),
-        peers.ask(lambda peer: _emails(peer, event_id, by)),
+        peers.ask(lambda peer: _receivers(peer, event_ids, by)),
+        peers.ask(lambda peer: _emails(peer, event_ids, by)),
         peers.ask(lambda peer: _refused(peer, event_id, by)) if outboxes else _nothing(),
     )
     missing: dict[tuple[str, str], Answer[Any]] = {}
@@ -64,9 +81,11 @@ async def ask(peers: Peers, event_id: UUID, *, outboxes: bool) -> Told:
     return Told(
         receivers=[row for answer in inbox for row in answer.value or ()],
         emails=[row for answer in ledger for row in (answer.value or ())[:MOST_EMAILS]],
-        more_emails=frozenset(
-            answer.service for answer in ledger if len(answer.value or ()) > MOST_EMAILS
-        ),
+        more_emails={
+            (answer.service, row.event_id or event_id)
+            for answer in ledger
+            for row in (answer.value or ())[MOST_EMAILS:]
+        },
         refused=[row for answer in refused for row in answer.value or ()],
         missing=[*missing.values()],
     )
@@ -76,43 +95,68 @@ async def _nothing() -> list[Answer[Sequence[ParkedRow]]]:
     return []
 
 
-async def _receivers(peer: Peer, event_id: UUID, by: float) -> Sequence[Receiver]:
-    found = _read(peer, Inbox, await peer.get(f"/v1/inbox/events/{event_id}")).receivers
-    parked = {each.receiver for each in found if each.state == "parked"}
-    rows: dict[str | None, int] = {}
+async def _of_each(
+    event_ids: Iterable[UUID], call: Callable[[UUID], Awaitable[Sequence[R]]]
+) -> Sequence[R]:
+    """What a service knows of some events, in their order; of some it may know nothing."""
+
+    async def one(event_id: UUID) -> Sequence[R]:
+        try:
+            return await call(event_id)
+        except PeerError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return []
+
+    return [*chain.from_iterable(await asyncio.gather(*map(one, event_ids)))]
+
+
+async def _receivers(peer: Peer, event_ids: Iterable[UUID], by: float) -> Sequence[Receiver]:
+    async def of(event_id: UUID) -> Sequence[Receiver]:
+        inbox = _read(peer, Inbox, await peer.get(f"/v1/inbox/events/{event_id}"))
+        known = {"service": peer.name, "event_id": event_id}
+        return [each.model_copy(update=known) for each in inbox.receivers]
+
+    found = await _of_each(event_ids, of)
+    parked = {(str(each.event_id), each.receiver) for each in found if each.state == "parked"}
+    rows: dict[tuple[str, str | None], int] = {}
     if parked:
         # A link to each is a convenience: without it one leads to the list.
         with suppress(PeerError, TimeoutError):
             async for row in _parked(peer, "inbox", by):
-                if row.event_id == str(event_id) and row.receiver in parked:
-                    rows[row.receiver] = row.id
+                if (row.event_id, row.receiver) in parked:
+                    rows[row.event_id, row.receiver] = row.id
                     if len(rows) == len(parked):
                         break
     return [
-        each.model_copy(update={"service": peer.name, "parked_id": rows.get(each.receiver)})
+        each.model_copy(update={"parked_id": rows.get((str(each.event_id), each.receiver))})
         for each in found
     ]
 
 
-async def _emails(peer: Peer, event_id: UUID, by: float) -> Sequence[Email]:
-    """One more than are shown, if there are more."""
-    page = await peer.get("/v1/notifications", event_id=str(event_id), limit=MOST_EMAILS + 1)
-    found = _read(peer, Ledger, page).items
+async def _emails(peer: Peer, event_ids: Iterable[UUID], by: float) -> Sequence[Email]:
+    """Those behind `MOST_EMAILS` tell only that there are more."""
+
+    async def of(event_id: UUID) -> Sequence[Email]:
+        page = await peer.get("/v1/notifications", event_id=str(event_id), limit=MOST_EMAILS + 1)
+        known = {"service": peer.name, "event_id": event_id}
+        return [each.model_copy(update=known) for each in _read(peer, Ledger, page).items]
+
+    found = await _of_each(event_ids, of)
     shown = await asyncio.gather(*(_in_full(peer, each, by) for each in found[:MOST_EMAILS]))
     return [*shown, *found[MOST_EMAILS:]]
 
 
 async def _in_full(peer: Peer, email: Email, by: float) -> Email:
-    known = {"service": peer.name}
     if not email.was_tried:
-        return email.model_copy(update=known)
+        return email
     try:
         async with asyncio.timeout_at(by):
             row = _read(peer, Email, await peer.get(f"/v1/notifications/{email.id}"))
     except (PeerError, TimeoutError) as error:
         why = error.why if isinstance(error, PeerError) else "no answer in time"
-        return email.model_copy(update=known | {"missing": why})
-    return row.model_copy(update=known)
+        return email.model_copy(update={"missing": why})
+    return row.model_copy(update={"service": peer.name, "event_id": email.event_id})
 
 
 async def _refused(peer: Peer, event_id: UUID, by: float) -> Sequence[ParkedRow]:

@@ -1,4 +1,4 @@
-"""The steps of an event's way in order, with the gaps between them.
+"""The steps of a change's way in order, with the gaps between them.
 
 Each service has a clock of its own. What was caused stands behind its cause whatever the clocks
 say, and a gap that would be negative is none: there clocks differ.
@@ -7,29 +7,34 @@ say, and a gap that would be negative is none: there clocks differ.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
-from services.console.way.answers import Email, Receiver
+from services.console.way.answers import Email, Part, Receiver
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the console kept of when an event happened."""
+    """What the console kept of when an event of the change happened."""
 
+    event_id: UUID
     committed_at: datetime
     heard_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Something that happened to the event, or that has yet to.
+    """Something that happened to events of the change, or that has yet to.
 
-    `what` is `requested`, `committed`, `heard`; of a receiver `accepted`, `failed`, `began` or its
-    state; of emails `written`; of one email its state.
+    `what` is `requested`, `committed`, `heard`; of a receiver `accepted`, `failed`, `began`,
+    `redriven` or its state; of emails `written`; of one email its state.
     """
 
     what: str
     at: datetime | None = None
     """None if that is not known, or has not happened."""
+    event_ids: Sequence[UUID] = ()
+    """The events that it tells of; none if that is not known."""
     receiver: Receiver | None = None
     email: Email | None = None
     written: Sequence[Email] = ()
@@ -56,17 +61,21 @@ class Line:
 
 
 def timeline(
-    heard: Heard | None, receivers: Iterable[Receiver], emails: Iterable[Email]
+    heard: Sequence[Heard], receivers: Iterable[Receiver], emails: Iterable[Email]
 ) -> Sequence[Line]:
-    """Put all in order: by time, each behind what caused it, and what is unfinished at the end."""
+    """Put all in order: by time, each behind what caused it, and what is unfinished at the end.
+
+    `heard` are the events of one change, which were committed together.
+    """
     first: list[Step] = []
-    chains: list[Sequence[Step]] = []
-    if heard is not None:
-        first = [Step(what="requested"), Step(what="committed", at=heard.committed_at)]
-        chains.append([Step(what="heard", at=heard.heard_at)])
-    chains += map(_of_receiver, receivers)
-    chains += _of_emails(emails)
-    cause = None if heard is None else heard.committed_at
+    cause = min((each.committed_at for each in heard), default=None)
+    if cause is not None:
+        event_ids = [each.event_id for each in heard]
+        first = [
+            Step(what="requested"),
+            Step(what="committed", at=cause, event_ids=event_ids),
+        ]
+    chains = [*_of_console(heard), *map(_of_receiver, receivers), *_of_emails(emails)]
     steps = sorted(
         (placed for chain in chains for placed in _placed(chain, cause)),
         key=lambda placed: (placed[1].is_open, placed[0]),
@@ -98,29 +107,41 @@ def _two(seconds: int, unit: str, size: int, smaller: str, part: int) -> str:
     return f"{seconds // size} {unit}" + (f" {rest} {smaller}" if rest else "")
 
 
+def _of_console(heard: Iterable[Heard]) -> Iterator[Sequence[Step]]:
+    together: dict[datetime, list[UUID]] = {}
+    for each in heard:
+        together.setdefault(each.heard_at, []).append(each.event_id)
+    for heard_at, event_ids in together.items():
+        yield [Step(what="heard", at=heard_at, event_ids=event_ids)]
+
+
 def _of_receiver(row: Receiver) -> Sequence[Step]:
-    tried = [
-        Step(what="failed", at=each.at, receiver=row, reason=each.reason) for each in row.failures
-    ]
+    def step(what: str, **known: Any) -> Step:
+        return Step(what=what, receiver=row, event_ids=_told_of(row), **known)
+
+    failures = sorted(row.failures, key=lambda each: each.at)
+    tried = [step("failed", at=each.at, reason=each.reason) for each in failures]
+    if row.failures_before_redrive:
+        # When that was is not told.
+        tried.insert(row.failures_before_redrive, step("redriven"))
     if row.started_at is not None:
-        tried.insert(0, Step(what="began", at=row.started_at, receiver=row))
-    tried.sort(key=_time)
+        later = (n for n, each in enumerate(tried) if each.at and each.at >= row.started_at)
+        tried.insert(next(later, len(tried)), step("began", at=row.started_at))
     reasons = [each.reason for each in row.failures]
     return [
-        Step(what="accepted", at=row.accepted_at, receiver=row),
+        step("accepted", at=row.accepted_at),
         *tried,
-        Step(
-            what=row.state,
-            at=row.finished_at or (_last_failure(row) if row.state == "parked" else None),
-            receiver=row,
+        step(
+            row.state,
+            at=row.finished_at or (row.last_failed_at if row.state == "parked" else None),
             reason=None if row.reason in reasons[-1:] else row.reason,
             waits=_waits(row),
         ),
     ]
 
 
-def _last_failure(row: Receiver) -> datetime | None:
-    return max((each.at for each in row.failures), default=None)
+def _told_of(row: Part) -> Sequence[UUID]:
+    return () if row.event_id is None else (row.event_id,)
 
 
 def _waits(row: Receiver) -> str | None:
@@ -131,24 +152,26 @@ def _waits(row: Receiver) -> str | None:
         return "waits for an earlier event of its subject, which is parked"
     if row.state != "pending":
         return None
-    failed = _last_failure(row)
-    if row.started_at is not None and (failed is None or failed < row.started_at):
+    if row.is_at_work:
         return "an attempt has begun and not ended"
-    if failed is not None:
+    if len(row.failures) > row.failures_before_redrive:
         return "waits to be tried again"
     return "waits for a worker, or for an earlier event of its subject"
 
 
 def _of_emails(emails: Iterable[Email]) -> Iterator[Sequence[Step]]:
-    together: dict[tuple[str, datetime], list[Email]] = {}
+    together: dict[tuple[str, UUID | None, datetime], list[Email]] = {}
     for email in emails:
-        together.setdefault((email.service, email.created_at), []).append(email)
-    for (_, written_at), some in together.items():
-        written = Step(what="written", at=written_at, written=tuple(some))
+        key = (email.service, email.event_id, email.created_at)
+        together.setdefault(key, []).append(email)
+    for (_, _, written_at), some in together.items():
+        event_ids = _told_of(some[0])
+        written = Step(what="written", at=written_at, event_ids=event_ids, written=tuple(some))
         for place, email in enumerate(some):
             outcome = Step(
                 what=email.state,
                 at=email.sent_at,
+                event_ids=event_ids,
                 email=email,
                 reason=email.reason,
                 waits=_email_waits(email),
@@ -177,12 +200,6 @@ def _placed(chain: Sequence[Step], cause: datetime | None) -> Iterator[tuple[dat
         if place is None:
             raise ValueError("the first step of a chain has a time")
         yield place, step
-
-
-def _time(step: Step) -> datetime:
-    if step.at is None:
-        raise ValueError(f"a step {step.what} has no time")
-    return step.at
 
 
 def _lines(steps: Sequence[Step]) -> Iterator[Line]:

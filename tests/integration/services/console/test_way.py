@@ -106,7 +106,7 @@ async def test_a_price_drops_page_shows_its_way_to_the_mail_server(
     tell(house, event.event_id, receiver("email_price_drop", finished_at=AT))
     shown = (await admin.get(f"/events/{event.event_id}")).text
     for part in (
-        "price 19.99 → 14.99",
+        "<h1><bdi>Desk lamp</bdi>: <bdi>price 19.99 → 14.99 EUR</bdi></h1>",
         "tester",
         f"/?trace={event.trace}",
         "Heard here",
@@ -115,12 +115,54 @@ async def test_a_price_drops_page_shows_its_way_to_the_mail_server(
         "ann@example.com",
         "/emails/notifier/1",
         "Message-ID",
+        "taken by the mail server",
         "250 OK",
         f"/events/{dropped['post_save'].event_id}",
         f"/products/{event.subject}",
     ):
         assert part in shown, part
     assert shown.index("Committed") < shown.index("Heard here")
+
+
+async def test_every_event_of_a_change_shows_the_way_of_all(
+    house: House, admin: httpx2.AsyncClient, dropped: Mapping[str, HeardEvent]
+) -> None:
+    pages = {}
+    for signal, event in dropped.items():
+        shown = (await admin.get(f"/events/{event.event_id}")).text
+        pages[signal] = way = shown[shown.index('class="way"') : shown.index("</ol>")]
+        for part in ("email_price_drop", "1 email written", "ann@example.com"):
+            assert part in way, (signal, part)
+        assert "which announced 2 events" in shown
+        assert "No receiver" not in shown
+    pre_save = f'<a href="/events/{dropped["pre_save"].event_id}">'
+    post_save = f'<a href="/events/{dropped["post_save"].event_id}">'
+    assert f"announced <code>pre_save</code> and {post_save}" in pages["pre_save"]
+    assert f"announced {pre_save}<code>pre_save</code></a> and <code>" in pages["post_save"]
+    assert f'<span class="quiet">of {pre_save}' in pages["post_save"]
+    assert f'<span class="quiet">of {pre_save}' not in pages["pre_save"]
+
+
+async def test_a_change_of_many_events_is_told_in_part(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    snapshot = product()
+    ids = [await announced(house, snapshot) for _ in range(14)]
+    async with house.console.database.transaction() as session:
+        await session.execute(update(HeardEvent).values(sequence="1.1"))
+    shown = (await admin.get(f"/events/{ids[-1]}")).text
+    assert "which announced more than 12 events" in shown
+    way = shown[shown.index('class="way"') : shown.index("</ol>")]
+    assert "<code>pre_save</code>" in way
+
+
+async def test_what_was_redriven_says_so(house: House, admin: httpx2.AsyncClient) -> None:
+    event_id = await announced(house)
+    failures = [{"at": AT, "reason": "no"}] * 5
+    tell(house, event_id, receiver("email_price_drop", failures=failures, finished_at=AT))
+    shown = (await admin.get(f"/events/{event_id}")).text
+    assert "Parked, and redriven later" in shown
+    assert "1 attempt since it was redriven" in shown
 
 
 async def test_events_of_the_same_product_lead_to_each_other(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,8 @@ from services.console.way.answers import Email, Failure, Receiver
 from services.console.way.differences import Stretch
 
 COMMITTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
-HEARD = Heard(COMMITTED, COMMITTED + timedelta(milliseconds=30))
+PRE_SAVE, POST_SAVE = UUID(int=1), UUID(int=2)
+HEARD = [Heard(PRE_SAVE, COMMITTED, COMMITTED + timedelta(milliseconds=30))]
 
 
 def after(**since: float) -> datetime:
@@ -123,17 +125,85 @@ def test_a_reason_that_is_the_last_failures_is_said_once() -> None:
 def test_emails_that_were_written_at_once_are_one_step() -> None:
     emails = [email(id=each, sent_at=after(seconds=each)) for each in (1, 2)]
     emails.append(email("cancelled", id=3, reason="the price has risen"))
-    steps = [each.step for each in timeline(None, [], emails)]
+    steps = [each.step for each in timeline([], [], emails)]
     assert [each.what for each in steps] == ["written", "cancelled", "sent", "sent"]
     assert len(steps[0].written) == 3
 
 
 def test_without_an_event_there_is_what_services_tell() -> None:
-    assert [each.step.what for each in timeline(None, [receiver("pending")], [])] == [
+    assert [each.step.what for each in timeline([], [receiver("pending")], [])] == [
         "accepted",
         "pending",
     ]
-    assert timeline(None, [], []) == []
+    assert timeline([], [], []) == []
+
+
+def test_events_of_a_change_have_one_timeline() -> None:
+    other = Heard(POST_SAVE, after(milliseconds=1), HEARD[0].heard_at)
+    receivers = [
+        receiver(event_id=PRE_SAVE, finished_at=after(milliseconds=45)),
+        receiver(event_id=POST_SAVE, receiver="tell", finished_at=after(milliseconds=42)),
+    ]
+    emails = [email("cancelled", event_id=each, id=each.int) for each in (PRE_SAVE, POST_SAVE)]
+    steps = [each.step for each in timeline([*HEARD, other], receivers, emails)]
+    assert [(each.what, [id_.int for id_ in each.event_ids]) for each in steps] == [
+        ("requested", []),
+        ("committed", [1, 2]),
+        ("accepted", [1]),
+        ("accepted", [2]),
+        ("heard", [1, 2]),
+        ("written", [1]),
+        ("cancelled", [1]),
+        ("written", [2]),
+        ("cancelled", [2]),
+        ("done", [2]),
+        ("done", [1]),
+    ]
+
+
+FAILED_TWICE = [Failure(at=after(seconds=each), reason=f"no {each}") for each in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("row", "tried"),
+    [
+        (
+            receiver(started_at=after(seconds=9), finished_at=after(seconds=10)),
+            ["failed", "failed", "redriven", "began", "done"],
+        ),
+        (
+            receiver("pending", attempts=0, started_at=after(seconds=1.9)),
+            ["failed", "began", "failed", "redriven", "pending"],
+        ),
+        (
+            receiver("pending", started_at=after(seconds=9)),
+            ["failed", "failed", "redriven", "began", "pending"],
+        ),
+        (
+            receiver("parked", attempts=1, started_at=after(seconds=1.9), reason="no 2"),
+            ["failed", "redriven", "began", "failed", "parked"],
+        ),
+        (
+            receiver("pending", attempts=2, started_at=after(seconds=9), reason="handed back"),
+            ["failed", "failed", "began", "pending"],
+        ),
+        (
+            receiver(attempts=3, started_at=after(seconds=9), finished_at=after(seconds=10)),
+            ["failed", "failed", "began", "done"],
+        ),
+    ],
+)
+def test_failures_that_attempts_do_not_count_are_from_before_a_redrive(
+    row: Receiver, tried: list[str]
+) -> None:
+    row = row.model_copy(update={"failures": tuple(FAILED_TWICE)})
+    steps = [each.step.what for each in timeline(HEARD, [row], [])]
+    assert steps[4:] == tried
+
+
+def test_what_was_redriven_and_not_tried_since_waits_for_a_worker() -> None:
+    row = receiver("pending", attempts=0, failures=FAILED_TWICE)
+    assert str(timeline([], [row], [])[-1].step.waits).startswith("waits for a worker")
 
 
 def test_a_date_is_told_where_it_changes() -> None:
