@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alembic import command, context
+from alembic.autogenerate.api import AutogenContext
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import JSON, Connection, MetaData, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.database.database import Database
@@ -46,9 +49,14 @@ def run_migrations() -> None:
         context.run_migrations()
 
 
-def _render_item(_kind: str, item: object, _context: object) -> str | Literal[False]:
+def _render_item(_kind: str, item: object, context: AutogenContext) -> str | Literal[False]:
     # A revision outlives the code: it names no type of ours.
-    return "sa.DateTime(timezone=True)" if isinstance(item, UtcDateTime) else False
+    if isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if isinstance(item, JSON) and isinstance(item.dialect_impl(postgresql.dialect()), JSONB):
+        # Alembic writes a JSONB with its text's type, which it names and does not import.
+        context.imports.add("from sqlalchemy import Text")
+    return False
 
 
 class Migrations:
