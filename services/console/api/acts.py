@@ -19,7 +19,7 @@ from services.console.shelves.looking import look
 from services.console.shelves.question import Question, ask
 
 NAMED = 20
-"""Most ids that the log names of one call."""
+"""Most ids that the log names of one call, and most events that the page of an outcome names."""
 
 router = APIRouter(prefix=HERE, route_class=GuardedRoute, include_in_schema=False)
 
@@ -41,6 +41,7 @@ async def question(
     found = await look(console.peers)
     asked = ask(act, found, rows, group)
     few = [(each, each.events[:FEW]) for each in asked.groups]
+    meant = [one for each in asked.groups for one in each.events]
     async with console.database.reading() as session:
         names = await names_of(session, (one.event_id for _, events in few for one in events))
     named = {each.service for each in rows}
@@ -52,6 +53,7 @@ async def question(
         asked=asked,
         few=few,
         names=names,
+        event_ids=[one.event_id for one in meant if one.is_known_by_id][:NAMED],
         nothing_chosen=not rows and not group,
         silent=[each for each in found.missing if group or each.service in named],
         back=_back(asked),
@@ -64,6 +66,7 @@ async def act(
     viewer: Actor,
     act: Annotated[Act, Form()],
     chosen: Annotated[list[str], Form()],
+    event: Annotated[list[UUID], Form(max_length=NAMED)] = [],  # noqa: B006
 ) -> Response:
     try:
         boxes = together(Chosen.read(each) for each in chosen)
@@ -78,7 +81,7 @@ async def act(
         if peer is not None
     ]
     async with console.database.transaction() as session:
-        outcome_id = await OutcomeRepository(session).add(viewer.person, act, outcomes)
+        outcome_id = await OutcomeRepository(session).add(viewer.person, act, outcomes, event)
     return see_other(f"{HERE}/outcomes/{outcome_id}")
 
 
@@ -86,10 +89,22 @@ async def act(
 async def show_outcome(console: TheConsole, viewer: Viewer, id: UUID) -> Response:
     async with console.database.reading() as session:
         found = await OutcomeRepository(session).get(viewer.person, id)
+        names = await names_of(session, found[2] if found else ())
     if found is None:
         return wrong(viewer, 404, "What became of it is no longer kept, or somebody else did it.")
-    act, outcomes = found
-    return page("parked_outcome", viewer, path=HERE, act=act, outcomes=outcomes)
+    act, outcomes, event_ids = found
+    chosen = sum(each.done + each.gone + each.left + each.unknown for each in outcomes)
+    return page(
+        "parked_outcome",
+        viewer,
+        path=HERE,
+        act=act,
+        outcomes=outcomes,
+        # Several receivers may have parked the same event.
+        event_ids=list(dict.fromkeys(map(str, event_ids))),
+        unnamed=chosen - len(event_ids),
+        names=names,
+    )
 
 
 async def _carry_out(viewer: Actor, peer: Peer, act: Act, chosen: Chosen) -> Outcome:

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -43,7 +44,7 @@ async def park(service: Service, count: int, box: str = "inbox", **values: Any) 
     }
     async with service.database.transaction() as session:
         rows = [
-            {"event_id": f"event-{i}", "subject": f"s-{i}", "reason": f"no store {i}", **common}
+            {"event_id": str(UUID(int=i)), "subject": f"s-{i}", "reason": f"no store {i}", **common}
             for i in range(count)
         ]
         await session.execute(table.insert(), rows)
@@ -163,6 +164,9 @@ async def test_a_failing_receiver_is_found_understood_and_redriven(
     assert "Redrive 1 event?" in question.text
     outcome = await confirmed(admin, question)
     assert "Redriven: 1 event" in outcome.text
+    [event_id] = re.findall(r'/events/([0-9a-f-]{36})"', one.text)
+    named = f'<a href="/events/{event_id}"><bdi>A &lt;b&gt;lamp&lt;/b&gt;</bdi></a>'
+    assert named in outcome.text
     await house.drained()
     assert "parked" not in await states(house.notifier)
     again = await admin.get(outcome.url.path)
@@ -187,6 +191,23 @@ async def test_a_group_is_discarded_and_the_log_says_by_whom(
     assert (line["person"], line["service"], line["done"]) == ("ada", "notifier", 3)
     assert await states(house.notifier) == {"discarded": 3}
     assert await states(house.catalog) == {"parked": 1}
+
+
+async def test_an_outcome_names_events_that_it_was_for(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    await park(house.notifier, 22)
+    await park(house.notifier, 1, receiver="other", reason="no store")
+    listed = await admin.get("/parked")
+    groups = re.findall(r'name="group" value="(\w+)"', listed.text)
+    rows = re.findall(r'name="row" value="([^"]+)"', listed.text)
+    chosen = {"act": "redrive", "group": groups, "row": rows}
+    outcome = await confirmed(admin, await admin.get("/parked/question", params=chosen))
+    assert "Redriven: 23 events" in outcome.text
+    assert "They run again now; an event's page says what became of it." in outcome.text
+    linked = re.findall(r'href="/events/([0-9a-f-]{36})"', outcome.text)
+    assert linked == [str(UUID(int=i)) for i in range(20)]
+    assert "and 3 more" in outcome.text
 
 
 async def test_what_failed_alike_is_one_group(house: House, reader: httpx2.AsyncClient) -> None:
