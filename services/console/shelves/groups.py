@@ -28,6 +28,12 @@ class Group:
         return sha256(told.encode()).hexdigest()[:16]
 
     @property
+    def told(self) -> str:
+        """The reason as it is, where it is the same of all."""
+        first = self.events[0].reason
+        return first if all(each.reason == first for each in self.events) else self.reason
+
+    @property
     def oldest(self) -> datetime:
         """When the first of them was parked."""
         return min(each.parked_at for each in self.events)

@@ -221,6 +221,23 @@ async def test_what_failed_alike_is_one_group(house: House, reader: httpx2.Async
     assert "other" not in filtered
 
 
+async def test_reasons_are_told_as_they_are(house: House, admin: httpx2.AsyncClient) -> None:
+    long = "no file 2026/lamp-7.jpg: " + "long " * 50
+    await park(house.notifier, 1, reason=long + "end")
+    listed = await admin.get("/parked")
+    # As the group's, and as the row's.
+    assert listed.text.count(f"<bdi>{long}end</bdi>") == 2
+    [row_id] = await park(house.catalog, 1, receiver="record_view", reason=long * 3 + "end")
+    row = f"catalog/inbox/{row_id}"
+    for path in ("/parked", f"/parked/question?act=discard&row={row}"):
+        assert f"{long * 3}end" in (await admin.get(path)).text
+    await park(house.notifier, 2, receiver="other")
+    rows = re.findall(r'name="row" value="([^"]+)"', (await admin.get("/parked")).text)
+    question = await admin.get("/parked/question", params={"act": "discard", "row": rows})
+    assert "no store …" in question.text
+    assert "no store 1" in question.text
+
+
 async def test_events_that_are_held_behind_are_told(
     house: House, reader: httpx2.AsyncClient
 ) -> None:
