@@ -482,4 +482,15 @@ async def test_what_is_not_there_is_a_page(
 
 
 async def test_nothing_chosen_is_said(admin: httpx2.AsyncClient) -> None:
-    assert "Nothing is chosen" in (await admin.get("/parked/question?act=redrive")).text
+    page = (await admin.get("/parked/question?act=redrive")).text
+    assert "Nothing is chosen" in page
+    assert "Choose at least one" in page
+    assert '<a class="button second" href="/parked">' in page
+
+
+async def test_an_event_alone_in_its_group_has_one_tick_box(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    await park(house.notifier, 1)
+    page = (await admin.get("/parked")).text
+    assert page.count('type="checkbox"') == 1
