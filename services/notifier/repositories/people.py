@@ -21,6 +21,13 @@ _WHY = {
     "complained": "Nothing is sent to this address any more: its person called our emails spam.",
     "forgotten": "This person was forgotten, and is not written to.",
 }
+TOLD_WHY = {
+    "bounced": "earlier emails to it came back",
+    "complained": "the recipient marked an earlier email as spam",
+    "forgotten": "this person was forgotten",
+}
+"""Each `Reason`, as the ledger tells it."""
+
 _ONLY_THEMSELVES = "Only they themselves can begin again: POST /v1/subscriptions/requests."
 
 

@@ -36,6 +36,7 @@ from services.notifier.repositories.claims.statements import (
     SETTLE_TOLD,
     WAIT,
 )
+from services.notifier.repositories.people import TOLD_WHY
 from services.notifier.sending.evidence import Waiting
 from services.notifier.sending.pace import Pace
 from services.notifier.sending.review import Review, Verdict, nobody
@@ -176,7 +177,7 @@ class _Claim:
             product = known.products.get(first.product_id) if first.product_id else None
             return review.confirmation(first, request, product)
         if reason := known.suppressed.get(email):
-            return nobody(group, f"nothing is sent to this address: it {reason}")
+            return nobody(group, f"nothing is sent to this address: {TOLD_WHY[reason]}")
         wanted = known.wanted[email]
         told = [each for each in known.told[email] if each.topic == topic]
         if topic == "new_product":

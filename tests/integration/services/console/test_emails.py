@@ -166,6 +166,33 @@ async def test_it_is_said_why_somebody_was_not_written_to(
     suppressed = await search(ADA)
     assert "Nothing is sent to this address" in suppressed
     assert "550 no such user" in suppressed
+    assert "emails to it came back" in suppressed
+    assert "Subscribed to new products, but nothing is sent" in suppressed
+    assert "Is told of" not in suppressed
+    assert f"<code>DELETE /v1/suppressions/{ADA}</code>" in suppressed
+    assert "by confirming a new request" in suppressed
+
+
+async def test_an_email_that_was_cancelled_was_not_written(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    async with house.api("notifier", "notifier:admin") as api:
+        wish = {"email": ADA, "topic": "new_product"}
+        assert (await api.post("/v1/subscriptions", json=wish)).status_code == 201
+    async with house.notifier.database.transaction() as session:
+        await PeopleRepository(session).suppress(ADA, "complained")
+    row = await enter(house, email=ADA, state="pending")
+
+    async def cancelled() -> str | None:
+        text = (await admin.get(f"/emails/notifier/{row}")).text
+        return text if "cancelled" in text else None
+
+    page = await until(cancelled)
+    assert "the recipient marked an earlier email as spam" in page
+    assert "It was not sent and will not be" in page
+    assert "No email was written: it was cancelled before." in page
+    for odd in ("not yet", "none before", "cannot be shown"):
+        assert odd not in page
 
 
 async def test_an_event_without_an_email_leads_to_what_became_of_it(
