@@ -63,7 +63,8 @@ async def test_a_deleted_product_keeps_its_history(house: House, admin: httpx2.A
     await house.drained()
     page = await admin.get(f"/products/{made_id}")
     assert page.status_code == 200
-    assert "it was deleted" in page.text
+    assert "Deleted, as its events say" in page.text
+    assert "discarded" not in page.text
 
 
 async def test_a_product_that_nobody_knows_is_a_page(
