@@ -143,7 +143,7 @@ function disconnect() {
 
 pause.addEventListener("click", () => {
   paused = !paused;
-  pause.setAttribute("aria-pressed", String(paused));
+  pause.textContent = paused ? "Resume" : "Pause";
   if (paused) tell();
   else release();
 });

@@ -148,6 +148,15 @@ async def test_a_product_that_is_no_id_is_said(house: House, reader: httpx2.Asyn
     assert 'value="LAMP-1"' in response.text
 
 
+async def test_an_address_is_searched_under_emails(
+    reader: httpx2.AsyncClient, admin: httpx2.AsyncClient
+) -> None:
+    for browser, path in ((reader, "/emails"), (admin, "/emails?email=ada%40example.org")):
+        page = await browser.get("/", params={"q": "ada@example.org"})
+        assert f'emails are searched under <a href="{path}">Emails</a>' in page.text
+        assert "searched under" not in (await browser.get("/", params={"q": "ada"})).text
+
+
 async def test_who_is_not_signed_in_sees_nothing(house: House) -> None:
     async with house.browser() as stranger:
         assert (await stranger.get("/")).headers["location"] == "/sign-in"
