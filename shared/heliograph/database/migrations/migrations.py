@@ -53,7 +53,8 @@ def _render_item(_kind: str, item: object, context: AutogenContext) -> str | Lit
     # A revision outlives the code: it names no type of ours.
     if isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
-    if isinstance(item, JSON) and isinstance(item.dialect_impl(postgresql.dialect()), JSONB):
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    if isinstance(item, JSON) and isinstance(item.dialect_impl(dialect), JSONB):
         # Alembic writes a JSONB with its text's type, which it names and does not import.
         context.imports.add("from sqlalchemy import Text")
     return False

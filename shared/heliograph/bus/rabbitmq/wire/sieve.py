@@ -40,6 +40,7 @@ _TAG = Struct(">QB")
 _SIZE = Struct(">QH")
 _KINDS = (METHOD_FRAME, HEADER_FRAME, BODY_FRAME, HEARTBEAT_FRAME)
 _HEARTBEAT_S = 1.0
+_LAST_SECOND = 2**32 - 1
 
 
 @dataclass(slots=True)
@@ -183,7 +184,9 @@ def _read_ours(arrived: Arrived, payload: bytes) -> bool:
         # Behind the delivery mode.
         at = end + 2 + payload[end + 1]
         arrived.message_id = payload[end + 2 : at].decode()
-        [arrived.timestamp] = TIMESTAMP.unpack_from(payload, at)
+        [seconds] = TIMESTAMP.unpack_from(payload, at)
+        # As pamqp has it: what would be beyond the year 2106 is in milliseconds.
+        arrived.timestamp = seconds if seconds <= _LAST_SECOND else seconds // 1000
         at += TIMESTAMP.size + 1
         end = at + payload[at - 1]
         arrived.type = payload[at:end].decode()

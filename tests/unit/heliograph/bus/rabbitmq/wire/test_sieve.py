@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pamqp import commands, frame
 from pamqp.body import ContentBody
@@ -123,6 +123,7 @@ STRANGERS = [
     ),
     cuts=st.lists(st.integers(1, 200), min_size=1, max_size=20),
 )
+@example(parts=[delivery(1, b"", 1, timestamp=datetime.fromtimestamp(2**32, UTC))], cuts=[50])
 async def test_it_takes_and_leaves_what_the_general_decoder_would(
     parts: list[bytes], cuts: list[int]
 ) -> None:
