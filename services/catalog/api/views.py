@@ -1,11 +1,12 @@
 """Who viewed a product, how often and when: `/v1/products/{id}/views`, `/v1/viewers/{viewer}`."""
 
+import re
 from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
 from heliograph.http import problems
 from heliograph.web import PAGE, GuardedRoute, Limit
@@ -13,6 +14,8 @@ from services.catalog.api.dependencies import Admin, OwnCatalog, Reader, Reading
 from services.catalog.errors import InvalidCursor, NotFound
 from services.catalog.repositories.cursors import read_cursor, write_cursor
 from services.catalog.repositories.views import ViewRepository
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 router = APIRouter(tags=["views"], route_class=GuardedRoute)
 
@@ -64,6 +67,13 @@ async def list_views(
     return Views(count=counts[0], unique=counts[1], viewers=page, next=after)
 
 
+def _iso(day: object) -> object:
+    # pydantic takes numbers for days too, since 1970.
+    if isinstance(day, str) and not _DAY.fullmatch(day):
+        raise ValueError("Must be a day, as in 2026-01-31")
+    return day
+
+
 class Day(BaseModel):
     """How often a product was viewed on a day, and by how many different viewers with a token.
 
@@ -99,7 +109,9 @@ async def list_days(
     caller: Reader,
     session: Reading,
     limit: Limit = PAGE,
-    after: Annotated[date | None, Query(description="Only days before this one.")] = None,
+    after: Annotated[
+        date | None, BeforeValidator(_iso), Query(description="Only days before this one.")
+    ] = None,
 ) -> Days:
     views = ViewRepository(session)
     if await views.counts_of(id) is None:

@@ -17,7 +17,7 @@ BOXES: tuple[Box, ...] = ("inbox", "outbox")
 
 MOST = 10_000
 """Events of one box that a page looks at."""
-PAGE = 1_000
+PAGE = 200
 """Events that a service is asked for at once."""
 
 

@@ -15,7 +15,7 @@ from heliograph.inbox import HandlingState, Inbox, NotWhole
 from heliograph.payload import Payload
 from heliograph.text import Line
 from heliograph.web.auth import requires
-from heliograph.web.paging import PAGE, Limit, LongLimit
+from heliograph.web.paging import PAGE, Limit
 from heliograph.web.route import GuardedRoute
 
 LARGEST_ID = 2**63 - 1
@@ -191,7 +191,7 @@ def inbox_router(service: str, inbox: Inbox) -> APIRouter:
 
     @router.get("/parked", summary="List parked events")
     async def list_parked(
-        limit: LongLimit = PAGE,
+        limit: Limit = PAGE,
         after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     ) -> ParkedEvents:
         found = await inbox.parked.page(limit=limit + 1, after=after)

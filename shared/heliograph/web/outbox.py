@@ -10,7 +10,7 @@ from heliograph.http import ProblemError, problems
 from heliograph.outbox import Outbox
 from heliograph.web.auth import requires
 from heliograph.web.inbox import LARGEST_ID, Discarded, Redriven, Selection
-from heliograph.web.paging import PAGE, LongLimit
+from heliograph.web.paging import PAGE, Limit
 from heliograph.web.route import GuardedRoute
 
 
@@ -61,7 +61,7 @@ def outbox_router(service: str, outbox: Outbox) -> APIRouter:
 
     @router.get("/parked", summary="List events that the broker refused")
     async def list_unpublished(
-        limit: LongLimit = PAGE,
+        limit: Limit = PAGE,
         after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     ) -> UnpublishedEvents:
         found = await parked.page(limit=limit + 1, after=after)

@@ -9,6 +9,3 @@ PAGE = 50
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items of the page.")]
 """Most items that a client has on one page; by default `PAGE`."""
-
-LongLimit = Annotated[int, Query(ge=1, le=1_000, description="Most items of the page.")]
-"""The same where items are small and an operator wants to see them all."""
