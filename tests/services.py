@@ -1,7 +1,8 @@
 """Services for tests."""
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,6 +44,22 @@ def console(database_url: str, folder: Path) -> Service:
     return Console(ConsoleSettings(database_url=database_url, secret_key=KEY), MemoryBus())
 
 
+_MIGRATED: dict[type[Service], bytes] = {}
+"""By service, a SQLite file that its migrations made."""
+
+
+async def migrate(service: Service) -> None:
+    """Migrate a service; a new SQLite file is a copy of the first that was made."""
+    path = Path(service.database.url.database or "")
+    copied = service.database.is_sqlite and not path.exists()  # noqa: ASYNC240 - nothing waits
+    if copied and (made := _MIGRATED.get(type(service))) is not None:
+        path.write_bytes(made)  # noqa: ASYNC240 - nothing waits
+    await service.migrate()
+    if copied and type(service) not in _MIGRATED:
+        with closing(sqlite3.connect(path)) as database:
+            _MIGRATED[type(service)] = database.serialize()
+
+
 @asynccontextmanager
 async def migrated(service: S) -> AsyncIterator[S]:
     """Bring a service up to date, and close it at the end, also when it did not come up.
@@ -50,7 +67,7 @@ async def migrated(service: S) -> AsyncIterator[S]:
     One that stays connected to the signals hears what later tests do.
     """
     try:
-        await service.migrate()
+        await migrate(service)
         await service.check()
         yield service
     finally:

@@ -55,6 +55,8 @@ async def verdict(world: World, faults: Mapping[str, int], *, within: float) -> 
         with suppress(TimeoutError):
             # One that was due already tells of less: it has to be made before the last.
             await until(world.digests_made, within=DIGESTS_WITHIN_S)
+            # And what was heard a moment ago would stand in the next.
+            await world.let_an_hour_pass()
             await world.let_digests_be_due()
             await until(world.digests_made, within=DIGESTS_WITHIN_S)
         if await records.drained(world, within) is None:

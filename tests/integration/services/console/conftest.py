@@ -21,7 +21,7 @@ from services.console.service import Console
 from services.console.settings import ConsoleSettings, ServiceAddress
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
-from tests.services import migrated
+from tests.services import migrate, migrated
 
 KEY = "a key of the tests, long enough for HS256"
 CONSOLE = "http://console"
@@ -162,6 +162,8 @@ async def house(tmp_path: Path, smtp_url: str) -> AsyncIterator[House]:
         bus,
         peers=Peers(addresses, wires),
     )
+    for each in (catalog, notifier, console):
+        await migrate(each)
     async with at_work(catalog, notifier, console):
         yield House(catalog, notifier, console, wires)
 

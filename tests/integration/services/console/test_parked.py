@@ -4,7 +4,6 @@ import asyncio
 import html
 import json
 import re
-import time
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -408,13 +407,10 @@ async def test_ten_thousand_parked_events_stand_on_the_page(
     house: House, admin: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await park(house.notifier, 10_003)
-    began = time.process_time()
     page = await admin.get("/parked")
-    took = time.process_time() - began
     assert "10,000 events are parked" in page.text
     assert "More is parked in the inbox of <strong>notifier</strong>" in page.text
     assert len(page.content) < 100_000
-    assert took < 2
     monkeypatch.setattr(shelves, "MOST", 20_000)
     group = group_of(page)
     question = await admin.get("/parked/question", params={"act": "discard", "group": group})
