@@ -92,4 +92,8 @@ async def test_what_fails_is_told_before_it_is_parked(
     assert "Failing at notifier" in page
     assert f'href="/events/{event_id}"' in page
     assert "&lt;ada@example.org&gt; is away" in page
-    assert "ada@" not in (await reader.get("/state")).text
+    masked = await reader.get("/state")
+    assert masked.status_code == 200
+    assert "Failing at notifier" in masked.text
+    assert "&lt;a…@example.org&gt; is away" in masked.text
+    assert "ada@" not in masked.text
