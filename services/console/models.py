@@ -83,6 +83,11 @@ class HeardEvent(Base):
     """Bytes of the body."""
     body: Mapped[bytes] = mapped_column(deferred=True)
 
+    @property
+    def version(self) -> str:
+        """Of its subject: what the events of one change have in common; empty if not told."""
+        return (self.sequence or "").partition(".")[0]
+
 
 class ViewedHour(Base):
     """How often a product was viewed within an hour, in UTC; nothing tells by whom."""

@@ -1,8 +1,9 @@
 """The services that the console asks over REST, each with a deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
 import httpx2
@@ -64,6 +65,15 @@ class Address(Protocol):
         """The token of the next call, None for none; raises `InvalidSetting`."""
 
 
+def gaps(*asked: Iterable[Answer[Any]]) -> list[Answer[Any]]:
+    """The answers of which a part is missing, each reason of a service once."""
+    found: dict[tuple[str, str], Answer[Any]] = {}
+    for answer in chain.from_iterable(asked):
+        if answer.missing is not None:
+            found.setdefault((answer.service, answer.missing), answer)
+    return [*found.values()]
+
+
 class Peer:
     """One service. Raises `PeerUnavailable`, or `PeerError` with the status of its answer."""
 
@@ -78,6 +88,12 @@ class Peer:
         given = {name: value for name, value in query.items() if value is not None}
         response = await self._call("GET", path, DEADLINE_S, params=given)
         return self._json(response)
+
+    async def items(self, path: str, **query: str | int | None) -> Sequence[Mapping[str, Any]]:
+        """Read the items of a list."""
+        answer = await self.get(path, **query)
+        items: Sequence[Mapping[str, Any]] = answer["items"]
+        return items
 
     async def read(self, path: str) -> httpx2.Response:
         """Read whatever stands under a path, such as `/metrics` or a picture."""

@@ -171,4 +171,5 @@ def _objection(event_id: str, state: str) -> str | None:
 
 
 def _wrong(viewer: Viewer, status: int, said: str) -> Response:
-    return page("emails_wrong", viewer, status=status, path=HERE, said=said)
+    back = (HERE, "To all emails")
+    return page("wrong", viewer, status=status, path=HERE, title="Emails", said=said, back=back)

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.console.api.static import static
-from services.console.masking import masked_address, masked_viewer
+from services.console.masking import masked_address
 from services.console.repositories.sign_in import SignedIn
 from services.console.shelves.text import seen_by, visible
 
@@ -50,7 +50,6 @@ TEMPLATES.globals |= {"static": static, "navigation": NAVIGATION}
 TEMPLATES.filters |= {
     "moment": _moment,
     "masked_address": masked_address,
-    "masked_viewer": masked_viewer,
     "visible": visible,
     "seen_by": seen_by,
 }

@@ -110,4 +110,5 @@ async def show_one(
 
 def wrong(viewer: Viewer, status: int, said: str) -> Response:
     """Answer with a page that says what is wrong."""
-    return page("parked_wrong", viewer, status=status, path=HERE, said=said)
+    back = (HERE, "To what is parked")
+    return page("wrong", viewer, status=status, path=HERE, title="Parked", said=said, back=back)

@@ -52,7 +52,7 @@ async def show_product(console: TheConsole, session: Reading, viewer: Viewer, id
     history = HistoryRepository(session)
     days, images = await asyncio.gather(
         console.peers.ask(lambda peer: _days(peer, id)),
-        console.peers.ask(lambda peer: _images(peer, id)),
+        console.peers.ask(lambda peer: peer.items(f"/v1/products/{id}/images")),
     )
     changes, snapshot = await history.changes(id), await history.snapshot(id)
     known = snapshot is not None or any(each.value is not None for each in [*days, *images])
@@ -103,12 +103,6 @@ async def _days(peer: Peer, id: UUID) -> Sequence[Mapping[str, Any]]:
     answer = await peer.get(f"/v1/products/{id}/views/days")
     days: Sequence[Mapping[str, Any]] = answer["days"]
     return days
-
-
-async def _images(peer: Peer, id: UUID) -> Sequence[Mapping[str, Any]]:
-    answer = await peer.get(f"/v1/products/{id}/images")
-    items: Sequence[Mapping[str, Any]] = answer["items"]
-    return items
 
 
 def _pictures(

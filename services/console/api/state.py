@@ -1,11 +1,10 @@
 """The state of the services: their programs, what waits, and the last hour."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 from fastapi import APIRouter
 from markupsafe import Markup
@@ -16,7 +15,7 @@ from heliograph.web import GuardedRoute
 from services.console.api.dependencies import Reading, TheConsole, Viewer
 from services.console.api.pages import page
 from services.console.charts import Point, line
-from services.console.peers import Answer, Peer
+from services.console.peers import Answer, gaps
 from services.console.repositories.samples import KEPT, SampleRepository
 from services.console.sampler import OWN, figures_of, own_figures
 
@@ -49,9 +48,9 @@ class Chart:
 @router.get("/state")
 async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Response:
     programs, figures, failing, charts = await asyncio.gather(
-        console.peers.ask(_programs),
+        console.peers.ask(lambda peer: peer.items("/v1/programs")),
         console.peers.ask(figures_of),
-        console.peers.ask(_failing),
+        console.peers.ask(lambda peer: peer.items("/v1/inbox/failing", limit=MOST_FAILING)),
         _charts(session),
     )
     programs.append(Answer(OWN, await console.programs.running()))
@@ -64,26 +63,8 @@ async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Respon
         figures=figures,
         failing=failing,
         charts=charts,
-        missing=_once([*programs, *figures]),
+        missing=gaps(programs, figures),
     )
-
-
-async def _programs(peer: Peer) -> Sequence[Mapping[str, Any]]:
-    answer = await peer.get("/v1/programs")
-    items: Sequence[Mapping[str, Any]] = answer["items"]
-    return items
-
-
-async def _failing(peer: Peer) -> Sequence[Mapping[str, Any]]:
-    answer = await peer.get("/v1/inbox/failing", limit=MOST_FAILING)
-    items: Sequence[Mapping[str, Any]] = answer["items"]
-    return items
-
-
-def _once(answers: Sequence[Answer[Any]]) -> list[Answer[Any]]:
-    """Of answers that miss the same the first."""
-    found = {(each.service, each.missing): each for each in reversed(answers)}
-    return [*reversed(found.values())]
 
 
 async def _charts(session: Session) -> list[Chart]:

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 import contracts
 from heliograph.database import Session
-from services.console.models import HeardEvent, ViewedHour
+from services.console.models import HeardEvent
 
 MOST = 500
 """Events of a product that are looked at."""
@@ -46,12 +46,8 @@ class HistoryRepository:
             .limit(MOST)
         )
         events = sorted(found, key=lambda each: (each.sequence or "", each.id), reverse=True)
-        return [
-            _change([*reversed([*of_change])])
-            for _, of_change in groupby(
-                events, lambda each: (each.sequence or "").partition(".")[0]
-            )
-        ]
+        changes = groupby(events, lambda each: each.version)
+        return [_change([*reversed([*of_change])]) for _, of_change in changes]
 
     async def snapshot(self, product_id: UUID) -> dict[str, Any] | None:
         """The product as the last event showed it; None if none that is kept did."""
@@ -69,11 +65,6 @@ class HistoryRepository:
             return None
         snapshot: dict[str, Any] = from_json(found.body)["instance"]
         return {**snapshot, "gone": found.signal in ("pre_delete", "post_delete")}
-
-    async def views(self, product_id: UUID) -> int:
-        """How often it was viewed, as far as hours are kept."""
-        total = select(func.sum(ViewedHour.count)).where(ViewedHour.product_id == product_id)
-        return int(await self.session.scalar(total) or 0)
 
 
 def _change(events: Sequence[HeardEvent]) -> Change:

@@ -51,12 +51,11 @@ class KinRepository:
     async def around(self, event: HeardEvent) -> Kin:
         """The events of the same change, request and subject."""
         change, before, after = [], [], []
-        mine = _version(event)
+        mine = event.version
         for each in await self._near(event):
-            version = _version(each)
-            if version == mine:
+            if each.version == mine:
                 change.append(each)
-            elif version < mine:
+            elif each.version < mine:
                 before.append(each)
             else:
                 after.append(each)
@@ -91,8 +90,3 @@ class KinRepository:
             .limit(MOST + 1)
         )
         return (await self._session.scalars(query)).all()
-
-
-def _version(event: HeardEvent) -> str:
-    """What the events of one change of a subject have in common."""
-    return (event.sequence or "").partition(".")[0]

@@ -16,9 +16,8 @@ from itertools import chain
 from typing import Any, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
-
-from services.console.peers import Answer, Peer, PeerError, Peers, PeerUnavailable
+from services.console.answers import read_as
+from services.console.peers import Answer, Peer, PeerError, Peers, PeerUnavailable, gaps
 from services.console.way.answers import (
     Email,
     Inbox,
@@ -29,7 +28,6 @@ from services.console.way.answers import (
     Receiver,
 )
 
-M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", bound=Part)
 
 ENOUGH_S = 1.7
@@ -74,10 +72,6 @@ async def ask(peers: Peers, event_id: UUID, others: Iterable[UUID] = (), *, outb
         peers.ask(lambda peer: _emails(peer, event_ids, by)),
         peers.ask(lambda peer: _refused(peer, event_id, by)) if outboxes else _nothing(),
     )
-    missing: dict[tuple[str, str], Answer[Any]] = {}
-    for answer in chain[Answer[Any]](inbox, ledger, refused):
-        if answer.missing is not None:
-            missing.setdefault((answer.service, answer.missing), answer)
     return Told(
         receivers=[row for answer in inbox for row in answer.value or ()],
         emails=[row for answer in ledger for row in (answer.value or ())[:MOST_EMAILS]],
@@ -87,7 +81,7 @@ async def ask(peers: Peers, event_id: UUID, others: Iterable[UUID] = (), *, outb
             for row in (answer.value or ())[MOST_EMAILS:]
         },
         refused=[row for answer in refused for row in answer.value or ()],
-        missing=[*missing.values()],
+        missing=gaps(inbox, ledger, refused),
     )
 
 
@@ -113,7 +107,7 @@ async def _of_each(
 
 async def _receivers(peer: Peer, event_ids: Iterable[UUID], by: float) -> Sequence[Receiver]:
     async def of(event_id: UUID) -> Sequence[Receiver]:
-        inbox = _read(peer, Inbox, await peer.get(f"/v1/inbox/events/{event_id}"))
+        inbox = read_as(Inbox, peer.name, await peer.get(f"/v1/inbox/events/{event_id}"))
         known = {"service": peer.name, "event_id": event_id}
         return [each.model_copy(update=known) for each in inbox.receivers]
 
@@ -140,7 +134,7 @@ async def _emails(peer: Peer, event_ids: Iterable[UUID], by: float) -> Sequence[
     async def of(event_id: UUID) -> Sequence[Email]:
         page = await peer.get("/v1/notifications", event_id=str(event_id), limit=MOST_EMAILS + 1)
         known = {"service": peer.name, "event_id": event_id}
-        return [each.model_copy(update=known) for each in _read(peer, Ledger, page).items]
+        return [each.model_copy(update=known) for each in read_as(Ledger, peer.name, page).items]
 
     found = await _of_each(event_ids, of)
     shown = await asyncio.gather(*(_in_full(peer, each, by) for each in found[:MOST_EMAILS]))
@@ -152,7 +146,7 @@ async def _in_full(peer: Peer, email: Email, by: float) -> Email:
         return email
     try:
         async with asyncio.timeout_at(by):
-            row = _read(peer, Email, await peer.get(f"/v1/notifications/{email.id}"))
+            row = read_as(Email, peer.name, await peer.get(f"/v1/notifications/{email.id}"))
     except (PeerError, TimeoutError) as error:
         why = error.why if isinstance(error, PeerError) else "no answer in time"
         return email.model_copy(update={"missing": why})
@@ -175,19 +169,9 @@ async def _parked(peer: Peer, box: str, by: float) -> AsyncIterator[ParkedRow]:
     for _ in range(MOST_PAGES):
         async with asyncio.timeout_at(by):
             answer = await peer.get(f"/v1/{box}/parked", limit=PAGE, after=after)
-        page = _read(peer, ParkedPage, answer)
+        page = read_as(ParkedPage, peer.name, answer)
         for row in page.items:
             yield row
         after = page.next
         if after is None:
             return
-
-
-def _read(peer: Peer, kind: type[M], answer: object) -> M:
-    try:
-        return kind.model_validate(answer)
-    except ValidationError as error:
-        place = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))[:80]
-        raise PeerError(
-            peer.name, f"its answer is not understood, at {place or 'its beginning'}"
-        ) from error
