@@ -1,13 +1,12 @@
 """The console, wired from its settings."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from heliograph.bus import Bus
-from heliograph.database import Database, Session
 from heliograph.http import Health
-from heliograph.service import Part, Role, Service
+from heliograph.service import Part, Retention, Role, Service
 from services.console import models
 from services.console.live import LiveEvents
 from services.console.peers import Peers
@@ -21,19 +20,6 @@ from services.console.settings import ConsoleSettings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
-
-
-class Retention:
-    """One kind of thing, forgotten a batch in a transaction."""
-
-    def __init__(self, database: Database, forget: Callable[[Session], Awaitable[int]]) -> None:
-        self._database = database
-        self._forget = forget
-
-    async def prune(self) -> int:
-        """Forget a batch of those that were kept long enough; return how many."""
-        async with self._database.transaction() as session:
-            return await self._forget(session)
 
 
 class Console(Service):
@@ -53,11 +39,14 @@ class Console(Service):
         self.live = LiveEvents(self.database)
         self.peers = peers or Peers(settings.services)
         self.pruned += [
-            Retention(self.database, lambda each: EventRepository(each).prune(self.kept, 1000)),
-            Retention(self.database, lambda each: ViewRepository(each).prune(self.kept, 1000)),
-            Retention(self.database, lambda each: SignInRepository(each).prune()),
-            Retention(self.database, lambda each: SampleRepository(each).prune(1000)),
-            Retention(self.database, lambda each: OutcomeRepository(each).prune()),
+            Retention(self.database, forget)
+            for forget in (
+                lambda session, limit: EventRepository(session).prune(self.kept, limit),
+                lambda session, limit: ViewRepository(session).prune(self.kept, limit),
+                lambda session, limit: SampleRepository(session).prune(limit),
+                lambda session, _limit: SignInRepository(session).prune(),
+                lambda session, _limit: OutcomeRepository(session).prune(),
+            )
         ]
         self.sampler = Sampler(self.database, self.peers, self.metrics)
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from heliograph.database import Database, Session
+from heliograph.service import Retention
 from services.notifier.repositories.bounces import BounceRepository
 from services.notifier.repositories.digests import DigestRepository
 from services.notifier.repositories.ledger import LedgerRepository
@@ -13,21 +14,6 @@ from services.notifier.repositories.requests import RequestRepository
 
 _YOUNGER = timedelta(days=1)
 """Than its letter and its digest is a row of the ledger, at most."""
-
-
-class Retention:
-    """One kind of thing, forgotten a batch in a transaction."""
-
-    def __init__(
-        self, database: Database, forget: Callable[[Session, int], Awaitable[int]]
-    ) -> None:
-        self._database = database
-        self._forget = forget
-
-    async def prune(self, limit: int = 1000) -> int:
-        """Forget up to `limit` of those that were kept long enough; return how many."""
-        async with self._database.transaction() as session:
-            return await self._forget(session, limit)
 
 
 def retentions(database: Database, kept: timedelta) -> Sequence[Retention]:

@@ -6,7 +6,7 @@ with extra("service"):
     from heliograph.service.announcing import AnnouncingService
     from heliograph.service.http_server import CannotListen, HttpServer, PortBusy, bind
     from heliograph.service.parts import Part, PartFailed, run_parts
-    from heliograph.service.pruner import Prunable
+    from heliograph.service.pruner import Prunable, Retention
     from heliograph.service.service import Role, Service
     from heliograph.service.serving import migrate, opened, patiently, run, serve
     from heliograph.service.shutdown import in_shutdown_order
@@ -19,6 +19,7 @@ __all__ = [
     "PartFailed",
     "PortBusy",
     "Prunable",
+    "Retention",
     "Role",
     "Service",
     "bind",

@@ -1,11 +1,13 @@
 """What is remembered for a while, forgotten in time."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Protocol
 
 import structlog
 
+from heliograph.database import Database, Session
 from heliograph.errors import DatabaseUnavailable
 from heliograph.waiting import stopped_within
 
@@ -19,6 +21,21 @@ class Prunable(Protocol):
 
     async def prune(self) -> int:
         """Forget a small batch of what need not be remembered any longer; return its size."""
+
+
+class Retention:
+    """One kind of thing, forgotten a batch in a transaction."""
+
+    def __init__(
+        self, database: Database, forget: Callable[[Session, int], Awaitable[int]]
+    ) -> None:
+        self._database = database
+        self._forget = forget
+
+    async def prune(self, limit: int = 1000) -> int:
+        """Forget up to `limit` of those that were kept long enough; return how many."""
+        async with self._database.transaction() as session:
+            return await self._forget(session, limit)
 
 
 class Pruner:

@@ -75,8 +75,8 @@ SURFACE = {
         "outbox_router programs_router requires service_of"
     ),
     "heliograph.service": (
-        "AnnouncingService CannotListen HttpServer Part PartFailed PortBusy Prunable Role Service "
-        "bind in_shutdown_order migrate opened patiently run run_parts serve"
+        "AnnouncingService CannotListen HttpServer Part PartFailed PortBusy Prunable Retention "
+        "Role Service bind in_shutdown_order migrate opened patiently run run_parts serve"
     ),
     "heliograph.cli": "Program command_line outbox_commands typer_app with_service",
     "heliograph.testing": (

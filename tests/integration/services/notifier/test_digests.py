@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import func, select, update
 
 from heliograph.database import Session, database_now
+from heliograph.service import Retention
 from services.notifier import digests as making
 from services.notifier.digests import GRACE_S, DigestMaker
 from services.notifier.models import Digest, Notification, Occasion, Subscription
 from services.notifier.repositories.digests import DigestRepository
 from services.notifier.repositories.occasions import OccasionRepository
-from services.notifier.retention import Retention
 from services.notifier.service import Notifier
 from tests.databases import postgresql_alone, sqlite_suffices
 from tests.integration.heliograph.conftest import running

@@ -6,8 +6,9 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from heliograph.database import database_now
+from heliograph.service import Retention
 from services.notifier.models import Letter, Notification, Product
-from services.notifier.retention import Retention, retentions
+from services.notifier.retention import retentions
 from services.notifier.service import Notifier
 from tests.integration.services.notifier.conftest import ledger, subscribe, tell, told
 from tests.samples import event, product

@@ -13,10 +13,10 @@ from sqlalchemy import func, select
 
 from heliograph.bus import MemoryBus
 from heliograph.database import database_now
+from heliograph.service import Retention
 from services.notifier.models import Attempts, Request, Subscription
 from services.notifier.repositories.people import PeopleRepository
 from services.notifier.repositories.requests import KEPT_S, RequestRepository
-from services.notifier.retention import Retention
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
 from services.notifier.wishes import Wish

@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from heliograph.database import database_now
 from heliograph.events import new_id
+from heliograph.service import Retention
 from services.notifier.models import Bounce, Notification, Suppression
 from services.notifier.repositories.bounces import BounceRepository, Outcome
 from services.notifier.repositories.people import PeopleRepository
-from services.notifier.retention import Retention
 from services.notifier.service import Notifier
 from tests.databases import postgresql_alone
 from tests.integration.services.notifier.conftest import sent
