@@ -7,11 +7,13 @@ from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
 import httpx2
+from pydantic import BaseModel, ValidationError
 
 from heliograph import HeliographError, InvalidSetting
 from heliograph.logging import masked
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 DEADLINE_S = 1.5
 """Of a call: a page stands within 2 s, whoever is slow."""
@@ -63,6 +65,16 @@ class Address(Protocol):
 
     def bearer(self) -> str | None:
         """The token of the next call, None for none; raises `InvalidSetting`."""
+
+
+def read_as(kind: type[M], service: str, value: Any) -> M:
+    """Read an answer; raise `PeerError` if it is something else."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        places = {".".join(map(str, each["loc"])) for each in error.errors()[:3]}
+        named = ", ".join(sorted(filter(None, places))) or "all of it"
+        raise PeerError(service, f"its answer is not understood: {named}") from error
 
 
 def gaps(*asked: Iterable[Answer[Any]]) -> list[Answer[Any]]:

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from services.console.answers import read_as
-from services.console.peers import Peer
+from services.console.peers import Peer, read_as
 
 PAGE = 50
 STATES = ("pending", "sent", "failed", "cancelled")

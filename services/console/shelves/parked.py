@@ -9,8 +9,7 @@ from uuid import UUID
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.console.answers import read_as
-from services.console.peers import DEADLINE_S, Peer, PeerError, PeerUnavailable
+from services.console.peers import DEADLINE_S, Peer, PeerError, PeerUnavailable, read_as
 
 Box = Literal["inbox", "outbox"]
 BOXES: tuple[Box, ...] = ("inbox", "outbox")

@@ -16,8 +16,7 @@ from itertools import chain
 from typing import Any, TypeVar
 from uuid import UUID
 
-from services.console.answers import read_as
-from services.console.peers import Answer, Peer, PeerError, Peers, PeerUnavailable, gaps
+from services.console.peers import Answer, Peer, PeerError, Peers, PeerUnavailable, gaps, read_as
 from services.console.way.answers import (
     Email,
     Inbox,
