@@ -15,6 +15,7 @@ from heliograph.service import Service
 from heliograph.testing import at_work, drained
 from services.catalog.service import Catalog
 from services.catalog.settings import CatalogSettings
+from services.console import peers, shelves
 from services.console.peers import Peers
 from services.console.repositories.sign_in import SignInRepository
 from services.console.service import Console
@@ -25,6 +26,13 @@ from tests.services import migrate, migrated
 
 KEY = "a key of the tests, long enough for HS256"
 CONSOLE = "http://console"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services may take their time, for the machine may be busy with others."""
+    for module in (peers, shelves.parked):
+        monkeypatch.setattr(module, "DEADLINE_S", 60.0)
 
 
 class Wires(httpx2.AsyncBaseTransport):

@@ -8,7 +8,6 @@ import httpx2
 import pytest
 
 from heliograph.events import new_id
-from services.console import peers
 from services.console.api.emails import without_links
 from services.notifier.models import Notification
 from services.notifier.repositories.people import PeopleRepository
@@ -17,12 +16,6 @@ from tests.polling import until
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 NASTY = "<script>alert(1)</script>\x1b[31m\u202e\"'&" + "x" * 3_000
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Services may take their time, for the machine may be busy with others."""
-    monkeypatch.setattr(peers, "DEADLINE_S", 60.0)
 
 
 @pytest.fixture

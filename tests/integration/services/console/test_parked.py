@@ -50,13 +50,6 @@ async def park(service: Service, count: int, box: str = "inbox", **values: Any) 
         return list(await session.scalars(select(table.c.id).order_by(table.c.id)))
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Services may take their time, for the machine may be busy with others."""
-    monkeypatch.setattr(peers, "DEADLINE_S", 60.0)
-    monkeypatch.setattr(shelves, "DEADLINE_S", 60.0)
-
-
 class Silent(httpx2.AsyncBaseTransport):
     """A service that never answers, or no longer behind its first page."""
 

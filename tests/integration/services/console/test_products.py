@@ -4,19 +4,11 @@ from io import BytesIO
 from uuid import uuid4
 
 import httpx2
-import pytest
 from PIL import Image
 
-from services.console import peers
 from tests.integration.services.console.conftest import House
 
 LAMP = {"sku": "A-1", "name": "Lamp <b>", "price": "19.99", "currency": "EUR"}
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Services may take their time, for the machine may be busy with others."""
-    monkeypatch.setattr(peers, "DEADLINE_S", 60.0)
 
 
 async def made(house: House) -> str:

@@ -3,17 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import httpx2
-import pytest
 
-from services.console import peers
 from services.console.repositories.samples import SampleRepository
 from tests.integration.services.console.conftest import House
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Services may take their time, for the machine may be busy with others."""
-    monkeypatch.setattr(peers, "DEADLINE_S", 60.0)
 
 
 async def test_the_figures_of_all_services_are_charted(

@@ -17,6 +17,7 @@ from heliograph.database import database_now
 from heliograph.events import new_id
 from heliograph.testing import SMTPServer, announce
 from services.catalog.service import Catalog
+from services.console import peers
 from services.console.models import HeardEvent
 from services.notifier.service import Notifier
 from tests.integration.services.console.conftest import House
@@ -209,10 +210,15 @@ async def test_the_page_looks_again_while_something_is_under_way(
 
 
 async def test_what_a_service_does_not_tell_is_missing_and_the_rest_is_there_in_time(
-    house: House, admin: httpx2.AsyncClient, dropped: Mapping[str, HeardEvent]
+    house: House,
+    admin: httpx2.AsyncClient,
+    dropped: Mapping[str, HeardEvent],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     house.wires.down["catalog"] = httpx2.ASGITransport(app=silence)
-    async with asyncio.timeout(2):
+    # Two calls to one that is silent, one behind the other, would take longer than that.
+    monkeypatch.setattr(peers, "DEADLINE_S", 4.0)
+    async with asyncio.timeout(7):
         shown = (await admin.get(f"/events/{dropped['pre_save'].event_id}")).text
     assert "The part of <strong>catalog</strong> is missing: no answer within" in shown
     assert "ann@example.com" in shown
