@@ -7,7 +7,7 @@ import structlog
 from heliograph.errors import DatabaseUnavailable
 from heliograph.http import Health, Readiness
 from heliograph.programs import Process, Programs
-from heliograph.waiting import stopped_within, unless_stopped
+from heliograph.waiting import Trouble, stopped_within, unless_stopped
 
 RENEWED_EVERY_S = 10.0
 """A third of the time after which a silent program is taken for dead."""
@@ -34,8 +34,9 @@ class Presence:
         self._programs = programs
         self._process = process
         self._health = health
-        self.silent = False
-        """Whether the last turn came to nothing."""
+        self.trouble = Trouble(
+            "cannot tell that the program is up", "others are told again that the program is up"
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         pause = SOON_S
@@ -55,11 +56,9 @@ class Presence:
         try:
             await self._programs.renew(self._process, ready=ready, why=_why(readiness))
         except DatabaseUnavailable as error:
-            if not self.silent:
-                log.warning("cannot tell that the program is up", reason=str(error))
-            self.silent = True
+            self.trouble.begin(str(error))
         else:
-            self.silent = False
+            self.trouble.end()
 
 
 def _why(readiness: Readiness) -> str | None:

@@ -114,12 +114,12 @@ async def test_a_database_that_is_away_is_tried_again(
                 first = await until(lambda: found(programs, ready=True))
                 to_database.refuse()
                 to_database.reset()
-                await until(lambda: part.silent)
+                await until(lambda: part.trouble.reason)
                 to_database.heal()
 
                 async def renewed() -> bool:
                     [then] = await programs.running()
-                    return bool(then.seen_at > first.seen_at) and not part.silent
+                    return bool(then.seen_at > first.seen_at) and part.trouble.reason is None
 
                 await until(renewed)
         finally:
