@@ -3,8 +3,8 @@
 import re
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_PICTURES = 0x2400
-"""Where Unicode's pictures of control characters begin."""
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "\u2421"}
+"""Unicode's pictures of control characters: those of C1 and of direction have none."""
 
 
 def visible(text: str) -> str:
@@ -14,4 +14,4 @@ def visible(text: str) -> str:
 
 def _sign(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return chr(_PICTURES + code) if code < ord(" ") else f"⟨U+{code:04X}⟩"
+    return _PICTURES.get(code) or f"⟨U+{code:04X}⟩"

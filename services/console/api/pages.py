@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from services.console.api.static import static
 from services.console.masking import masked_address
 from services.console.repositories.sign_in import SignedIn
-from services.console.shelves.text import seen_by, visible
+from services.console.shelves.text import seen_by
+from services.console.visible import visible
 
 # In a browser `//host`, `/\\host`, and either with tabs or line breaks within, lead elsewhere.
 _LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")

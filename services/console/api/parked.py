@@ -15,7 +15,8 @@ from services.console.shelves.acts import LARGEST_ID
 from services.console.shelves.groups import grouped
 from services.console.shelves.looking import look
 from services.console.shelves.parked import MOST, Box, read_parked
-from services.console.shelves.text import body_seen_by, visible
+from services.console.shelves.text import body_seen_by
+from services.console.visible import visible
 
 HERE = "/parked"
 GROUPS = 20

@@ -1,8 +1,9 @@
 """`/events/{event_id}`: the way of one event, from the request to the mail server."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -17,7 +18,7 @@ from services.console.models import HeardEvent
 from services.console.repositories.kin import Kin, KinRepository
 from services.console.repositories.sign_in import SignedIn
 from services.console.service import Console
-from services.console.visible import visible
+from services.console.shelves.text import seen_by
 from services.console.way import Body, Heard, Told, ask, differences, gap, timeline, under_way
 
 FRESH_S = 10.0
@@ -44,7 +45,7 @@ async def show_event(console: TheConsole, viewer: Viewer, event_id: str) -> Resp
     heard = [Heard(each.event_id, each.committed_at, each.heard_at) for each in change]
     lines = timeline(heard, told.receivers, told.emails)
     body = Body(b"" if event is None else event.body)
-    say = _say(viewer)
+    say = partial(seen_by, viewer=viewer)
     return page(
         "way",
         viewer,
@@ -104,13 +105,6 @@ def _change(event: HeardEvent, kin: Kin) -> Sequence[HeardEvent]:
     # Without a sequence nothing tells which events are of one change.
     others = kin.change[: MOST_OF_CHANGE - 1] if event.sequence else ()
     return sorted([event, *others], key=lambda each: (each.sequence or "", each.id))
-
-
-def _say(viewer: SignedIn) -> Callable[[str], str]:
-    """How texts by people and machines are shown to who looks."""
-    if viewer.acts:
-        return visible
-    return lambda text: visible(masked_text(text))
 
 
 def _fresh(event: HeardEvent) -> bool:

@@ -5,22 +5,9 @@ import re
 
 from services.console.masking import masked_text, masked_viewer
 from services.console.repositories.sign_in import SignedIn
-
-# C0 has pictures of its own; the others, and what turns the direction of writing, have none.
-_VISIBLE = (
-    {code: 0x2400 + code for code in range(0x20) if code not in b"\n\t"}
-    | {0x7F: 0x2421}
-    | dict.fromkeys(
-        (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD
-    )
-)  # fmt: skip
+from services.console.visible import visible
 
 _VIEWER = re.compile(r'("viewer": ")((?:[^"\\]|\\.)*)')
-
-
-def visible(text: str) -> str:
-    """Text whose control characters can be seen, and do nothing."""
-    return text.translate(_VISIBLE)
 
 
 def seen_by(text: str, viewer: SignedIn) -> str:

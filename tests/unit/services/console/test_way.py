@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 
 from services.console.masking import masked_text
-from services.console.visible import visible
 from services.console.way import Body, Heard, differences, gap, timeline, under_way
 from services.console.way.answers import Email, Failure, Receiver
 from services.console.way.differences import Stretch
@@ -304,7 +303,3 @@ def test_a_body_is_masked_within_its_texts() -> None:
     assert body.rewritten(masked_text) == (
         '{"name": "a…@example.org", "tags": [{"x": "b…@c.d"}], "n": 1.5}'.encode()
     )
-
-
-def test_controls_are_shown_as_signs() -> None:
-    assert visible("\x1b[31m\u202ered\x00\r\n\ud800") == "␛[31m⟨U+202E⟩red␀␍\n?"

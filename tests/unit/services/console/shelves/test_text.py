@@ -3,14 +3,10 @@
 import time
 
 from services.console.repositories.sign_in import SignedIn
-from services.console.shelves.text import body_seen_by, seen_by, visible
+from services.console.shelves.text import body_seen_by, seen_by
 
 READER = SignedIn("ada", frozenset({"console:read"}), "csrf")
 ADMIN = SignedIn("ada", frozenset({"console:admin"}), "csrf")
-
-
-def test_controls_are_seen_and_do_nothing() -> None:
-    assert visible("a\x1b[31mb\x00\x7f\x85\u202ec\nd\te") == "a␛[31mb␀␡\ufffd\ufffdc\nd\te"
 
 
 def test_addresses_are_masked_wherever_they_stand() -> None:
