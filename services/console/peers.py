@@ -1,7 +1,7 @@
 """The services that the console asks over REST, each with a deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
@@ -101,11 +101,9 @@ class Peer:
         response = await self._call("GET", path, DEADLINE_S, params=given)
         return self._json(response)
 
-    async def items(self, path: str, **query: str | int | None) -> Sequence[Mapping[str, Any]]:
-        """Read the items of a list."""
-        answer = await self.get(path, **query)
-        items: Sequence[Mapping[str, Any]] = answer["items"]
-        return items
+    async def get_as(self, kind: type[M], path: str, **query: str | int | None) -> M:
+        """Read an answer of this kind; one that is something else is a `PeerError`."""
+        return read_as(kind, self.name, await self.get(path, **query))
 
     async def read(self, path: str) -> httpx2.Response:
         """Read whatever stands under a path, such as `/metrics` or a picture."""

@@ -1,13 +1,14 @@
 """Products: pictures, history, and views by day."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from markupsafe import Markup
+from pydantic import AwareDatetime, BaseModel
 from starlette.responses import Response
 
 from heliograph.storage import is_key
@@ -15,7 +16,7 @@ from heliograph.web import GuardedRoute
 from services.console.api.dependencies import Reading, TheConsole, Viewer
 from services.console.api.pages import page
 from services.console.charts import bars
-from services.console.peers import Answer, Peer, PeerError
+from services.console.peers import Peer, PeerError, gaps
 from services.console.repositories.history import HistoryRepository
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
@@ -27,6 +28,64 @@ PICTURE = "max-age=86400, private"
 _TYPES = frozenset({"image/jpeg", "image/png", "image/webp"})
 
 
+class Found(BaseModel):
+    """What a list of products shows of one."""
+
+    id: UUID
+    sku: str
+    name: str
+    price: str
+    currency: str
+    created_at: AwareDatetime
+
+
+class FoundPage(BaseModel):
+    """A page of products; `next` is the next page's `after`."""
+
+    items: Sequence[Found]
+    next: str | None
+
+
+class File(BaseModel):
+    """A picture in one of its sizes, in pixels."""
+
+    key: str
+    width: int
+    height: int
+
+
+class Picture(File):
+    """One of a product."""
+
+    alt: str
+    variants: Sequence[File]
+
+    @property
+    def smallest(self) -> str:
+        """The key of its smallest file."""
+        return min((self, *self.variants), key=lambda each: each.width * each.height).key
+
+
+class Pictures(BaseModel):
+    """All of a product."""
+
+    items: Sequence[Picture]
+
+
+class Day(BaseModel):
+    """The views of a product on a day."""
+
+    day: date
+    count: int
+    viewers: int
+
+
+class Days(BaseModel):
+    """The last of them, the newest first."""
+
+    days: Sequence[Day]
+
+
 @router.get("/products")
 async def list_products(
     console: TheConsole,
@@ -36,11 +95,8 @@ async def list_products(
 ) -> Response:
     wanted = q.strip() or None
 
-    async def found(peer: Peer) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = await peer.get(
-            "/v1/products", q=wanted, after=after, limit=PAGE
-        )
-        return answer
+    async def found(peer: Peer) -> FoundPage:
+        return await peer.get_as(FoundPage, "/v1/products", q=wanted, after=after, limit=PAGE)
 
     answers = await console.peers.ask(found)
     return page("products", viewer, path="/products", answers=answers, q=q, after=after)
@@ -51,12 +107,14 @@ async def show_product(console: TheConsole, session: Reading, viewer: Viewer, id
     """One product. It is not asked for by `GET /v1/products/{id}`: that would be a view."""
     history = HistoryRepository(session)
     days, images = await asyncio.gather(
-        console.peers.ask(lambda peer: _days(peer, id)),
-        console.peers.ask(lambda peer: peer.items(f"/v1/products/{id}/images")),
+        console.peers.ask(lambda peer: peer.get_as(Days, f"/v1/products/{id}/views/days")),
+        console.peers.ask(lambda peer: peer.get_as(Pictures, f"/v1/products/{id}/images")),
     )
     changes, snapshot = await history.changes(id), await history.snapshot(id)
-    known = snapshot is not None or any(each.value is not None for each in [*days, *images])
-    missing = [each for each in days if each.missing]
+    answers = (*(each.value for each in days), *(each.value for each in images))
+    known = snapshot is not None or any(each is not None for each in answers)
+    missing = gaps(days, images)
+    viewed = next((each.value.days for each in days if each.value is not None), ())
     if not known and not missing:
         said = "Nobody knows this product: no event of it is kept, and no service has it."
         return page("wrong", viewer, status=404, title="No such product", said=said)
@@ -68,9 +126,14 @@ async def show_product(console: TheConsole, session: Reading, viewer: Viewer, id
         id=id,
         product=snapshot,
         changes=changes,
-        pictures=_pictures(images),
-        days=next((each.value for each in days if each.value is not None), None),
-        chart=next((_chart(each.value) for each in days if each.value), None),
+        pictures=[
+            (each.service, picture)
+            for each in images
+            if each.value is not None
+            for picture in each.value.items
+        ],
+        days=viewed,
+        chart=_chart(viewed) if viewed else None,
         missing=missing,
         kept_days=console.kept.days,
     )
@@ -99,31 +162,9 @@ async def picture(
     return Response(found.content, media_type=kind, headers=headers)
 
 
-async def _days(peer: Peer, id: UUID) -> Sequence[Mapping[str, Any]]:
-    answer = await peer.get(f"/v1/products/{id}/views/days")
-    days: Sequence[Mapping[str, Any]] = answer["days"]
-    return days
-
-
-def _pictures(
-    answers: Sequence[Answer[Sequence[Mapping[str, Any]]]],
-) -> list[tuple[str, Mapping[str, Any], str]]:
-    """Each picture with its service and the key of its smallest file."""
-    return [
-        (answer.service, image, _smallest(image))
-        for answer in answers
-        for image in answer.value or ()
-    ]
-
-
-def _smallest(image: Mapping[str, Any]) -> str:
-    files = [image, *image.get("variants", ())]
-    return str(min(files, key=lambda each: each["width"] * each["height"])["key"])
-
-
-def _chart(days: Sequence[Mapping[str, Any]]) -> Markup:
+def _chart(days: Sequence[Day]) -> Markup:
     """The views of the last days, also of those without any, the oldest first."""
-    counts = {date.fromisoformat(each["day"]): int(each["count"]) for each in days}
+    counts = {each.day: each.count for each in days}
     today = datetime.now(UTC).date()
     shown = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     values = [(each.isoformat(), counts.get(each, 0)) for each in shown]

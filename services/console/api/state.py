@@ -11,11 +11,11 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from heliograph.database import Session
-from heliograph.web import GuardedRoute
+from heliograph.web import FailingEvents, GuardedRoute, RunningPrograms
 from services.console.api.dependencies import Reading, TheConsole, Viewer
 from services.console.api.pages import page
 from services.console.charts import Point, line
-from services.console.peers import Answer, gaps
+from services.console.peers import Answer, Peer, gaps
 from services.console.repositories.samples import KEPT, SampleRepository
 from services.console.sampler import OWN, figures_of, own_figures
 
@@ -48,12 +48,12 @@ class Chart:
 @router.get("/state")
 async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Response:
     programs, figures, failing, charts = await asyncio.gather(
-        console.peers.ask(lambda peer: peer.items("/v1/programs")),
+        console.peers.ask(lambda peer: peer.get_as(RunningPrograms, "/v1/programs")),
         console.peers.ask(figures_of),
-        console.peers.ask(lambda peer: peer.items("/v1/inbox/failing", limit=MOST_FAILING)),
+        console.peers.ask(_failing_of),
         _charts(session),
     )
-    programs.append(Answer(OWN, await console.programs.running()))
+    programs.append(Answer(OWN, RunningPrograms.of(await console.programs.running())))
     figures.append(Answer(OWN, await own_figures(console.metrics)))
     return page(
         "state",
@@ -63,8 +63,12 @@ async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Respon
         figures=figures,
         failing=failing,
         charts=charts,
-        missing=gaps(programs, figures),
+        missing=gaps(programs, figures, failing),
     )
+
+
+async def _failing_of(peer: Peer) -> FailingEvents:
+    return await peer.get_as(FailingEvents, "/v1/inbox/failing", limit=MOST_FAILING)
 
 
 async def _charts(session: Session) -> list[Chart]:

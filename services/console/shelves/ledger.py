@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from services.console.peers import Peer, read_as
+from services.console.peers import Peer
 
 PAGE = 50
 STATES = ("pending", "sent", "failed", "cancelled")
@@ -109,20 +109,19 @@ class Person(BaseModel):
 
 async def read_ledger(peer: Peer, **filters: str | int | None) -> LedgerPage:
     """Read a page; raise `PeerError`, with status 404 if the service has no ledger."""
-    answer = await peer.get("/v1/notifications", order="newest", limit=PAGE, **filters)
-    return read_as(LedgerPage, peer.name, answer)
+    return await peer.get_as(LedgerPage, "/v1/notifications", order="newest", limit=PAGE, **filters)
 
 
 async def read_row(peer: Peer, id: int) -> LedgerRowInFull:
     """Read one row; raise `PeerError`, with status 404 if there is none."""
-    return read_as(LedgerRowInFull, peer.name, await peer.get(f"/v1/notifications/{id}"))
+    return await peer.get_as(LedgerRowInFull, f"/v1/notifications/{id}")
 
 
 async def read_content(peer: Peer, id: int) -> EmailContent:
     """Read an email; raise `PeerError`, with status 404 if nothing was sent, nor will be."""
-    return read_as(EmailContent, peer.name, await peer.get(f"/v1/notifications/{id}/content"))
+    return await peer.get_as(EmailContent, f"/v1/notifications/{id}/content")
 
 
 async def read_person(peer: Peer, email: str) -> Person:
     """What is known of an address; raise `PeerError`, with status 404 if nothing is."""
-    return read_as(Person, peer.name, await peer.get(f"/v1/people/{quote(email, safe='@')}"))
+    return await peer.get_as(Person, f"/v1/people/{quote(email, safe='@')}")

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, TypeVar
 from uuid import UUID
 
-from services.console.peers import Answer, Peer, PeerError, Peers, PeerUnavailable, gaps, read_as
+from services.console.peers import Answer, Peer, PeerError, Peers, PeerUnavailable, gaps
 from services.console.way.answers import (
     Email,
     Inbox,
@@ -106,7 +106,7 @@ async def _of_each(
 
 async def _receivers(peer: Peer, event_ids: Iterable[UUID], by: float) -> Sequence[Receiver]:
     async def of(event_id: UUID) -> Sequence[Receiver]:
-        inbox = read_as(Inbox, peer.name, await peer.get(f"/v1/inbox/events/{event_id}"))
+        inbox = await peer.get_as(Inbox, f"/v1/inbox/events/{event_id}")
         known = {"service": peer.name, "event_id": event_id}
         return [each.model_copy(update=known) for each in inbox.receivers]
 
@@ -131,9 +131,10 @@ async def _emails(peer: Peer, event_ids: Iterable[UUID], by: float) -> Sequence[
     """Those behind `MOST_EMAILS` tell only that there are more."""
 
     async def of(event_id: UUID) -> Sequence[Email]:
-        page = await peer.get("/v1/notifications", event_id=str(event_id), limit=MOST_EMAILS + 1)
+        few = MOST_EMAILS + 1
+        page = await peer.get_as(Ledger, "/v1/notifications", event_id=str(event_id), limit=few)
         known = {"service": peer.name, "event_id": event_id}
-        return [each.model_copy(update=known) for each in read_as(Ledger, peer.name, page).items]
+        return [each.model_copy(update=known) for each in page.items]
 
     found = await _of_each(event_ids, of)
     shown = await asyncio.gather(*(_in_full(peer, each, by) for each in found[:MOST_EMAILS]))
@@ -145,7 +146,7 @@ async def _in_full(peer: Peer, email: Email, by: float) -> Email:
         return email
     try:
         async with asyncio.timeout_at(by):
-            row = read_as(Email, peer.name, await peer.get(f"/v1/notifications/{email.id}"))
+            row = await peer.get_as(Email, f"/v1/notifications/{email.id}")
     except (PeerError, TimeoutError) as error:
         why = error.why if isinstance(error, PeerError) else "no answer in time"
         return email.model_copy(update={"missing": why})
@@ -167,8 +168,7 @@ async def _parked(peer: Peer, box: str, by: float) -> AsyncIterator[ParkedRow]:
     after: int | None = 0
     for _ in range(MOST_PAGES):
         async with asyncio.timeout_at(by):
-            answer = await peer.get(f"/v1/{box}/parked", limit=PAGE, after=after)
-        page = read_as(ParkedPage, peer.name, answer)
+            page = await peer.get_as(ParkedPage, f"/v1/{box}/parked", limit=PAGE, after=after)
         for row in page.items:
             yield row
         after = page.next

@@ -1,12 +1,13 @@
 """The programs of a service over REST. Every service has this."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from heliograph.http import problems
-from heliograph.programs import Programs
+from heliograph.programs import Programs, Running
 from heliograph.web.auth import requires
 from heliograph.web.route import GuardedRoute
 
@@ -34,6 +35,10 @@ class RunningPrograms(BaseModel):
 
     items: Sequence[RunningProgram]
 
+    @classmethod
+    def of(cls, programs: Sequence[Running]) -> Self:
+        return cls(items=[RunningProgram.model_validate(each) for each in programs])
+
 
 def programs_router(service: str, programs: Programs) -> APIRouter:
     """The route `/v1/programs` over the service's programs, for the scope `<service>:admin`."""
@@ -47,7 +52,6 @@ def programs_router(service: str, programs: Programs) -> APIRouter:
 
     @router.get("", summary="List the programs of the service that are up")
     async def list_programs() -> RunningPrograms:
-        found = await programs.running()
-        return RunningPrograms(items=[RunningProgram.model_validate(each) for each in found])
+        return RunningPrograms.of(await programs.running())
 
     return router

@@ -71,8 +71,8 @@ SURFACE = {
         "problems"
     ),
     "heliograph.web": (
-        "GuardedRoute Limit OptionalCaller PAGE asyncapi_router create_app inbox_router "
-        "outbox_router programs_router requires service_of"
+        "FailingEvents GuardedRoute Limit OptionalCaller PAGE RunningPrograms asyncapi_router "
+        "create_app inbox_router outbox_router programs_router requires service_of"
     ),
     "heliograph.service": (
         "AnnouncingService CannotListen HttpServer Part PartFailed PortBusy Prunable Retention "

@@ -1,6 +1,7 @@
 """A console beside a catalog and a notifier at work, all on one memory bus, and its browsers."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliograph.bus import MemoryBus
 from heliograph.service import Service
@@ -51,6 +53,23 @@ class Wires(httpx2.AsyncBaseTransport):
         if transport is None:
             raise httpx2.ConnectError("nobody listens", request=request)
         return await transport.handle_async_request(request)
+
+
+class Tells:
+    """Answers some paths with JSON, and lets the service itself answer the others."""
+
+    def __init__(self, answers: Mapping[str, object], service: Catalog | Notifier) -> None:
+        self.answers = answers
+        self._others: ASGIApp = service.app({"api"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in self.answers:
+            await self._others(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        body = json.dumps(self.answers[scope["path"]]).encode()
+        await send({"type": "http.response.body", "body": body})
 
 
 @asynccontextmanager

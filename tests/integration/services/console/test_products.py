@@ -4,9 +4,10 @@ from io import BytesIO
 from uuid import uuid4
 
 import httpx2
+import pytest
 from PIL import Image
 
-from tests.integration.services.console.conftest import House
+from tests.integration.services.console.conftest import House, Tells
 
 LAMP = {"sku": "A-1", "name": "Lamp <b>", "price": "19.99", "currency": "EUR"}
 
@@ -84,6 +85,20 @@ async def test_without_the_catalog_the_history_is_there(
     assert page.status_code == 200
     assert "14.99 EUR" in page.text
     assert "The part of <strong>catalog</strong> is missing" in page.text
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"items": [{"id": 1}], "days": [{"day": "today"}]}])
+async def test_what_a_catalog_tells_in_another_way_is_missing(
+    house: House, admin: httpx2.AsyncClient, answer: object
+) -> None:
+    made_id = await made(house)
+    path = f"/v1/products/{made_id}"
+    answers = dict.fromkeys(("/v1/products", f"{path}/views/days", f"{path}/images"), answer)
+    house.wires.down["catalog"] = httpx2.ASGITransport(app=Tells(answers, house.catalog))
+    for shown in ("/products", f"/products/{made_id}"):
+        page = await admin.get(shown)
+        assert page.status_code == 200
+        assert "catalog</strong> is missing: its answer is not understood" in page.text
 
 
 async def test_only_pictures_are_passed_on(house: House, admin: httpx2.AsyncClient) -> None:

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import httpx2
+import pytest
 
 from services.console.repositories.samples import SampleRepository
-from tests.integration.services.console.conftest import House
+from tests.integration.services.console.conftest import House, Tells
 
 
 async def test_the_figures_of_all_services_are_charted(
@@ -89,3 +90,15 @@ async def test_what_fails_is_told_before_it_is_parked(
     assert "Failing at notifier" in masked.text
     assert "&lt;a…@example.org&gt; is away" in masked.text
     assert "ada@" not in masked.text
+
+
+@pytest.mark.parametrize("path", ["/v1/programs", "/v1/inbox/failing", "/metrics"])
+@pytest.mark.parametrize("answer", [[], {"items": [{"name": 1}]}, {"items": None}])
+async def test_what_a_service_tells_in_another_way_is_missing(
+    house: House, admin: httpx2.AsyncClient, path: str, answer: object
+) -> None:
+    house.wires.down["notifier"] = httpx2.ASGITransport(app=Tells({path: answer}, house.notifier))
+    page = await admin.get("/state")
+    assert page.status_code == 200
+    assert "The part of <strong>notifier</strong> is missing" in page.text
+    assert page.text.count("is missing") == 1

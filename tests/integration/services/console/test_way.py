@@ -9,18 +9,16 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 from sqlalchemy import select, update
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 import contracts
 from heliograph import pre_save
 from heliograph.database import database_now
 from heliograph.events import new_id
 from heliograph.testing import SMTPServer, announce
-from services.catalog.service import Catalog
 from services.console import peers
 from services.console.models import HeardEvent
-from services.notifier.service import Notifier
-from tests.integration.services.console.conftest import House
+from tests.integration.services.console.conftest import House, Tells
 from tests.polling import until
 from tests.samples import product
 
@@ -31,23 +29,6 @@ HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e" + "&" * 10_000
 @pytest.fixture
 def smtp_url(smtp_server: SMTPServer) -> str:
     return smtp_server.url
-
-
-class Tells:
-    """Answers some paths with JSON, and lets the service itself answer the others."""
-
-    def __init__(self, answers: Mapping[str, object], service: Catalog | Notifier) -> None:
-        self.answers = answers
-        self._others: ASGIApp = service.app({"api"})
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] not in self.answers:
-            await self._others(scope, receive, send)
-            return
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        body = json.dumps(self.answers[scope["path"]]).encode()
-        await send({"type": "http.response.body", "body": body})
 
 
 async def silence(scope: Scope, receive: Receive, send: Send) -> None:
