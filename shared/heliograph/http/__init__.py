@@ -26,7 +26,7 @@ with extra("service"):
         problem_type,
         problems,
     )
-    from heliograph.http.watched import SECURITY_HEADERS, Watched
+    from heliograph.http.watched import SECURITY_HEADERS, NamedRoute, Watched
 
 __all__ = [
     "MEDIA_TYPE",
@@ -37,6 +37,7 @@ __all__ = [
     "InboxMetrics",
     "Liveness",
     "Metrics",
+    "NamedRoute",
     "OutboxMetrics",
     "Problem",
     "ProblemError",

@@ -4,13 +4,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from heliograph.http.health import Health, Liveness
 from heliograph.http.metrics import Metrics
 from heliograph.http.problems import answer_http_error, answer_unexpected
-from heliograph.http.watched import Watched
+from heliograph.http.watched import NamedRoute, Watched
 
 
 def plain_app(health: Health, metrics: Metrics) -> ASGIApp:
@@ -27,9 +26,9 @@ def plain_app(health: Health, metrics: Metrics) -> ASGIApp:
         return JSONResponse(readiness.model_dump(exclude_none=True), readiness.http_status)
 
     routes = [
-        Route("/health/live", live),
-        Route("/health/ready", ready),
-        Route("/metrics", metrics.answer),
+        NamedRoute("/health/live", live),
+        NamedRoute("/health/ready", ready),
+        NamedRoute("/metrics", metrics.answer),
     ]
     handlers = {HTTPException: answer_http_error, Exception: answer_unexpected}
     app = Starlette(routes=routes, exception_handlers=handlers)

@@ -11,6 +11,7 @@ import time
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heliograph.events import Event
@@ -129,6 +130,14 @@ async def _tell_of(error: Exception, scope: Scope, receive: Receive) -> None:
     for function, answer in await got_request_exception.send_robust(event):
         if isinstance(answer, Exception):
             log.error("a receiver failed", receiver=function.__qualname__, exc_info=answer)
+
+
+class NamedRoute(Route):
+    """A route of Starlette that says in the scope that it was chosen, as FastAPI's do."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, chosen = super().matches(scope)
+        return match, chosen if match is Match.NONE else {**chosen, "route": self}
 
 
 def _template(scope: Scope) -> str:

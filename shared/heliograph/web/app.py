@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, FastAPI, Request
 from starlette.types import ASGIApp
 
-from heliograph.http import Health, Metrics, Problem, Watched, problems
+from heliograph.http import Health, Metrics, NamedRoute, Problem, Watched, problems
 from heliograph.tokens import Tokens
 from heliograph.web.docs import add_docs
 from heliograph.web.handlers import handle_problems
@@ -96,6 +96,6 @@ def create_app(
     )
     handle_problems(app)
     app.include_router(health_router(health))
-    app.add_route("/metrics", metrics.answer, include_in_schema=False)
+    app.router.routes.append(NamedRoute("/metrics", metrics.answer, include_in_schema=False))
     add_docs(app, title)
     return app

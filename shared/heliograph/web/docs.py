@@ -8,9 +8,9 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
-from starlette.routing import Route
 
 from heliograph.errors import MissingExtra
+from heliograph.http import NamedRoute
 
 SOURCE = "fastapi_swagger"
 """A wheel that carries the files of Swagger UI as they are released; none of its code is run."""
@@ -72,9 +72,9 @@ def add_docs(app: Starlette, title: str) -> None:
         return Response(_START, headers=FILE_HEADERS, media_type="text/javascript")
 
     app.router.routes += [
-        Route("/docs", show),
-        Route("/docs/start.js", start),
-        *(Route(f"/docs/{name}", _file(directory / name)) for name in _FILES),
+        NamedRoute("/docs", show),
+        NamedRoute("/docs/start.js", start),
+        *(NamedRoute(f"/docs/{name}", _file(directory / name)) for name in _FILES),
     ]
 
 

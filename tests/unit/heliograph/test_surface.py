@@ -65,8 +65,8 @@ SURFACE = {
         "StorageError StoreUnavailable StoredImage StoredKey image_store is_key new_key"
     ),
     "heliograph.http": (
-        "FieldProblem Health InboxMetrics Liveness MEDIA_TYPE Metrics OutboxMetrics PROBLEMS "
-        "Problem ProblemError Readiness SECURITY_HEADERS Watched answer_http_error "
+        "FieldProblem Health InboxMetrics Liveness MEDIA_TYPE Metrics NamedRoute OutboxMetrics "
+        "PROBLEMS Problem ProblemError Readiness SECURITY_HEADERS Watched answer_http_error "
         "answer_unexpected gzip_tag max_body plain_app pointer problem_response problem_type "
         "problems"
     ),

@@ -54,6 +54,16 @@ async def test_a_path_with_a_slash_behind_it_is_another() -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
+async def test_probes_and_scrapes_are_logged_by_their_route_for_who_debugs(path: str) -> None:
+    transport = httpx2.ASGITransport(app=plain_app(Health(), Metrics()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        with capture_logs() as logged:
+            await client.get(path)
+    [line] = [each for each in logged if each["event"] == "request"]
+    assert (line["route"], line["log_level"]) == (path, "debug")
+
+
 async def test_a_process_that_can_do_its_job_is_ready() -> None:
     health = Health()
     health.add("database", works)

@@ -257,6 +257,17 @@ async def test_requests_are_measured_by_the_template_of_their_route(
     assert "things/7" not in text
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/docs"])
+async def test_what_every_service_answers_is_measured_by_its_route(
+    client: httpx2.AsyncClient, path: str
+) -> None:
+    await client.get(path)
+    text = (await client.get("/metrics")).text
+    series = "http_request_duration_seconds_count"
+    assert series + f'{{method="GET",route="{path}",status="200"}} 1.0' in text
+    assert "unmatched" not in text
+
+
 async def test_every_answer_has_security_headers(client: httpx2.AsyncClient) -> None:
     for path in ("/v1/things/1", "/nowhere", "/v1/things/errors/bug", "/docs", "/metrics"):
         headers = (await client.get(path)).headers
