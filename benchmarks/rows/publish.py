@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+
+import aiormq
 
 from benchmarks.measure import Countdown, Goal, Measure, Reading, Row, Sides, Stopwatch
 from benchmarks.peers import ceiling, faststream_app
 from benchmarks.world import (
     IN_FLIGHT,
     OUTBOX,
+    RECEIVER,
+    TOPOLOGY,
     House,
     World,
     batches,
@@ -18,8 +23,11 @@ from benchmarks.world import (
     purge,
     working,
 )
-from heliograph.bus import Message
+from heliograph.bus import Message, Topology
 from heliograph.outbox import Relay
+
+LISTENING = (3, 4)
+"""Queues of listeners: the notifier's for a saved product, and the console's behind them."""
 
 
 @asynccontextmanager
@@ -39,6 +47,10 @@ async def sides(world: World) -> Sides:
             found: dict[str, Measure] = {
                 "publish": lambda: on_empty_queue(_publish(place, made)),
                 "relay": lambda: on_empty_queue(relay(place, count)),
+                **{
+                    f"relay to {queues} queues": partial(_relay_to, place, url, queues, count)
+                    for queues in LISTENING
+                },
                 "FastStream": lambda: on_empty_queue(faststream_app.publish(url, made, IN_FLIGHT)),
             }
             if world.compiler:
@@ -76,6 +88,20 @@ async def relay(place: House, count: int) -> Reading:
     if await place.count(OUTBOX):
         raise RuntimeError("the relay left rows behind")
     return reading
+
+
+async def _relay_to(place: House, bus_url: str, queues: int, count: int) -> Reading:
+    """Relay while so many listen: each message goes into every queue."""
+    await purge(bus_url)
+    others = [RECEIVER.queue(f"bench-{number}") for number in range(2, queues + 1)]
+    await place.bus.declare(Topology(TOPOLOGY.exchanges, tuple(others)))
+    try:
+        return await relay(place, count)
+    finally:
+        async with aiormq.connect(bus_url) as connection:
+            channel = await connection.channel()
+            for queue in others:
+                await channel.queue_delete(queue.name)
 
 
 async def announce(place: House, count: int) -> None:
