@@ -45,8 +45,9 @@ class HeardEvent(Base):
     __tablename__ = "event"
     __table_args__ = (
         Index("event_subject", "subject", "id"),
-        Index("event_sku", "sought_sku", "id"),
-        Index("event_name", "sought_name", "id"),
+        # With what may be asked along: many begin alike, and each would be read for the rest.
+        Index("event_sku", "sought_sku", "id", "signal", "actor", "origin"),
+        Index("event_name", "sought_name", "id", "signal", "actor", "origin"),
         Index("event_signal", "signal", "id"),
         Index("event_actor", "actor", "id"),
         Index("event_origin", "origin", "id"),

@@ -68,10 +68,10 @@ def upgrade() -> None:
     )
     op.create_index("event_actor", "event", ["actor", "id"])
     op.create_index("event_heard", "event", ["heard_at"])
-    op.create_index("event_name", "event", ["sought_name", "id"])
+    op.create_index("event_name", "event", ["sought_name", "id", "signal", "actor", "origin"])
     op.create_index("event_origin", "event", ["origin", "id"])
     op.create_index("event_signal", "event", ["signal", "id"])
-    op.create_index("event_sku", "event", ["sought_sku", "id"])
+    op.create_index("event_sku", "event", ["sought_sku", "id", "signal", "actor", "origin"])
     op.create_index("event_subject", "event", ["subject", "id"])
     op.create_index("event_trace", "event", ["trace", "id"])
 
