@@ -93,8 +93,8 @@ async def relay(place: House, count: int) -> Reading:
 async def _relay_to(place: House, bus_url: str, queues: int, count: int) -> Reading:
     """Relay while so many listen: each message goes into every queue."""
     await purge(bus_url)
-    others = [RECEIVER.queue(f"bench-{number}") for number in range(2, queues + 1)]
-    await place.bus.declare(Topology(TOPOLOGY.exchanges, tuple(others)))
+    others = tuple(RECEIVER.queue(f"bench-{number}") for number in range(2, queues + 1))
+    await place.bus.declare(Topology(TOPOLOGY.exchanges, others))
     try:
         return await relay(place, count)
     finally:
