@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import aiormq
 import pytest
@@ -66,7 +67,9 @@ async def test_connections_closed_by_the_broker_lose_nothing(
     assert arrived == {each.id for each in sent}
 
 
-async def test_a_deleted_queue_is_declared_and_consumed_again(rabbit: Bus, amqp_url: str) -> None:
+async def test_a_deleted_queue_is_declared_and_consumed_again(
+    rabbit: Bus, amqp_url: str, consuming_again: Callable[[], bool]
+) -> None:
     await rabbit.declare(topology(EMAILS))
     rabbit.expect(topology(EMAILS))
     async with rabbit.subscribe(EMAILS.name) as subscription:
@@ -74,14 +77,13 @@ async def test_a_deleted_queue_is_declared_and_consumed_again(rabbit: Bus, amqp_
         async with aiormq.connect(amqp_url) as connection:
             channel = await connection.channel()
             await channel.queue_delete(EMAILS.name)
-        await until(lambda: not subscription.ready)
-        await until(lambda: subscription.ready)
+        await until(consuming_again)
         _, found = await asyncio.gather(rabbit.publish([message(1)]), receive(subscription, 1))
     assert ids(found) == ["e1"]
 
 
 async def test_a_queue_deleted_under_a_process_that_only_works_is_back_within_5_seconds(
-    rabbit: Bus, amqp_url: str
+    rabbit: Bus, amqp_url: str, consuming_again: Callable[[], bool]
 ) -> None:
     """What the queue held is gone: the broker keeps nothing of a deleted queue."""
     other = RabbitBus(amqp_url)
@@ -92,8 +94,7 @@ async def test_a_queue_deleted_under_a_process_that_only_works_is_back_within_5_
         async with aiormq.connect(amqp_url) as connection:
             channel = await connection.channel()
             await channel.queue_delete(EMAILS.name)
-        await until(lambda: not subscription.ready)
-        await until(lambda: subscription.ready, within=5)
+        await until(consuming_again, within=5)
         _, found = await asyncio.gather(other.publish([message(1)]), receive(subscription, 1))
     await other.close()
     assert ids(found) == ["e1"]

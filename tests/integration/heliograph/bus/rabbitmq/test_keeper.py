@@ -166,16 +166,19 @@ async def test_who_publishes_on_a_deleted_exchange_declares_it_at_once(
 
 
 async def test_a_virtual_host_that_is_deleted_and_made_anew_is_filled_again(
-    buses: Make, bound: Callable[[], bool], rabbitmq_server: RabbitMQ, amqp_url: str
+    buses: Make,
+    bound: Callable[[], bool],
+    consuming_again: Callable[[], bool],
+    rabbitmq_server: RabbitMQ,
+    amqp_url: str,
 ) -> None:
     announcer, listener = buses(OFTEN)
     await until(bound)
     async with listener.subscribe(EMAILS.name) as subscription:
         await until(lambda: subscription.ready)
         await asyncio.to_thread(rabbitmq_server.renew, amqp_url)
-        await until(lambda: not subscription.ready)
+        await until(consuming_again)
         await until(bound)
-        await until(lambda: subscription.ready)
         await until(lambda: fine(announcer, listener))
         await publish_until_taken(announcer, [message(1)])
         assert ids(await receive(subscription, 1)) == ["e1"]
