@@ -24,7 +24,7 @@ from heliograph.database import Database
 from heliograph.waiting import Trouble, pause_after, stopped_within
 from services.notifier.digest_times import next_digest
 from services.notifier.models import Frequency, Topic
-from services.notifier.repositories.digests import DigestRepository, Place, Told, Wanted
+from services.notifier.repositories.digests import DigestRepository, DigestRow, Due, Place
 from services.notifier.repositories.occasions import (
     CANDIDATES,
     Found,
@@ -113,13 +113,13 @@ class DigestMaker:
             if not places:
                 return None
             people = sorted({each.email for each in places})
-            wanted = await repository.wanted(people, until)
-            told = await self._told(OccasionRepository(session), wanted, until)
+            due = await repository.wanted(people, until)
+            told = await self._told(OccasionRepository(session), due, until)
         async with self._database.transaction() as session:
             repository = DigestRepository(session)
             locked = await repository.wanted(people, until, lock=True)
             # All of a person or none, and as they were looked at: a person's digest is one.
-            mine = {email: each for email, each in locked.items() if each == wanted.get(email)}
+            mine = {email: each for email, each in locked.items() if each == due.get(email)}
             if mine:
                 await repository.add([each for each in told if each.email in mine])
                 await repository.move_on(self._next_of(chain.from_iterable(mine.values()), now))
@@ -129,16 +129,16 @@ class DigestMaker:
     async def _told(
         self,
         occasions: OccasionRepository,
-        wanted: Mapping[str, Sequence[Wanted]],
+        due: Mapping[str, Sequence[Due]],
         until: datetime,
-    ) -> list[Told]:
+    ) -> list[DigestRow]:
         """What there is to tell; of those for whom there is nothing, nothing."""
         watched: Mapping[UUID, Happened] = {}
-        if any(each.product_id for theirs in wanted.values() for each in theirs):
-            watched = await occasions.of_watched(wanted.keys(), until)
+        if any(each.product_id for theirs in due.values() for each in theirs):
+            watched = await occasions.of_watched(due.keys(), until)
         digests: dict[object, tuple[UUID, str]] = {}
         told = []
-        for email, theirs in wanted.items():
+        for email, theirs in due.items():
             answers = {}
             for each in theirs:
                 what, found = await self._answer(occasions, each, watched)
@@ -151,22 +151,22 @@ class DigestMaker:
             if key not in digests:
                 digests[key] = digest([found for _, found in answers.values()], digest_at)
             first, _ = next(iter(answers.values()))
-            told.append(Told(*digests[key], first.id, email))
+            told.append(DigestRow(*digests[key], first.id, email))
         return told
 
     async def _answer(
         self,
         occasions: OccasionRepository,
-        wanted: Wanted,
+        due: Due,
         watched: Mapping[UUID, Happened],
     ) -> tuple[object, Found]:
         """What happened that the subscription is to tell of, and by what the same is known."""
-        if wanted.ended:
+        if due.ended:
             return None, NOTHING
-        if wanted.product_id is not None:
-            happened = watched.get(wanted.id)
+        if due.product_id is not None:
+            happened = watched.get(due.id)
             return happened, NOTHING if happened is None else Found([happened], 1)
-        period = Period(wanted.topic, wanted.since, wanted.until)
+        period = Period(due.topic, due.since, due.until)
         if (found := self._found.pop(period, None)) is None:
             look = occasions.all_news if period.topic == "new_product" else occasions.all_drops
             found = await look(period.since, period.until)
@@ -176,7 +176,7 @@ class DigestMaker:
         self._found[period] = found
         return period, found
 
-    def _next_of(self, wanted: Iterable[Wanted], now: datetime) -> dict[UUID, datetime | None]:
+    def _next_of(self, due: Iterable[Due], now: datetime) -> dict[UUID, datetime | None]:
         """When the next digest of each is due."""
 
         @cache
@@ -189,8 +189,7 @@ class DigestMaker:
                 return next_digest(now, frequency, self._time_zone)
 
         return {
-            each.id: None if each.ended else next_(each.frequency, each.time_zone)
-            for each in wanted
+            each.id: None if each.ended else next_(each.frequency, each.time_zone) for each in due
         }
 
 

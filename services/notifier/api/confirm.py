@@ -17,7 +17,7 @@ from services.notifier.api.pages import (
     well_formed,
 )
 from services.notifier.repositories.products import ProductRepository
-from services.notifier.repositories.requests import Asked, RequestRepository
+from services.notifier.repositories.requests import RequestRepository, StagedRequest
 from services.notifier.service import Notifier
 
 _PAGES: Final[dict[int | str, dict[str, Any]]] = UNKNOWN | {
@@ -52,7 +52,7 @@ async def confirm(token: str, session: Transaction, request: Request) -> HTMLRes
     )
 
 
-async def _page(session: Session, asked: Asked | None) -> HTMLResponse:
+async def _page(session: Session, asked: StagedRequest | None) -> HTMLResponse:
     if asked is None:
         return unknown()
     wish, name = asked.request, None

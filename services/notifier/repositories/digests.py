@@ -31,7 +31,7 @@ class Place(NamedTuple):
     email: str
 
 
-class Wanted(NamedTuple):
+class Due(NamedTuple):
     """A subscription whose digest is due: of what happened after `since`, up to `until`."""
 
     id: UUID
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
     until: datetime
 
 
-class Told(NamedTuple):
+class DigestRow(NamedTuple):
     """A digest of one person, on account of one of the subscriptions that are in it."""
 
     digest_id: UUID
@@ -89,7 +89,7 @@ class DigestRepository:
 
     async def wanted(
         self, people: Collection[str], until: datetime, *, lock: bool = False
-    ) -> Mapping[str, Sequence[Wanted]]:
+    ) -> Mapping[str, Sequence[Due]]:
         """By person, the subscriptions whose digest was due by `until`.
 
         To lock them waits for nobody: those that somebody else holds are left out.
@@ -111,12 +111,12 @@ class DigestRepository:
         )
         if lock:
             query = query.with_for_update(skip_locked=True)
-        found: defaultdict[str, list[Wanted]] = defaultdict(list)
+        found: defaultdict[str, list[Due]] = defaultdict(list)
         for row in await self._session.execute(query):
-            found[row.email].append(Wanted._make(row))
+            found[row.email].append(Due._make(row))
         return found
 
-    async def add(self, told: Sequence[Told]) -> None:
+    async def add(self, told: Sequence[DigestRow]) -> None:
         """Write an email for each person, and the digests unless they are there."""
         if not told:
             return

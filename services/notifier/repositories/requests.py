@@ -36,7 +36,7 @@ because the subscription has ended again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StagedRequest:
     """A request, and how far it is."""
 
     request: Request
@@ -117,7 +117,7 @@ class RequestRepository:
         )
         self._session.on_commit(self._session.collaborators[MailBell].ring)
 
-    async def find(self, token: str) -> Asked | None:
+    async def find(self, token: str) -> StagedRequest | None:
         """The request of this link; None if there is no such link."""
         found = await self._session.execute(
             select(Request, Request.expires_at <= database_now())
@@ -128,12 +128,12 @@ class RequestRepository:
         if row is None:
             return None
         request, is_late = row
-        asked = Asked(request, "expired" if is_late else "ask")
+        asked = StagedRequest(request, "expired" if is_late else "ask")
         if request.confirmed_at is None:
             return asked
-        return Asked(request, "done" if await self._exists(asked.wish) else "expired")
+        return StagedRequest(request, "done" if await self._exists(asked.wish) else "expired")
 
-    async def confirm(self, token: str) -> Asked | None:
+    async def confirm(self, token: str) -> StagedRequest | None:
         """Begin the subscription, once; the request of this link, None if there is no such link.
 
         Whatever spoke against it until now does so no more.
@@ -151,7 +151,7 @@ class RequestRepository:
         await subscriptions.add(asked.wish, asked.delivery)
         asked.request.confirmed_at = await self._session.scalar(select(database_now()))
         await self._session.flush()
-        return Asked(asked.request, "done")
+        return StagedRequest(asked.request, "done")
 
     async def prune(self, limit: int) -> int:
         """Forget up to `limit` requests that expired long ago, and old counts; return how many."""
