@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx2
 
 from chaos.crash_points import POINTS, PROGRAMS, points_of
-from chaos.faults.refused import discard_all, operate, write_too_large
+from chaos.faults.refused import discard_all, operate, parked, write_too_large
 from chaos.people import SETTLE_S
 from chaos.reckoning.verdict import Verdict, verdict
 from chaos.traffic import Client
@@ -119,8 +119,11 @@ async def _stories(client: Client, watched: str) -> None:
 
 
 async def _refusals(world: World) -> None:
-    """Let the relay meet events that the broker will not have, each of a subject of its own."""
+    """Let the relay meet an event that the broker will not have, each of a subject of its own.
+
+    One after the other: a relay that dies all the time would have ever more of them to read.
+    """
     while True:
-        await write_too_large(world, str(uuid4()))
-        await asyncio.sleep(REFUSALS_EVERY_S)
+        await parked(world, await write_too_large(world, str(uuid4())))
         await discard_all(world)
+        await asyncio.sleep(REFUSALS_EVERY_S)

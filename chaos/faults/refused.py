@@ -3,7 +3,6 @@
 import asyncio
 import random
 import threading
-import time
 import zlib
 from contextlib import closing, suppress
 from uuid import uuid4
@@ -42,6 +41,18 @@ async def write_too_large(world: World, subject: str) -> str:
         await asyncio.sleep(AGAIN_S)
 
 
+async def parked(world: World, event_id: str) -> None:
+    """Wait until the relay has given the event up."""
+    while True:
+        with suppress(*AWAY):
+            if await world.fetch(
+                "catalog",
+                f"SELECT FROM outbox WHERE event_id = '{event_id}' AND parked_at IS NOT NULL",
+            ):
+                return
+        await asyncio.sleep(AGAIN_S)
+
+
 async def discard_all(world: World) -> None:
     """Give up what is parked in the outbox, as an operator does, as soon as an API answers."""
     while True:
@@ -73,19 +84,14 @@ async def refuse_an_event(targets: Targets, rng: random.Random) -> None:
     if not products:
         raise Missed
     event_id = await write_too_large(world, str(rng.choice(products)["id"]))
-    deadline = time.monotonic() + PARKED_WITHIN_S
-    parked = False
-    while not parked and time.monotonic() < deadline:
-        with suppress(*AWAY):
-            found = await world.fetch(
-                "catalog",
-                f"SELECT FROM outbox WHERE event_id = '{event_id}' AND parked_at IS NOT NULL",
-            )
-            parked = bool(found)
-        await asyncio.sleep(AGAIN_S)
+    missed = True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PARKED_WITHIN_S):
+            await parked(world, event_id)
+            missed = False
     await for_a_while(rng)
     await discard_all(world)
-    if not parked:
+    if missed:
         raise Missed
 
 
