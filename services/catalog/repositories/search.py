@@ -5,13 +5,14 @@ for the question, so that neither has a parser of its own say what a word is. Wh
 product by its terms is made by the migrations, as no model can describe it for both: an index
 of an expression on PostgreSQL, a table of FTS5 on SQLite.
 
-A page is looked for among the first products in its order, of whom few have a rare word but
-many a common one; if they do not fill it, all that have the words are sorted. SQLite reads what
-it sorts and filters by from a narrow table, which has the numbers of FTS5's rows.
+If a filter leaves few products, each of these is looked at. Else a page is looked for among the
+first products in its order, of whom few have a rare word but many a common one; if they do not
+fill it, all that have the words are sorted. SQLite reads what it sorts and filters by from a
+narrow table, which has the numbers of FTS5's rows.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,14 +32,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from heliograph.database import Session, UtcDateTime
-from services.catalog.models import Product
+from services.catalog.models import Product, product_category
 from services.catalog.repositories.listing import AMOUNT, PRODUCT, Listed, Listing
 from services.catalog.repositories.terms import LONGEST, is_unspaced, pairs, words
 
 TSVECTOR = "array_to_tsvector(string_to_array(product.search_terms, ' '))"
 """What PostgreSQL has indexed; a condition must say it in the same words."""
 
-FIRST = 20
+FEW = 3_000
+"""So many products are looked at one by one."""
+
+FIRST = 40
 """So many products are looked at first for each of the page."""
 
 _FTS = table("product_search", column("rowid", BigInteger), column("product_search", Text))
@@ -51,6 +55,13 @@ _KEY = table(
     column("amount", BigInteger),
     column("categories", Text),
 )
+
+
+class Term(NamedTuple):
+    """What a product must have among its terms; `begun`, one that begins like it is enough."""
+
+    text: str
+    begun: bool
 
 
 class _Keyed(Listed):
@@ -69,53 +80,82 @@ async def search(session: Session, listing: Listing, question: str) -> Sequence[
     One more than the page has if there is another page; a question without any word finds
     none. Raises `InvalidCursor`.
     """
+    terms = _asked_for(words(question))
+    if not terms:
+        return ()
+    for left in _filtered(listing):
+        if (await session.scalars(_count(left))).one() <= FEW:
+            return (await session.scalars(_among_few(listing, terms, left))).all()
     found: Sequence[UUID] = ()
-    for query in ways(listing, question, session.get_bind().dialect.name):
+    for query in ways(listing, terms, session.get_bind().dialect.name):
         found = (await session.scalars(query)).all()
         if len(found) > listing.limit:
             break
     return found
 
 
-def ways(listing: Listing, question: str, dialect: str) -> Iterator[Select[Any]]:
+def ways(listing: Listing, terms: Sequence[Term], dialect: str) -> Iterator[Select[Any]]:
     """How to find the page, the cheap way first; if it finds more than a page, that is right."""
-    asked = words(question)
-    terms = [term for word in asked for term in _asked_for(word, is_last=word is asked[-1])]
-    if terms:
-        yield _among_the_first(listing, terms)
-        yield _sqlite(listing, terms) if dialect == "sqlite" else _postgresql(listing, terms)
+    yield _among_the_first(listing, terms)
+    yield _sqlite(listing, terms) if dialect == "sqlite" else _postgresql(listing, terms)
 
 
-def _asked_for(word: str, *, is_last: bool) -> Sequence[tuple[str, bool]]:
-    """The terms that a product must have for a word, and of which the beginning is enough."""
-    if is_unspaced(word):
-        return [(pair, len(pair) == 1) for pair in pairs(word)]
-    return [(word[:LONGEST], is_last)]
+def _asked_for(question: Sequence[str]) -> list[Term]:
+    """The terms that a product must have for these words, the last one begun."""
+    terms = []
+    for word in question:
+        if is_unspaced(word):
+            terms += [Term(pair, begun=len(pair) == 1) for pair in pairs(word)]
+        else:
+            terms.append(Term(word[:LONGEST], begun=word is question[-1]))
+    return terms
 
 
-def _among_the_first(listing: Listing, terms: Sequence[tuple[str, bool]]) -> Select[Any]:
+def _filtered(listing: Listing) -> Iterator[Select[UUID]]:
+    """The ids that each filter leaves, read from its index."""
+    if amounts := listing.amounts(PRODUCT):
+        yield select(PRODUCT.id).where(*amounts)
+    if listing.category is not None:
+        joined = product_category.c
+        yield select(joined.product_id).where(joined.category_id == listing.category)
+
+
+def _count(ids: Select[UUID]) -> Select[int]:
+    return select(func.count()).select_from(ids.limit(FEW + 1).subquery())
+
+
+def _among_few(listing: Listing, terms: Sequence[Term], ids: Select[UUID]) -> Select[Any]:
+    # A few more than there are, for there may be more by now.
+    products = select(Product.__table__).where(PRODUCT.id.in_(ids)).limit(2 * FEW)
+    return _among(products, listing, terms)
+
+
+def _among_the_first(listing: Listing, terms: Sequence[Term]) -> Select[Any]:
     products = select(Product.__table__)
     if listing.sort.endswith("price"):
         products = products.where(*listing.amounts(PRODUCT))
-    first = listing.paged(products, most=FIRST * (listing.limit + 1))
+    return _among(listing.paged(products, most=FIRST * (listing.limit + 1)), listing, terms)
+
+
+def _among(products: Select[Any], listing: Listing, terms: Sequence[Term]) -> Select[Any]:
+    """Compare the terms of each of these products; their LIMIT keeps planners from another way."""
     # By the name of its table, for which the SQL of amounts is written.
-    each = first.subquery("product").c
+    each = products.subquery("product").c
     listed = Listed(each.id, each.created_at, each.name, AMOUNT)
     theirs = " " + each.search_terms + " "
     has_terms = (theirs.contains(f" {term}{' ' * (not begun)}") for term, begun in terms)
-    matching = select(listed.id).where(*has_terms, *listing.conditions(listed))
-    return listing.paged(matching, listed)
+    return listing.paged(select(listed.id).where(*has_terms, *listing.conditions(listed)), listed)
 
 
 # Letters, digits, marks and symbols alone: neither language has an operator among them.
-def _sqlite(listing: Listing, terms: Sequence[tuple[str, bool]]) -> Select[Any]:
+def _sqlite(listing: Listing, terms: Sequence[Term]) -> Select[Any]:
     match = " ".join(f'"{term}"{"*" * begun}' for term, begun in terms)
     matching = select(_KEYED.id).join_from(_FTS, _KEY, _FTS.c.rowid == _KEY.c.id)
     matching = matching.where(_FTS.c.product_search.op("MATCH")(match))
     return listing.paged(matching.where(*listing.conditions(_KEYED)), _KEYED)
 
 
-def _postgresql(listing: Listing, terms: Sequence[tuple[str, bool]]) -> Select[Any]:
+def _postgresql(listing: Listing, terms: Sequence[Term]) -> Select[Any]:
     tsquery = " & ".join(f"'{term}'{':*' * begun}" for term, begun in terms)
     has_terms = literal_column(TSVECTOR).op("@@")(cast(literal(tsquery, Text()), TSQUERY))
     matching = select(PRODUCT.id, PRODUCT.created_at, PRODUCT.name, AMOUNT.label("amount"))
