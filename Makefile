@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 PORT ?= 8000
+BUS ?=
 ARGS ?=
 VERSION ?=
 VENV ?= .venv
@@ -22,8 +23,23 @@ help: ## show this list
 ## Heliograph
 
 .PHONY: run demo
-run: $(VENV)/.run-ready ## set up and run all services in one process (PORT=8000)
+run: $(VENV)/.run-ready ## set up and run all services in one process (PORT=8000, BUS=amqp://…)
 	@$(PY) -m services --port $(PORT)
+
+ifneq ($(BUS),)
+# By the environment: arguments show a password to whoever lists processes.
+run: export CATALOG_BUS_URL = $(BUS)
+run: export NOTIFIER_BUS_URL = $(BUS)
+run: export CONSOLE_BUS_URL = $(BUS)
+run: export CATALOG_SECRET_KEY_FILE = var/secret-key
+run: export NOTIFIER_SECRET_KEY_FILE = var/secret-key
+run: export CONSOLE_SECRET_KEY_FILE = var/secret-key
+run: var/secret-key
+endif
+
+var/secret-key: | $(VENV)/.run-ready
+	@mkdir -p $(@D)
+	@umask 077; $(PY) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@
 
 demo: $(VENV)/.run-ready ## play the whole story against an instance of its own
 	@$(PY) -m tools.demo

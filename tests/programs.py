@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,10 +89,24 @@ class Running:
     """A link to the console, which signs in once."""
 
 
-@contextmanager
-def embedded(folder: Path, port: int = 0) -> Iterator[Running]:
+class Made(Program):
+    """What `make` runs in a folder of its own, by the environment that the tests have."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        made = ["make", "--file", str(ROOT / "Makefile"), f"VENV={sys.prefix}", *words]
+        installed = f"--old-file={sys.prefix}/.run-ready"
+        log = folder / f"make-{len(list(folder.glob('*.log')))}.log"
+        Process.__init__(self, [*made, installed], log=log, env=environment({}))
+
+
+def embedded(folder: Path, port: int = 0) -> AbstractContextManager[Running]:
     """Run all services in one process, in `folder`, until the end of the test."""
-    program = Program(folder, "services", "--port", str(port))
+    return announced(Program(folder, "services", "--port", str(port)))
+
+
+@contextmanager
+def announced(program: Program) -> Iterator[Running]:
+    """What a program with all services says of itself; it runs until the end of the test."""
     try:
         token = program.wait_for(r"^token +(\S+)$")
         [catalog] = program.said(r"^catalog +(\S+)$")

@@ -2,16 +2,28 @@
 
 import email
 import email.policy
+import json
 import signal
 import socket
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
+import pika
 
 from heliograph.settings import DEVELOPMENT_KEY
 from heliograph.tokens import Tokens
-from tests.programs import DRAINS_WITHIN, Running, command, embedded, eventually, logged_errors
+from tests.programs import (
+    DRAINS_WITHIN,
+    Made,
+    Running,
+    announced,
+    command,
+    embedded,
+    eventually,
+    logged_errors,
+)
 from tests.story import Shop, tell
 
 
@@ -125,3 +137,29 @@ def test_one_memory_bus_needs_all_services_on_it(tmp_path: Path) -> None:
     assert refused.stderr.count("\n") == 1
     assert "NOTIFIER_BUS_URL" in refused.stderr
     assert "CONSOLE_BUS_URL" in refused.stderr
+
+
+def test_on_a_broker_anyone_may_listen_and_tokens_outlive_the_process(
+    tmp_path: Path, amqp_url: str
+) -> None:
+    on_a_broker = ("run", "PORT=0", f"BUS={amqp_url}")
+    parameters = pika.URLParameters(amqp_url)
+    with (
+        announced(Made(tmp_path, *on_a_broker)) as running,
+        closing(pika.BlockingConnection(parameters)) as connection,
+        shop(running) as visit,
+    ):
+        channel = connection.channel()
+        channel.queue_declare("listener", exclusive=True)
+        channel.queue_bind("listener", "catalog.events", "catalog.product.post_save")
+        visit.subscribe("ann@example.com", "new_product")
+        visit.create("LAMP-1", "Desk lamp", "19.99")
+
+        _, _, body = next(channel.consume("listener", inactivity_timeout=20))
+        assert json.loads(body)["instance"]["sku"] == "LAMP-1"
+        eventually("its email", lambda: "Desk lamp" in subjects(tmp_path))
+    assert (tmp_path / "var/secret-key").stat().st_mode & 0o077 == 0
+
+    with announced(Made(tmp_path, *on_a_broker)) as again:
+        headers = {"Authorization": f"Bearer {running.token}"}
+        assert httpx2.get(f"{again.catalog}/v1/inbox/parked", headers=headers).status_code == 200
