@@ -58,7 +58,8 @@ async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
         raise BusUnavailable("the connection to the broker was lost")
     error = task.exception()
     if isinstance(error, _LOST) and not isinstance(error, AMQPChannelError):
-        raise BusUnavailable(f"no connection to the broker: {error!r}") from error
+        reason = getattr(error, "strerror", None) or repr(error)
+        raise BusUnavailable(f"no connection to the broker: {reason}") from error
     return task.result()
 
 
