@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from fastapi import Depends, Form, Request
 from heliograph.database import Session
 from heliograph.http import ProblemError
 from heliograph.web import service_of
+from services.console.repositories.samples import SampleRepository
 from services.console.repositories.sign_in import SignedIn, SignInRepository
 from services.console.service import Console
 
@@ -72,7 +74,9 @@ async def signed_in(request: Request, console: TheConsole) -> SignedIn:
     if secret is not None:
         async with console.database.reading() as session:
             found = await SignInRepository(session).signed_in(secret)
+            parked = await SampleRepository(session).parked()
         if found is not None:
+            found = replace(found, parked=parked)
             # For the page of an error, which shows who looks.
             request.state.viewer = found
             return found

@@ -67,7 +67,8 @@ async def show_ledger(
             _people(console.peers.ask, email),
         )
         if email and any(each.error and each.error.status == 422 for each in answers):  # noqa: PLR2004
-            objection, answers, people = "This is not the address of a mailbox.", [], []
+            objection = "Addresses are searched for as a whole, and this is none."
+            answers, people = [], []
     ledgers = [each for each in answers if each.value and service in ("", each.service)]
     rows = [row for each in ledgers for row in (each.value.items if each.value else ())]
     async with console.database.reading() as session:

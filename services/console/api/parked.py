@@ -1,5 +1,6 @@
 """What is parked: at all services, by receiver and reason, and one by one."""
 
+import asyncio
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from services.console.api.pages import page
 from services.console.peers import PeerError
 from services.console.repositories.names import names_of
 from services.console.shelves.acts import LARGEST_ID
+from services.console.shelves.failing import failing_of
 from services.console.shelves.groups import grouped
 from services.console.shelves.looking import look
 from services.console.shelves.parked import MOST, Box, read_parked
@@ -38,7 +40,7 @@ async def show_all(
     reason: str = "",
     number: Annotated[int, Query(alias="page", ge=1, le=MOST)] = 1,
 ) -> Response:
-    found = await look(console.peers)
+    found, failing = await asyncio.gather(look(console.peers), console.peers.ask(failing_of))
     everything = grouped(found.events)
     groups = [
         each
@@ -66,6 +68,7 @@ async def show_all(
         shown=shown,
         names=names,
         total=total,
+        failing=sum(len(each.value.items) for each in failing if each.value),
         groups=len(groups),
         alone=alone,
         given=given,

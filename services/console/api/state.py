@@ -11,18 +11,16 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from heliograph.database import Session
-from heliograph.web import FailingEvents, GuardedRoute, RunningPrograms
+from heliograph.web import GuardedRoute, RunningPrograms
 from services.console.api.dependencies import Reading, TheConsole, Viewer
 from services.console.api.pages import page
 from services.console.charts import Point, line
-from services.console.peers import Answer, Peer, gaps
+from services.console.peers import Answer, gaps
 from services.console.repositories.samples import KEPT, SampleRepository
 from services.console.sampler import OWN, figures_of, own_figures
+from services.console.shelves.failing import failing_of
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
-
-MOST_FAILING = 20
-"""Events of a service that fail now, and are listed."""
 
 CHARTED = {
     "outbox": "waits in the outbox",
@@ -50,7 +48,7 @@ async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Respon
     programs, figures, failing, charts = await asyncio.gather(
         console.peers.ask(lambda peer: peer.get_as(RunningPrograms, "/v1/programs")),
         console.peers.ask(figures_of),
-        console.peers.ask(_failing_of),
+        console.peers.ask(failing_of),
         _charts(session),
     )
     programs.append(Answer(OWN, RunningPrograms.of(await console.programs.running())))
@@ -62,13 +60,16 @@ async def state(console: TheConsole, session: Reading, viewer: Viewer) -> Respon
         programs=programs,
         figures=figures,
         failing=failing,
+        parked=[
+            (each.service, place)
+            for each in figures
+            if each.value is not None
+            for place in each.value.waiting
+            if place.parked
+        ],
         charts=charts,
         missing=gaps(programs, figures, failing),
     )
-
-
-async def _failing_of(peer: Peer) -> FailingEvents:
-    return await peer.get_as(FailingEvents, "/v1/inbox/failing", limit=MOST_FAILING)
 
 
 async def _charts(session: Session) -> list[Chart]:

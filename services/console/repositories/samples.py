@@ -11,6 +11,8 @@ from services.console.charts import Point
 from services.console.models import HeardEvent, Sample
 
 KEPT = timedelta(hours=1)
+NEW_S = 30.0
+"""Seconds for which a figure says how things are now; it is taken more often."""
 
 
 class SampleRepository:
@@ -37,6 +39,17 @@ class SampleRepository:
         for each in await self.session.scalars(query):
             found[each.service, each.figure].append(Point(each.at, each.value))
         return found
+
+    async def parked(self) -> int:
+        """How many events are parked, as the newest figures of each service say."""
+        query = (
+            select(Sample.service, Sample.value)
+            .where(Sample.figure == "parked", Sample.at >= database_now(-NEW_S))
+            .order_by(Sample.at)
+        )
+        # The last of each service stays.
+        newest = dict((await self.session.execute(query)).all())
+        return int(sum(newest.values()))
 
     async def heard(self) -> int:
         """A number that grows by one for each event that is kept."""

@@ -27,6 +27,8 @@ class SignedIn:
     person: str
     scopes: frozenset[str]
     csrf: str
+    parked: int = 0
+    """How many events are parked, which every page says beside the way there."""
 
     @property
     def acts(self) -> bool:

@@ -183,7 +183,7 @@ async def test_an_email_that_was_cancelled_was_not_written(
     page = await until(cancelled)
     assert "the recipient marked an earlier email as spam" in page
     assert "It was not sent and will not be" in page
-    assert "No email was written: it was cancelled before." in page
+    assert "It was cancelled before it was composed: there is nothing to show." in page
     for odd in ("not yet", "none before", "cannot be shown"):
         assert odd not in page
 
@@ -230,7 +230,7 @@ async def test_an_answer_of_another_kind_is_missing(
     [
         ("event_id=lamp", "An event&#39;s id is a UUID"),
         ("state=lost", "There is no such state"),
-        ("email=ada", "This is not the address of a mailbox"),
+        ("email=ada", "Addresses are searched for as a whole, and this is none"),
     ],
 )
 async def test_a_search_that_makes_no_sense_is_told(

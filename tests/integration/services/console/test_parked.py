@@ -257,6 +257,16 @@ async def test_events_that_are_held_behind_are_told(
     await until(told)
 
 
+async def test_what_fails_now_is_told_where_it_would_be_parked(
+    house: House, reader: httpx2.AsyncClient
+) -> None:
+    assert "now and will run again" not in (await reader.get("/parked")).text
+    await park(house.notifier, 2, state="pending", attempts=3)
+    page = (await reader.get("/parked")).text
+    assert "2 events fail now and will run again by themselves" in page
+    assert "Nothing is parked." in page
+
+
 async def test_two_people_redrive_the_same(house: House, admin: httpx2.AsyncClient) -> None:
     ids = await park(house.notifier, 2)
     rows = [f"notifier/inbox/{each}" for each in ids]

@@ -7,6 +7,7 @@ import pytest
 
 from services.console.repositories.samples import SampleRepository
 from tests.integration.services.console.conftest import House, Tells
+from tests.polling import until
 
 
 async def test_the_figures_of_all_services_are_charted(
@@ -90,6 +91,43 @@ async def test_what_fails_is_told_before_it_is_parked(
     assert "Failing at notifier" in masked.text
     assert "&lt;a…@example.org&gt; is away" in masked.text
     assert "ada@" not in masked.text
+
+
+async def test_what_is_parked_stands_first_and_beside_the_way_to_it(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    assert 'class="count"' not in (await admin.get("/")).text
+    now = datetime.now(UTC)
+    row = {
+        "receiver": "purge_images",
+        "event_id": "01a219c0-2bc7-7577-aa8a-daeb4956ca95",
+        "subject": "lamp",
+        "routing_key": "catalog.product.pre_delete",
+        "headers": b"{}",
+        "body": b"{}",
+        "due_at": now,
+        "received_at": now,
+    }
+    async with house.notifier.database.transaction() as session:
+        for state in ("parked", "pending"):
+            values = row | {"state": state, "event_id": state}
+            await session.execute(house.notifier.inbox.table.insert(), [values])
+    async with house.console.database.transaction() as session:
+        repository = SampleRepository(session)
+        await repository.add(now - timedelta(seconds=20), "notifier", [("parked", 9.0)])
+        await repository.add(now - timedelta(seconds=10), "notifier", [("parked", 1.0)])
+        await repository.add(now - timedelta(minutes=5), "catalog", [("parked", 7.0)])
+    assert 'Parked <span class="count">1</span>' in (await admin.get("/")).text
+
+    async def told() -> str:
+        page = (await admin.get("/state")).text
+        return page if "Parked: somebody must decide" in page else ""
+
+    # The notifier may have been asked for its figures a moment ago.
+    page = await until(told)
+    link = '"/parked?service=notifier&amp;receiver=purge_images">1 event of <bdi>purge_images</bdi>'
+    assert page.index(link) < page.index("Programs</h2>")
+    assert "1 held behind" in page
 
 
 @pytest.mark.parametrize("path", ["/v1/programs", "/v1/inbox/failing", "/metrics"])
