@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -37,6 +38,8 @@ MAX_RETRIES = 3
 THREADS = 8
 CHUNK_BYTES = 256 * 1024
 """What each client that does not read its image on may hold in memory; obstore's own is 10 MiB."""
+
+_OBSTORE = re.compile(r"^Generic \w+ error: ")
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -191,6 +194,6 @@ def _reaching(place: str) -> Iterator[None]:
     except TimeoutError as error:
         raise StoreUnavailable(f"Cannot reach {place}: no answer in time.") from error
     except (BaseError, OSError, ValueError) as error:
-        # Below its first line obstore repeats the error for debugging.
-        reason = str(error).partition("\n")[0]
-        raise StoreUnavailable(f"Cannot reach {place}: {reason}") from error
+        # Below its first line obstore repeats the error for debugging; before it stands its own name.
+        reason = _OBSTORE.sub("", str(error).partition("\n")[0])
+        raise StoreUnavailable(f"Failed in {place}: {reason}") from error

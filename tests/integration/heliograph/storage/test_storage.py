@@ -250,7 +250,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path) -> None:
         cwd=ROOT,
     )
 
-    assert "Cannot reach the directory" in done.stdout
+    assert "Failed in the directory" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
