@@ -71,9 +71,9 @@ class Program(Process):
         self.send(number)
         return self.exit_code()
 
-    def exit_code(self) -> int:
+    def exit_code(self, within: float = DRAINS_WITHIN) -> int:
         """Wait for its end; a program that was asked to end does so within ten seconds."""
-        return self._popen.wait(DRAINS_WITHIN)
+        return self._popen.wait(within)
 
 
 @dataclass(frozen=True)

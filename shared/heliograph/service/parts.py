@@ -106,6 +106,9 @@ async def _finish(tasks: list[asyncio.Task[None]], forced: asyncio.Event, grace:
         log.warning("parts did not finish in time", parts=late, forced=forced.is_set())
         work.cancel()
         await asyncio.wait({work}, timeout=CANCELLING)
+        if work.done() and not work.cancelled():
+            # Else asyncio logs it as an error that nobody has seen.
+            work.exception()
 
 
 def _failed(task: asyncio.Task[None], *, early: bool) -> bool:

@@ -194,6 +194,6 @@ def _reaching(place: str) -> Iterator[None]:
     except TimeoutError as error:
         raise StoreUnavailable(f"Cannot reach {place}: no answer in time.") from error
     except (BaseError, OSError, ValueError) as error:
-        # Below its first line obstore repeats the error for debugging; before it stands its own name.
+        # Before its first words obstore names itself, and below its first line it says all again.
         reason = _OBSTORE.sub("", str(error).partition("\n")[0])
         raise StoreUnavailable(f"Failed in {place}: {reason}") from error
