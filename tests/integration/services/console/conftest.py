@@ -4,12 +4,16 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
+from sqlalchemy import select
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from heliograph.bus import MemoryBus
@@ -207,3 +211,27 @@ async def reader(house: House) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser of somebody who only looks."""
     async with house.browser("console:read") as client:
         yield client
+
+
+async def park(service: Service, count: int, **values: Any) -> list[int]:
+    """Enter events as parked ones; returns their ids."""
+    now = datetime.now(UTC)
+    table = service.inbox.table
+    common = {
+        "receiver": "purge_images",
+        "routing_key": "catalog.product.pre_delete",
+        "headers": b'{"ce-id": "x"}',
+        "body": b'{"email": "ada@example.org"}',
+        "state": "parked",
+        "attempts": 8,
+        "due_at": now,
+        "received_at": now,
+        **values,
+    }
+    async with service.database.transaction() as session:
+        rows = [
+            {"event_id": str(UUID(int=i)), "subject": f"s-{i}", "reason": f"no store {i}", **common}
+            for i in range(count)
+        ]
+        await session.execute(table.insert(), rows)
+        return list(await session.scalars(select(table.c.id).order_by(table.c.id)))

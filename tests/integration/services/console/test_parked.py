@@ -4,7 +4,6 @@ import asyncio
 import html
 import json
 import re
-from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -13,41 +12,17 @@ import httpx2
 import pytest
 import structlog
 from PIL import Image
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from heliograph.service import Service
 from heliograph.testing import advance
 from services.console import peers
 from services.console.repositories.sign_in import SignInRepository
 from services.console.shelves import parked as shelves
-from tests.integration.services.console.conftest import House
+from tests.integration.services.console.conftest import House, park
 from tests.polling import until
 
 NASTY = "<script>alert(1)</script>\x1b[31m\u202e\"'&" + "x" * 10_000
-
-
-async def park(service: Service, count: int, box: str = "inbox", **values: Any) -> list[int]:
-    """Enter events as parked ones; returns their ids."""
-    now = datetime.now(UTC)
-    table = service.inbox.table
-    common = {
-        "receiver": "purge_images",
-        "routing_key": "catalog.product.pre_delete",
-        "headers": b'{"ce-id": "x"}',
-        "body": b'{"email": "ada@example.org"}',
-        "state": "parked",
-        "attempts": 8,
-        "due_at": now,
-        "received_at": now,
-        **values,
-    }
-    async with service.database.transaction() as session:
-        rows = [
-            {"event_id": str(UUID(int=i)), "subject": f"s-{i}", "reason": f"no store {i}", **common}
-            for i in range(count)
-        ]
-        await session.execute(table.insert(), rows)
-        return list(await session.scalars(select(table.c.id).order_by(table.c.id)))
 
 
 class Silent(httpx2.AsyncBaseTransport):
@@ -234,20 +209,7 @@ async def test_events_that_are_held_behind_are_told(
     house: House, reader: httpx2.AsyncClient
 ) -> None:
     await park(house.notifier, 1, subject="lamp")
-    now = datetime.now(UTC)
-    table = house.notifier.inbox.table
-    async with house.notifier.database.transaction() as session:
-        later = {
-            "receiver": "purge_images",
-            "event_id": "later",
-            "subject": "lamp",
-            "routing_key": "catalog.product.pre_delete",
-            "headers": b"{}",
-            "body": b"{}",
-            "due_at": now,
-            "received_at": now,
-        }
-        await session.execute(table.insert(), [later])
+    await park(house.notifier, 1, subject="lamp", event_id="later", state="pending", reason=None)
 
     async def told() -> bool:
         page = await reader.get("/parked")

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from services.console.repositories.samples import SampleRepository
-from tests.integration.services.console.conftest import House, Tells
+from tests.integration.services.console.conftest import House, Tells, park
 from tests.polling import until
 
 
@@ -97,21 +97,9 @@ async def test_what_is_parked_stands_first_and_beside_the_way_to_it(
     house: House, admin: httpx2.AsyncClient
 ) -> None:
     assert 'class="count"' not in (await admin.get("/")).text
+    await park(house.notifier, 1, subject="lamp")
+    await park(house.notifier, 1, subject="lamp", event_id="later", state="pending", reason=None)
     now = datetime.now(UTC)
-    row = {
-        "receiver": "purge_images",
-        "event_id": "01a219c0-2bc7-7577-aa8a-daeb4956ca95",
-        "subject": "lamp",
-        "routing_key": "catalog.product.pre_delete",
-        "headers": b"{}",
-        "body": b"{}",
-        "due_at": now,
-        "received_at": now,
-    }
-    async with house.notifier.database.transaction() as session:
-        for state in ("parked", "pending"):
-            values = row | {"state": state, "event_id": state}
-            await session.execute(house.notifier.inbox.table.insert(), [values])
     async with house.console.database.transaction() as session:
         repository = SampleRepository(session)
         await repository.add(now - timedelta(seconds=20), "notifier", [("parked", 9.0)])
