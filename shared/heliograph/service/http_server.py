@@ -47,12 +47,16 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # A socket that is bound but does not listen would not keep another program away.
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortBusy(port) from error
         reason = error.strerror or str(error)
         raise CannotListen(f"cannot listen on {host}, port {port}: {reason}") from error
+    # Connections inherit it. Not every event loop sets it for sockets that it did not make, and
+    # an answer in two parts would wait 40 ms for the client's delayed ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 class HttpServer:

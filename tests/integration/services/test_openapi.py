@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from heliograph.service import Service
+from heliograph.service import Service, bind
 from tests.services import catalog, console, notifier
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -66,7 +66,7 @@ def url(service: Service) -> Iterator[str]:
         await service.close()
 
     # The listener queues the first request until the database is migrated.
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+    with closing(bind("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(serve(listener)))
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -120,6 +120,13 @@ def test_an_address_that_cannot_be_listened_on_is_named(host: str, port: int) ->
         bind(host, port)
 
 
+def test_an_answer_in_two_parts_waits_for_no_acknowledgement() -> None:
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_server_can_listen_on_ipv6() -> None:
     try:
         with bind("::1", 0) as listener:

@@ -94,7 +94,8 @@ async def test_no_password_is_sent_in_the_clear(where: str, told: str) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_on_this_machine_a_user_is_logged_in(*, known: bool) -> None:
-    server = MailServer(authenticator=lambda *_: aiosmtpd.AuthResult(success=known))
+    result = aiosmtpd.AuthResult(success=known, handled=False)
+    server = MailServer(authenticator=lambda *_: result)
     async with listening(server):
         findings = await found(f"smtp://{USER}127.0.0.1:{server.port}?starttls=never")
     if known:
@@ -102,6 +103,7 @@ async def test_on_this_machine_a_user_is_logged_in(*, known: bool) -> None:
     else:
         [error] = errors(findings)
         assert error.startswith("cannot log in as ada: ")
+        assert "credentials invalid" in error
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
