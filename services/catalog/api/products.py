@@ -79,11 +79,9 @@ async def create_product(
 
 @router.get("", summary="List products")
 async def list_products(query: Annotated[ProductQuery, Query()], session: Reading) -> ProductPage:
-    products = ProductRepository(session)
-    found, after = await products.page(Listing(**dict(query)))
-    return ProductPage.model_construct(
-        items=[products.snapshot(product) for product in found], next=after
-    )
+    reader = session.collaborators[ProductReader]
+    items, after = await reader.page(session, Listing(**dict(query)))
+    return ProductPage.model_construct(items=items, next=after)
 
 
 @router.head("/{id}", response_model=contracts.Product, include_in_schema=False)

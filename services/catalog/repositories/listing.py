@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Select, exists, literal, literal_column, tuple_
 
+import contracts
 from heliograph.money import currencies
 from services.catalog.errors import InvalidCursor
 from services.catalog.models import Product, product_category
@@ -65,7 +66,7 @@ class _Key:
 
     column: Callable[[Listed], ColumnElement[Any]]
     kind: type
-    write: Callable[[Product], str | int]
+    write: Callable[[contracts.Product], str | int]
     read: Callable[[Any], Any]
 
 
@@ -144,7 +145,7 @@ class Listing:
         order = [each.desc() if descending else each.asc() for each in columns]
         return query.order_by(*order).limit(most or self.limit + 1)
 
-    def cursor(self, last: Product) -> str:
+    def cursor(self, last: contracts.Product) -> str:
         """Where a page ends whose last product this is."""
         key, _ = self._key
         return write_cursor(self.sort, key.write(last), str(last.id))

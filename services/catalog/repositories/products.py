@@ -18,9 +18,7 @@ from services.catalog.errors import Conflict, NotFound, PreconditionFailed, SkuT
 from services.catalog.models import Product
 from services.catalog.repositories.announcing import Announcer, flush, next_version, now
 from services.catalog.repositories.images import ImageRepository
-from services.catalog.repositories.listing import Listing
 from services.catalog.repositories.new_products import insert_bare, is_bare
-from services.catalog.repositories.search import search
 from services.catalog.repositories.terms import terms
 from services.catalog.repositories.views import ViewRepository
 from services.catalog.snapshots import Snapshots
@@ -55,24 +53,6 @@ class ProductRepository:
         """Whether there is such a product now."""
         found = await self.session.scalar(select(Product.id).where(Product.id == product_id))
         return found is not None
-
-    async def page(self, listing: Listing) -> tuple[list[Product], str | None]:
-        """List products, and the cursor of the next page if there is one.
-
-        Raises `InvalidCursor`.
-        """
-        query = select(Product).options(*_WHOLE)
-        if listing.q is None:
-            query = listing.paged(query.where(*listing.conditions()))
-            found = list(await self.session.scalars(query))
-            count = len(found)
-        else:
-            ids = await search(self.session, listing, listing.q)
-            products = await self.session.scalars(query.where(Product.id.in_(ids)))
-            found = sorted(products, key=lambda each: ids.index(each.id))
-            count = len(ids)  # one may be gone by now
-        page = found[: listing.limit]
-        return page, listing.cursor(page[-1]) if page and count > listing.limit else None
 
     async def edit(self, product_id: UUID, *, version: int | None = None) -> Product:
         """Load a product to change it: nobody else can until the transaction ends.

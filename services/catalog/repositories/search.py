@@ -11,6 +11,7 @@ fill it, all that have the words are sorted. SQLite reads what it sorts and filt
 narrow table, which has the numbers of FTS5's rows.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -45,7 +46,14 @@ FEW = 3_000
 FIRST = 40
 """So many products are looked at first for each of the page."""
 
+NAMED = 20
+"""So many words of the index are named that begin like the last one of a question."""
+
+LAST = chr(sys.maxunicode)
+"""Sorts behind all that words are made of."""
+
 _FTS = table("product_search", column("rowid", BigInteger), column("product_search", Text))
+_WORD = table("product_search_vocabulary", column("term", Text)).c.term
 _KEY = table(
     "product_search_key",
     column("id", BigInteger),
@@ -86,18 +94,10 @@ async def search(session: Session, listing: Listing, question: str) -> Sequence[
     for left in _filtered(listing):
         if (await session.scalars(_count(left))).one() <= FEW:
             return (await session.scalars(_among_few(listing, terms, left))).all()
-    found: Sequence[UUID] = ()
-    for query in ways(listing, terms, session.get_bind().dialect.name):
-        found = (await session.scalars(query)).all()
-        if len(found) > listing.limit:
-            break
+    found = (await session.scalars(among_the_first(listing, terms))).all()
+    if len(found) <= listing.limit:
+        found = (await session.scalars(await among_all(session, listing, terms))).all()
     return found
-
-
-def ways(listing: Listing, terms: Sequence[Term], dialect: str) -> Iterator[Select[Any]]:
-    """How to find the page, the cheap way first; if it finds more than a page, that is right."""
-    yield _among_the_first(listing, terms)
-    yield _sqlite(listing, terms) if dialect == "sqlite" else _postgresql(listing, terms)
 
 
 def _asked_for(question: Sequence[str]) -> list[Term]:
@@ -130,7 +130,8 @@ def _among_few(listing: Listing, terms: Sequence[Term], ids: Select[UUID]) -> Se
     return _among(products, listing, terms)
 
 
-def _among_the_first(listing: Listing, terms: Sequence[Term]) -> Select[Any]:
+def among_the_first(listing: Listing, terms: Sequence[Term]) -> Select[Any]:
+    """The page, if it finds more than a page."""
     products = select(Product.__table__)
     if listing.sort.endswith("price"):
         products = products.where(*listing.amounts(PRODUCT))
@@ -147,9 +148,30 @@ def _among(products: Select[Any], listing: Listing, terms: Sequence[Term]) -> Se
     return listing.paged(select(listed.id).where(*has_terms, *listing.conditions(listed)), listed)
 
 
+async def among_all(session: Session, listing: Listing, terms: Sequence[Term]) -> Select[Any]:
+    """The page, sorted from all products that have the words."""
+    if session.get_bind().dialect.name == "postgresql":
+        return _postgresql(listing, terms)
+    return _sqlite(listing, " AND ".join([await _match(session, term) for term in terms]))
+
+
 # Letters, digits, marks and symbols alone: neither language has an operator among them.
-def _sqlite(listing: Listing, terms: Sequence[Term]) -> Select[Any]:
-    match = " ".join(f'"{term}"{"*" * begun}' for term, begun in terms)
+async def _match(session: Session, term: Term) -> str:
+    """What FTS5 is asked for a term.
+
+    If few words begin like it they are named: those of a prefix it makes one list of, all of it
+    before it tells the first.
+    """
+    if not term.begun:
+        return f'"{term.text}"'
+    begins = _WORD.between(term.text, term.text + LAST)
+    words = (await session.scalars(select(_WORD).where(begins).limit(NAMED + 1))).all()
+    if not 0 < len(words) <= NAMED:
+        return f'"{term.text}"*'
+    return "(" + " OR ".join(f'"{word}"' for word in words) + ")"
+
+
+def _sqlite(listing: Listing, match: str) -> Select[Any]:
     matching = select(_KEYED.id).join_from(_FTS, _KEY, _FTS.c.rowid == _KEY.c.id)
     matching = matching.where(_FTS.c.product_search.op("MATCH")(match))
     return listing.paged(matching.where(*listing.conditions(_KEYED)), _KEYED)
