@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import JSON, Text, cast, delete, select, type_coerce
+from sqlalchemy import JSON, Insert, Text, cast, delete, select, type_coerce
 
 import contracts
 from heliograph import Event
-from heliograph.database import Session, database_now, upsert
+from heliograph.database import Inserting, Session, database_now, inserting
 from heliograph.money import to_minor
 from services.notifier.models import Product, ProductPrice
 
@@ -29,23 +30,17 @@ class ProductRepository:
     async def keep(self, event: Event[contracts.Product], *, gone: bool = False) -> None:
         """Take over what the event shows, unless a newer one has been heard of."""
         product = event.instance
-        insert = upsert(self._session, Product).values(
-            id=product.id,
-            sequence=sequence_of(event),
-            event_id=event.id,
-            gone=gone,
-            currency=product.currency,
-            price_minor=minor(product),
-            snapshot=product.model_dump_json(),
-            heard_at=database_now(),
-        )
-        news = insert.excluded
         await self._session.execute(
-            insert.on_conflict_do_update(
-                index_elements=["id"],
-                set_={each.name: each for each in news if each.name != "id"},
-                where=Product.sequence <= news.sequence,
-            )
+            _newest(inserting(self._session)),
+            {
+                "id": product.id,
+                "sequence": sequence_of(event),
+                "event_id": event.id,
+                "gone": gone,
+                "currency": product.currency,
+                "price_minor": minor(product),
+                "snapshot": product.model_dump_json(),
+            },
         )
 
     async def price_before(self, event: Event[contracts.Product]) -> int | None:
@@ -82,16 +77,14 @@ class ProductRepository:
         price = minor(product)
         if price is None:
             return
-        insert = upsert(self._session, ProductPrice).values(
-            product_id=product.id, currency=product.currency, minor=price, sequence=sequence
-        )
-        news = insert.excluded
         await self._session.execute(
-            insert.on_conflict_do_update(
-                index_elements=["product_id", "currency"],
-                set_={"minor": news.minor, "sequence": news.sequence},
-                where=ProductPrice.sequence <= news.sequence,
-            )
+            _last_price(inserting(self._session)),
+            {
+                "product_id": product.id,
+                "currency": product.currency,
+                "minor": price,
+                "sequence": sequence,
+            },
         )
 
     async def names(self, ids: Collection[UUID]) -> Mapping[UUID, str]:
@@ -119,6 +112,28 @@ class ProductRepository:
                 delete(ProductPrice).where(ProductPrice.product_id.in_(gone))
             )
         return len(gone)
+
+
+@cache
+def _newest(insert: Inserting) -> Insert:
+    kept = insert(Product.__table__).values(heard_at=database_now())
+    news = kept.excluded
+    return kept.on_conflict_do_update(
+        index_elements=["id"],
+        set_={each.name: each for each in news if each.name != "id"},
+        where=Product.sequence <= news.sequence,
+    )
+
+
+@cache
+def _last_price(insert: Inserting) -> Insert:
+    kept = insert(ProductPrice.__table__)
+    news = kept.excluded
+    return kept.on_conflict_do_update(
+        index_elements=["product_id", "currency"],
+        set_={"minor": news.minor, "sequence": news.sequence},
+        where=ProductPrice.sequence <= news.sequence,
+    )
 
 
 def sequence_of(event: Event[contracts.Product]) -> str:

@@ -1,6 +1,6 @@
 """Column types and SQL expressions that mean the same on PostgreSQL and SQLite."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
@@ -179,9 +179,17 @@ def among(
     return _Among(value, query.scalar_subquery())
 
 
+Inserting = Callable[[Any], "sqlite.Insert | postgresql.Insert"]
+"""What makes an INSERT into a table, with `on_conflict_do_nothing` and `…_do_update`."""
+
+
+def inserting(session: Session) -> Inserting:
+    """What makes INSERTs for the session's database: the same each time, to keep statements by."""
+    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+
+
 def upsert(
     session: Session, model: type[DeclarativeBase] | Table
 ) -> sqlite.Insert | postgresql.Insert:
     """The INSERT of the session's database, with `on_conflict_do_nothing` and `…_do_update`."""
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    return (sqlite.insert if is_sqlite else postgresql.insert)(model)
+    return inserting(session)(model)

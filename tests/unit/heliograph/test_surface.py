@@ -53,9 +53,9 @@ SURFACE = {
     ),
     "heliograph.programs": "Process Programs Running program_table",
     "heliograph.database": (
-        "Backlog Bell BigId BulkInsert Condition Database NotifyBridge Query Schema Session "
-        "Signalling Statement TableBacklog Unfinished UtcDateTime among database_now driver "
-        "one_of query_for statement_for unavailable upsert"
+        "Backlog Bell BigId BulkInsert Condition Database Inserting NotifyBridge Query Schema "
+        "Session Signalling Statement TableBacklog Unfinished UtcDateTime among database_now "
+        "driver inserting one_of query_for statement_for unavailable upsert"
     ),
     "heliograph.database.migrations": (
         "Migrations create_index_concurrently drop_index_concurrently replace_index_concurrently"
