@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from heliograph.crash import crash_point
-from heliograph.database import Database, TableBacklog, database_now, statement_for
+from heliograph.database import Database, TableBacklog, database_now, statement_for, unindexed
 from heliograph.text import printable
 from heliograph.waiting import LEASE_S
 from services.notifier.models import Notification, State
@@ -54,6 +54,8 @@ _table = cast("Table", Notification.__table__)
 _columns = _table.c
 # Spelled with a literal, so that the partial indexes match whatever the plan.
 _pending = _columns.state == literal_column("'pending'")
+_still_pending = unindexed(_columns.state) == "pending"
+"""Of a row that is named by its id."""
 
 _new_state = bindparam("new_state", type_=Text())
 _reason = bindparam("new_reason", type_=Text())
@@ -66,7 +68,7 @@ _RECORD = (
     .where(
         _columns.id == bindparam("mine"),
         _columns.token == bindparam("my_token"),
-        _pending,
+        _still_pending,
     )
     .values(
         state=case((_too_old, "failed"), else_=_new_state),
@@ -193,7 +195,7 @@ class Outgoing:
         async with self._database.statement() as connection:
             ours = await connection.execute(
                 update(_table)
-                .where(tuple_(_columns.id, _columns.token).in_(mine), _pending)
+                .where(tuple_(_columns.id, _columns.token).in_(mine), _still_pending)
                 .values(**values)
                 .returning(_columns.id)
             )

@@ -18,6 +18,7 @@ from heliograph.database.types import (
     database_now,
     inserting,
     one_of,
+    unindexed,
     upsert,
 )
 from heliograph.database.unavailable import unavailable
@@ -49,5 +50,6 @@ __all__ = [
     "query_for",
     "statement_for",
     "unavailable",
+    "unindexed",
     "upsert",
 ]

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     bindparam,
+    literal_column,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -177,6 +178,15 @@ def among(
     For a table that it believes to be small PostgreSQL would run it again for each row.
     """
     return _Among(value, query.scalar_subquery())
+
+
+def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """A column's text in a way that no index has it, to check rows that are named by their ids.
+
+    PostgreSQL takes a partial index for empty if it was when the table was last analyzed, and would
+    rather walk all of it, however long it is by now, than look up the ids.
+    """
+    return column.concat(literal_column("''"))
 
 
 Inserting = Callable[[Any], "sqlite.Insert | postgresql.Insert"]

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from heliograph.database import Database, among, database_now, statement_for
+from heliograph.database import Database, among, database_now, statement_for, unindexed
 from heliograph.inbox.failures import with_failure
 from heliograph.inbox.table import is_open
 from heliograph.signals import QueuedReceiver
@@ -61,6 +61,11 @@ class Claimed(NamedTuple):
 
 def _due(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.state == "pending", table.c.due_at <= database_now())
+
+
+def _still_pending(table: FromClause) -> ColumnElement[bool]:
+    """Whether a row that is named by its id is still to be worked on."""
+    return unindexed(table.c.state) == "pending"
 
 
 def _has_reported(table: FromClause) -> ColumnElement[bool]:
@@ -171,7 +176,7 @@ def _leased(table: Table, *, arrays: bool) -> ReturningUpdate[Any]:
         ours = and_(table.c.id == named.c.id, table.c.token == named.c.token)
     else:
         ours = tuple_(table.c.id, table.c.token).in_(bindparam("pairs", expanding=True))
-    return update(table).where(ours, table.c.state == "pending").returning(table.c.id)
+    return update(table).where(ours, _still_pending(table)).returning(table.c.id)
 
 
 def _done() -> dict[str, object]:
@@ -228,7 +233,9 @@ def _lease(table: Table, candidates: Select[Any] | CompoundSelect[Any]) -> Retur
     )
     chosen = (
         select(table.c.id, suspect.label("suspect"))
-        .where(among(table.c.id, candidates), _due(table))
+        .where(
+            among(table.c.id, candidates), _still_pending(table), table.c.due_at <= database_now()
+        )
         .order_by(table.c.id)
         .limit(_LIMIT)
         .with_for_update(skip_locked=True)

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from heliograph.database import UtcDateTime, database_now
+from heliograph.database import UtcDateTime, database_now, unindexed
 from heliograph.waiting import LEASE_S
 from services.notifier.models import Notification
 from services.notifier.sending.evidence import Waiting
@@ -76,7 +76,7 @@ DUE = _with_related(
 )
 ONE = _with_related(_key.where(_columns.id == bindparam("mine")).cte("chosen"))
 
-_by_id = and_(_columns.id == bindparam("mine"), _pending)
+_by_id = and_(_columns.id == bindparam("mine"), unindexed(_columns.state) == "pending")
 LEASE = (
     update(_table)
     .where(_by_id)
