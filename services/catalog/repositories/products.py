@@ -7,7 +7,7 @@ from functools import partial
 from uuid import UUID
 
 import typing_extensions
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
@@ -104,8 +104,7 @@ class ProductRepository:
         return snapshot
 
     async def _load(self, product_id: UUID, *, lock: bool) -> Product:
-        query = select(Product).where(Product.id == product_id).options(*_WHOLE)
-        product = await self.session.scalar(_locking(query) if lock else query)
+        product = await self.session.scalar(_LOCKED if lock else _ONE, {"id": product_id})
         if product is None:
             raise NotFound(f"there is no product {product_id}")
         return product
@@ -244,9 +243,14 @@ class ProductRepository:
             self._originals.pop(product.id, None)
 
 
-def _searched(product: Product | contracts.Product) -> tuple[str, str, str]:
-    return product.name, product.sku, product.description
-
-
 def _locking(query: Select[Product]) -> Select[Product]:
     return query.with_for_update().execution_options(populate_existing=True)
+
+
+# Made once: to make one costs as much as to run it.
+_ONE = select(Product).where(Product.id == bindparam("id")).options(*_WHOLE)
+_LOCKED = _locking(_ONE)
+
+
+def _searched(product: Product | contracts.Product) -> tuple[str, str, str]:
+    return product.name, product.sku, product.description
