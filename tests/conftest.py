@@ -15,6 +15,8 @@ from typing import TypeVar
 import pytest
 import structlog
 
+from heliograph import m2m_changed, post_delete, post_save, pre_delete, pre_save
+from heliograph.signals.signal import Connection
 from tests.servers import Unavailable
 from tests.servers.postgresql import PostgreSQL, postgresql
 from tests.servers.rabbitmq import RabbitMQ, rabbitmq
@@ -40,6 +42,20 @@ def _required(server: AbstractContextManager[Server]) -> Iterator[Server]:
                 pytest.fail(str(problem), pytrace=False)
             pytest.skip(str(problem))
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _nobody_stays_connected() -> Iterator[None]:
+    """A service that a test leaves open would write what later tests announce, a second time."""
+    before = _outboxes()
+    yield
+    left = [each for each in _outboxes() if each not in before]
+    assert not left, f"these outboxes are still connected, close their services: {left}"
+
+
+def _outboxes() -> list[Connection]:
+    signals = (pre_save, post_save, pre_delete, post_delete, m2m_changed)
+    return [each for signal in signals for each in signal if each.last]
 
 
 @pytest.fixture(scope="session")

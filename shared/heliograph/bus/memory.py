@@ -81,9 +81,9 @@ class MemoryBus:
             for letter in letters:
                 letter.settled.set()
         taken = frozenset(letter.message.id for letter in letters if not letter.queues)
-        if len(taken) < len(sent):
-            waiting = min(queue for letter in letters for queue in letter.queues)
-            raise BusUnavailable(f"the queue {waiting} did not accept everything in time", taken)
+        if waiting := {queue for letter in letters for queue in letter.queues}:
+            first = min(waiting)
+            raise BusUnavailable(f"the queue {first} did not accept everything in time", taken)
         if refused is not None:
             raise MessageRefused(
                 f"message size {len(refused.body)} is larger than {MAX_MESSAGE_BYTES}", taken

@@ -89,6 +89,8 @@ async def stack(users: Mapping[str, str], tmp_path: Path) -> AsyncIterator[Stack
             ),
             buses["console"],
         )
+        for service in (catalog, notifier, console):
+            resources.push_async_callback(service.close)
         yield Stack(catalog, notifier, console, users)
 
 

@@ -48,11 +48,6 @@ async def scrape(service: Service, *roles: Role) -> Samples:
     return found
 
 
-@pytest.fixture(params=[catalog, notifier])
-def make(request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path) -> Callable[[], Service]:
-    return lambda: request.param(sqlite_url, tmp_path)
-
-
 def ours(samples: Samples) -> set[str]:
     """Those of our own doings, but for requests and how old a value is."""
     kept = ("outbox_", "relay_", "receiver_", "event_", "mail_", "viewed_")
@@ -60,10 +55,10 @@ def ours(samples: Samples) -> set[str]:
     return {name for name in samples if name.startswith(kept) and not name.endswith(left)}
 
 
+@pytest.mark.parametrize(("make", "announces"), [(catalog, True), (notifier, False)])
 async def test_a_program_exports_what_it_does_itself_and_nothing_else(
-    make: Callable[[], Service],
+    make: Callable[[str, Path], Service], sqlite_url: str, tmp_path: Path, *, announces: bool
 ) -> None:
-    announces = make().name == "catalog"
     every = EVERY if announces else set()
     buffer = {"viewed_dropped_total"} if announces else set()
     # No email was sent yet: that one has no samples.
@@ -76,7 +71,7 @@ async def test_a_program_exports_what_it_does_itself_and_nothing_else(
     if not announces:
         del expected["relay",], expected["api", "relay", "work"]
     for roles, names in expected.items():
-        async with migrated(make()) as service:
+        async with migrated(make(sqlite_url, tmp_path)) as service:
             found = await scrape(service, *roles)
         assert ours(found) == names, roles
         [(labels, value)] = found["heliograph_build_info"].items()

@@ -127,6 +127,16 @@ async def test_the_same_message_sent_twice_arrives_twice(bus: Bus) -> None:
     assert ids(found) == ["e1", "e1"]
 
 
+async def test_a_message_that_stands_twice_in_a_batch_arrives_twice(bus: Bus) -> None:
+    await bus.declare(topology(EMAILS))
+    async with bus.subscribe(EMAILS.name) as subscription:
+        taken, found = await asyncio.gather(
+            bus.publish([message(1), message(2), message(1)]), receive(subscription, 3)
+        )
+    assert taken == {"e1", "e2"}
+    assert ids(found) == ["e1", "e2", "e1"]
+
+
 async def test_a_cancelled_publish_disturbs_no_other(bus: Bus) -> None:
     await bus.declare(topology(EMAILS))
     given_up = asyncio.create_task(bus.publish(messages(50)))
