@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from chaos.faults.proxy import proxy
 from heliograph.database import Database
@@ -133,3 +134,14 @@ class _Session:
     def _add(self, statement: str) -> None:
         if not any(each in statement for each in _OF_ASYNCPG):
             self._found.append(statement)
+
+
+async def rows_read(session: AsyncSession, table: str) -> int:
+    """How many rows of a table PostgreSQL has read for a session's connection.
+
+    Those of earlier transactions too, unless a second has passed and they were reported: compare.
+    """
+    read = text(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = :table"
+    )
+    return int((await session.scalars(read, {"table": table})).one())

@@ -55,8 +55,7 @@ SURFACE = {
     "heliograph.database": (
         "Backlog Bell BigId BulkInsert Condition Database Inserting NotifyBridge Query Schema "
         "Session Signalling Statement TableBacklog Unfinished UtcDateTime among database_now "
-        "driver inserting one_of query_for statement_for unavailable "
-        "unindexed upsert"
+        "driver inserting one_of query_for statement_for unavailable unindexed upsert"
     ),
     "heliograph.database.migrations": (
         "Migrations create_index_concurrently drop_index_concurrently replace_index_concurrently"

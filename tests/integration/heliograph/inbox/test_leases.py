@@ -11,11 +11,9 @@ from heliograph.inbox.reading import Entry
 from tests.integration.heliograph.conftest import House, inbox_rows
 from tests.integration.heliograph.inbox.test_worker import delivery, receives
 from tests.samples import event, product
+from tests.statements import rows_read
 
 ATTEMPTS = 3
-READ = text("""\
-SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'inbox'
-""")
 
 
 async def ignore(event: object) -> None:
@@ -128,8 +126,8 @@ async def test_an_event_that_is_done_is_looked_up_and_not_sought_among_all_that_
     await house.accept(RECEIVER, [delivery(event(product())) for _ in range(1_000)])
     rows = await house.inbox.claim(RECEIVER, 4, attempts=ATTEMPTS)
     async with house.database.transaction() as session:
-        before = (await session.scalars(READ)).one()  # a second may pass until it is reported
+        before = await rows_read(session, "inbox")
         await house.inbox.finish(session, rows)
-        read = (await session.scalars(READ)).one() - before
+        read = await rows_read(session, "inbox") - before
     assert len(rows) == 4
     assert read < 20, read

@@ -1,8 +1,11 @@
 """What a claim costs, however much waits."""
 
-import pytest
-from sqlalchemy import text
+from typing import Any
 
+import pytest
+from sqlalchemy import ClauseElement, text
+
+from heliograph.database import Session
 from services.notifier.repositories.claims.statements import DUE, MERGE
 from services.notifier.service import Notifier
 
@@ -14,17 +17,21 @@ FROM generate_series(1, 2000) AS n
 """)
 
 
+async def planned(session: Session, statement: ClauseElement, **values: object) -> str:
+    """How PostgreSQL would answer a statement with these values."""
+    connection = await session.connection()
+    compiled: Any = statement.compile(dialect=connection.dialect)
+    in_order = tuple({**compiled.params, **values}[name] for name in compiled.positiontup)
+    lines = await connection.exec_driver_sql(f"EXPLAIN {compiled}", in_order)
+    return "\n".join(lines.scalars())
+
+
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
 async def test_a_claim_reads_what_is_due_in_order_and_ends_there(notifier: Notifier) -> None:
-    compiled = DUE.compile(dialect=notifier.database.engine.dialect)
-    values = {**compiled.params, "at_most": 200}
     async with notifier.database.transaction() as session:
-        connection = await session.connection()
-        in_order = tuple(values[name] for name in compiled.positiontup or ())
-        lines = await connection.exec_driver_sql(f"EXPLAIN {compiled}", in_order)
-        plan = "\n".join(lines.scalars())
+        plan = await planned(session, DUE, at_most=200)
     # Without statistics, as when a million came at once, PostgreSQL sorts wherever it may.
     assert "Index Cond: (due_at <= " in plan, plan
     assert "Sort" not in plan, plan
@@ -37,13 +44,8 @@ async def test_a_row_is_changed_by_its_id_and_not_sought_among_all_that_wait(
     notifier: Notifier,
 ) -> None:
     """By whatever statistics: here are those of a ledger in which all was sent."""
-    compiled = MERGE.compile(dialect=notifier.database.engine.dialect)
-    values = {**compiled.params, "mine": 1, "lead": 2}
     async with notifier.database.transaction() as session:
         await session.execute(SENT)
         await session.execute(text("ANALYZE notification"))
-        connection = await session.connection()
-        in_order = tuple(values[name] for name in compiled.positiontup or ())
-        lines = await connection.exec_driver_sql(f"EXPLAIN {compiled}", in_order)
-        plan = "\n".join(lines.scalars())
+        plan = await planned(session, MERGE, mine=1, lead=2)
     assert "Index Cond: (id = " in plan, plan
