@@ -61,7 +61,7 @@ NAMED = 5
 """Most events that one line names."""
 
 # Loggers that repeat at INFO what our own lines say.
-_TALKATIVE = ("uvicorn", "alembic", "aiormq", "aio_pika", "aiosqlite", "botocore", "httpx2")
+_TALKATIVE = ("uvicorn", "alembic", "aiosqlite", "botocore", "httpx2")
 
 
 def masked(text: str) -> str:

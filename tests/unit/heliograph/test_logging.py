@@ -106,6 +106,29 @@ def test_what_is_less_urgent_than_the_level_is_left_out(level: str, said: str) -
     assert ", ".join(re.findall(r"(?:our|their) \w+", ran.stderr)) == said
 
 
+AWAY = """
+import asyncio
+from heliograph.bus import Topology
+from heliograph.bus.rabbitmq import RabbitBus
+from heliograph.logging import configure
+configure()
+async def main():
+    bus = RabbitBus("amqp://127.0.0.1:1/")
+    bus.expect(Topology())
+    await asyncio.sleep(1)
+    await bus.close()
+asyncio.run(main())
+"""
+
+
+def test_a_broker_that_is_away_is_told_of_once_and_by_us() -> None:
+    """Whichever comes first, what is logged or the bus and with it aiormq."""
+    ran = subprocess.run([sys.executable, "-c", AWAY], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["logger"] for line in ran.stderr.splitlines()] == [
+        "heliograph.bus.rabbitmq.keeper"
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
