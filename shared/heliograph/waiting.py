@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -53,9 +53,18 @@ async def unless_stopped(stopping: asyncio.Event, awaited: Awaitable[T]) -> T | 
         await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         ended.cancel()
-        work.cancel()
+        leave(work)
     await asyncio.wait({work})
     return None if work.cancelled() else work.result()
+
+
+def leave(task: asyncio.Future[Any]) -> None:
+    """Cancel a task, unless it is done, that perhaps nobody will ask what it ended of.
+
+    What it fails of would else be an error in asyncio's log.
+    """
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    task.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from heliograph.errors import HeliographError, State
 from heliograph.logging import masked
+from heliograph.waiting import leave
 
 Check = Callable[[], Awaitable[None]]
 """Returns if the thing works and raises if it does not."""
@@ -92,9 +93,11 @@ class Health:
 async def _result(named: _Named) -> CheckResult:
     # A call to a broker that is down can ignore its cancellation, so it is not waited for.
     task = asyncio.ensure_future(named.check())
-    done, _ = await asyncio.wait({task}, timeout=CHECK_TIMEOUT)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=CHECK_TIMEOUT)
+    finally:
+        leave(task)
     if not done:
-        task.cancel()
         return CheckResult(status="away", detail=f"no answer within {CHECK_TIMEOUT:g} s")
     if task.cancelled():
         return CheckResult(status="failed", detail="cancelled")

@@ -111,7 +111,7 @@ GROUND = {
         "ALGORITHM Caller EXPIRED ISSUER InvalidToken KNOWN_TOKENS LEEWAY LIFETIME "
         "LONGEST_SUBJECT LONGEST_TOKEN SCOPE TYPE Tokens checked_subject"
     ),
-    "waiting": "LEASE_S PAUSES_S Retries Trouble pause_after stopped_within unless_stopped",
+    "waiting": "LEASE_S PAUSES_S Retries Trouble leave pause_after stopped_within unless_stopped",
 }
 """The modules beside the rooms, which are for everybody: all that they define."""
 

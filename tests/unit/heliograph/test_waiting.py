@@ -1,8 +1,13 @@
 import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
 
+from heliograph.bus.rabbitmq.connection import within
+from heliograph.http import Health
 from heliograph.waiting import PAUSES_S, Trouble, pause_after, stopped_within, unless_stopped
 
 
@@ -64,6 +69,44 @@ async def test_who_is_cancelled_cancels_what_it_awaits() -> None:
     assert task.cancelled()
     await asyncio.sleep(0)
     assert cancelled.is_set()
+
+
+async def _asked(check: Awaitable[None]) -> None:
+    health = Health()
+    health.add("bus", lambda: check)
+    await health.readiness()
+
+
+@pytest.mark.parametrize(
+    "waiting", [partial(unless_stopped, asyncio.Event()), partial(within, 5.0), _asked]
+)
+async def test_what_nobody_waits_for_any_more_fails_unheard(
+    waiting: Callable[[Awaitable[None]], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else each stop of a program may log an error that is none."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def fail() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise LookupError("too late") from None
+        finally:
+            ended.set()
+
+    task = asyncio.ensure_future(waiting(fail()))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    async with asyncio.timeout(5):
+        await ended.wait()
+    assert task.cancelled()
+    # asyncio tells of it when nobody can ask any more.
+    del task
+    await asyncio.sleep(0)
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_a_pause_ends_early_at_a_stop() -> None:

@@ -19,6 +19,7 @@ from yarl import URL
 from heliograph.bus.rabbitmq.wire.confirms import Confirms
 from heliograph.bus.rabbitmq.wire.sieve import Arrived, Sieve
 from heliograph.errors import BusUnavailable
+from heliograph.waiting import leave
 
 T = TypeVar("T")
 
@@ -49,8 +50,8 @@ async def within(seconds: float, call: Coroutine[Any, Any, T]) -> T:
         # look as if our own caller had been cancelled.
         answered, _ = await asyncio.wait({task}, timeout=seconds)
     finally:
+        leave(task)
         if not task.done():
-            task.cancel()
             await asyncio.wait({task}, timeout=1)
     if not answered:
         raise BusUnavailable(f"the broker did not answer within {seconds:g} s")

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.database.database import Database
 from heliograph.errors import DatabaseUnavailable, MigrationBlocked
-from heliograph.waiting import Retries
+from heliograph.waiting import Retries, leave
 
 PATIENCE_S = 600.0
 """How long a migration may wait for locks altogether."""
@@ -107,8 +107,8 @@ class LockWait:
         try:
             ended, _ = await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            working.cancel()
-            watching.cancel()
+            leave(working)
+            leave(watching)
             await asyncio.wait({working, watching})
         if working not in ended:
             # Whatever the work made of its cancellation, this is why it ended.
