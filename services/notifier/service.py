@@ -88,8 +88,10 @@ class Notifier(Service):
         super().__init__(settings, bus, models.inbox, models.programs)
         if settings.catalog_user:
             self.announcers["catalog.events"] = settings.catalog_user
-        self.images = images or image_store(settings.image_store_url)
-        self.collaborators.add(ImageStore, self.images)
+        # Its client takes 4 MB, and most of the programs never purge anything.
+        self.collaborators.add_later(
+            ImageStore, lambda: images or image_store(settings.image_store_url)
+        )
         self.mailer = mailer or connect.mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
         kept = timedelta(days=settings.notifications_kept_days)

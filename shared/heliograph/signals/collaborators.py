@@ -20,9 +20,13 @@ class Collaborators:
         self, objects: Mapping[type, object] | None = None, parent: "Collaborators | None" = None
     ) -> None:
         self._objects: dict[type, Any] = dict(objects or {})
+        self._makers: dict[type, Callable[[], Any]] = {}
         self._parent = parent
 
     def __getitem__(self, kind: type[T]) -> T:
+        if kind in self._makers:
+            self._objects[kind] = self._makers[kind]()
+            del self._makers[kind]
         if kind in self._objects:
             found: T = self._objects[kind]
             return found
@@ -32,16 +36,26 @@ class Collaborators:
 
     def find(self, kind: type[T]) -> T | None:
         """Return the object, or None if nobody hands one in."""
-        if kind in self._objects:
-            found: T = self._objects[kind]
-            return found
-        return None if self._parent is None else self._parent.find(kind)
+        if kind not in self:
+            return None
+        return self[kind]
 
     def __contains__(self, kind: type) -> bool:
-        return kind in self._objects or (self._parent is not None and kind in self._parent)
+        return (
+            kind in self._objects
+            or kind in self._makers
+            or (self._parent is not None and kind in self._parent)
+        )
 
     def add(self, kind: type, value: object) -> None:
         self._objects[kind] = value
+
+    def add_later(self, kind: type, make: Callable[[], object]) -> None:
+        """Hand in what `make` gives, which is called when somebody first asks.
+
+        If it fails, whoever asked has failed, and the next who asks calls it again.
+        """
+        self._makers[kind] = make
 
 
 NOBODY = Collaborators()
