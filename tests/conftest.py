@@ -110,6 +110,8 @@ def s3_server() -> Iterator[S3]:
 def pytest_configure() -> None:
     # Servers are stopped by fixtures, which a plain SIGTERM would never let finish.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Programs in the background of a shell, and whom they start, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # As structlog prints by itself, but for rich's picture of a traceback: it takes seconds.
     console = structlog.dev.ConsoleRenderer(
         colors=False, exception_formatter=structlog.dev.plain_traceback

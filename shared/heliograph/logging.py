@@ -1,5 +1,6 @@
 """Logging: one line an event, JSON for machines, colours for a terminal."""
 
+import asyncio
 import json
 import logging
 import re
@@ -158,6 +159,7 @@ def configure(
     handler = logging.StreamHandler(sys.stderr)
     # Besides the root's, for loggers that have a level of their own.
     handler.setLevel(level.upper())
+    handler.addFilter(_is_no_cancellation)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
@@ -171,6 +173,11 @@ def configure(
         logging.getLogger(name).setLevel(logging.WARNING)
     # The interpreter's own traceback would not be masked.
     sys.excepthook = _log_uncaught
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Whether it tells of something else: SQLAlchemy logs it as an error when it is cancelled."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _log_uncaught(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
@@ -123,7 +124,11 @@ def run(main: Coroutine[None, None, None], *, interrupted: str = "interrupted") 
     """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main)
+            try:
+                runner.run(main)
+            finally:
+                # A thread of aiosqlite may just now end what we left, for a loop that is closed.
+                threading.excepthook = lambda _: None
     except (InvalidSetting, SchemaNotCurrent, CannotListen, MissingExtra) as error:
         # Not masked: such a message repeats no value, and its examples have passwords.
         _fail(str(error), status=2)

@@ -106,6 +106,33 @@ def test_what_is_less_urgent_than_the_level_is_left_out(level: str, said: str) -
     assert ", ".join(re.findall(r"(?:our|their) \w+", ran.stderr)) == said
 
 
+CANCELLED = """
+import asyncio, logging, threading, time
+from heliograph.logging import configure
+from heliograph.service import run
+configure()
+def answer():
+    time.sleep(0.2)
+    raise RuntimeError("Event loop is closed")
+async def main():
+    threading.Thread(target=answer).start()
+    try:
+        raise asyncio.CancelledError
+    except asyncio.CancelledError:
+        logging.getLogger("sqlalchemy.pool").error("Exception during reset", exc_info=True)
+    raise KeyboardInterrupt
+run(main(), interrupted="interrupted: run it again")
+"""
+
+
+def test_an_interruption_is_told_in_one_line() -> None:
+    """Whatever SQLAlchemy says of it, and threads whose loop has ended."""
+    ran = subprocess.run(
+        [sys.executable, "-c", CANCELLED], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (130, "interrupted: run it again\n")
+
+
 AWAY = """
 import asyncio
 from heliograph.bus import Topology
