@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import Counter
@@ -88,10 +89,10 @@ class Notifier(Service):
         super().__init__(settings, bus, models.inbox, models.programs)
         if settings.catalog_user:
             self.announcers["catalog.events"] = settings.catalog_user
-        # Its client takes 4 MB, and most of the programs never purge anything.
-        self.collaborators.add_later(
-            ImageStore, lambda: images or image_store(settings.image_store_url)
-        )
+        if images is not None:
+            self.images = images
+        self._image_store_url = settings.image_store_url
+        self.collaborators.add_later(ImageStore, lambda: self.images)
         self.mailer = mailer or connect.mailer(settings.smtp_url)
         self.collaborators.add(Mailer, self.mailer)
         kept = timedelta(days=settings.notifications_kept_days)
@@ -119,6 +120,11 @@ class Notifier(Service):
             on_outcome=lambda state: self._mailed.labels(state).inc(),
         )
         self.spreader = Spreader(self.database, self.mail_bell)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Opened by who purges first: its client takes 4 MB, and most programs never do."""
+        return image_store(self._image_store_url)
 
     def routers(self) -> "Sequence[APIRouter]":
         from services.notifier.api import routers

@@ -7,7 +7,7 @@ import pytest
 
 import contracts
 from heliograph.events import new_id
-from heliograph.storage import ImageStore, new_key
+from heliograph.storage import new_key
 from services.notifier.service import Notifier
 from tests.databases import sqlite_suffices
 from tests.integration.services.notifier.conftest import (
@@ -40,11 +40,11 @@ def picture(key: str, *variants: str) -> contracts.Picture:
 
 async def store(notifier: Notifier, *keys: str) -> None:
     for key in keys:
-        await notifier.collaborators[ImageStore].put(key, b"data", "image/png")
+        await notifier.images.put(key, b"data", "image/png")
 
 
 async def stored(notifier: Notifier) -> set[str]:
-    return {each.key async for each in notifier.collaborators[ImageStore].keys()}  # noqa: SIM118 - not a mapping
+    return {each.key async for each in notifier.images.keys()}  # noqa: SIM118 - not a mapping
 
 
 @sqlite_suffices
