@@ -23,6 +23,7 @@ _TOLD = frozenset({b"iCCP", b"eXIf"})
 _GREY, _RGB, _PALETTE = 0, 2, 3
 _HEADER = struct.Struct(">IIBBBBB")
 _DEEP = 16
+_MOST_COLOURS = 256
 
 
 def read(data: bytes) -> Essence:
@@ -42,12 +43,10 @@ def read(data: bytes) -> Essence:
         raise PictureInvalid(ENDS_TOO_SOON)
     width, height, depth, colour, *_ = _HEADER.unpack(header)
     kept = [SIGNATURE, _chunk(b"IHDR", header)]
-    if b"PLTE" in found and colour == _PALETTE:
-        kept.append(_chunk(b"PLTE", found[b"PLTE"]))
+    if colour == _PALETTE:
+        kept += _palette(found.get(b"PLTE", b""), found.get(b"tRNS", b""))
     transparent = _transparent(found.get(b"tRNS"), depth, colour)
-    if colour == _PALETTE and b"tRNS" in found:
-        kept.append(_chunk(b"tRNS", found[b"tRNS"]))
-    elif transparent and depth < _DEEP:
+    if transparent and depth < _DEEP:
         kept.append(_chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)))
     return Essence(
         b"".join([*kept, _chunk(b"IDAT", b"".join(pixels)), _chunk(b"IEND", b"")]),
@@ -79,6 +78,16 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
                 raise PictureInvalid(DAMAGED)
         place = end + 4
     raise PictureInvalid(TOO_MANY_PARTS)
+
+
+def _palette(colours: bytes, alphas: bytes) -> Iterator[bytes]:
+    """The chunks of a palette; alphas that belong to no colour are left behind."""
+    count, rest = divmod(len(colours), 3)
+    if rest or not 0 < count <= _MOST_COLOURS:
+        raise PictureInvalid(DAMAGED)
+    yield _chunk(b"PLTE", colours)
+    if alphas:
+        yield _chunk(b"tRNS", alphas[:count])
 
 
 def _transparent(chunk: bytes | None, depth: int, colour: int) -> tuple[int, ...] | None:

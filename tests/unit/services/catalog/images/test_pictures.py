@@ -1,6 +1,8 @@
 import asyncio
 import io
+import struct
 import threading
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -232,6 +234,36 @@ async def test_other_types_are_told_by_their_content(darkroom: Darkroom, data: b
 async def test_a_damaged_picture_is_invalid(darkroom: Darkroom, data: bytes) -> None:
     with pytest.raises(PictureInvalid):
         await develop(darkroom, data)
+
+
+@pytest.mark.parametrize("palette", [None, b"", b"\0" * 5, b"\0" * 3 * 257])
+async def test_a_palette_that_is_none_is_invalid(darkroom: Darkroom, palette: bytes | None) -> None:
+    """Its process goes on to the next."""
+    data = _of_a_palette(palette)
+    with pytest.raises(PictureInvalid, match="damaged"):
+        await develop(darkroom, data)
+
+
+@pytest.mark.parametrize("alphas", [2, 3, 256, 257, 1000])
+async def test_alphas_of_no_colour_of_a_palette_are_left_behind(
+    darkroom: Darkroom, alphas: int
+) -> None:
+    data = _of_a_palette(bytes([255, 0, 0, 0, 0, 255]), bytes([0, 128]) + b"\7" * (alphas - 2))
+    developed = await develop(darkroom, data)
+    found = Image.open(io.BytesIO(developed.data)).convert("RGBA")
+    assert [found.getpixel((x, 0)) for x in range(2)] == [(255, 0, 0, 0), (0, 0, 255, 128)]
+
+
+def _of_a_palette(palette: bytes | None, alphas: bytes = b"") -> bytes:
+    """A PNG of two pixels, the first two colours of its palette."""
+    chunk = pictures.png_chunk
+    chunks = [chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 8, 3, 0, 0, 0))]
+    if palette is not None:
+        chunks.append(chunk(b"PLTE", palette))
+    if alphas:
+        chunks.append(chunk(b"tRNS", alphas))
+    chunks += [chunk(b"IDAT", zlib.compress(b"\0\0\1")), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 async def test_a_jpeg_of_too_many_scans_is_invalid(darkroom: Darkroom) -> None:
