@@ -1,9 +1,9 @@
 """Terms: what a text is found by, the same for what is searched and for what is asked.
 
-A word is a run of letters, digits and the marks that belong to them, in whatever script; a
-symbol is a word of its own. Words are compared as Unicode's NFKC_Casefold has it (UAX 31, 5.1),
-and without the accents that their readers leave out when they type. Scripts that put no space
-between words are cut into pairs of characters.
+A word is a run of letters, digits and the marks that belong to them, in whatever script; a symbol
+is a word of its own, unless it stands for letters, such as ㎏. Words are compared as Unicode's
+NFKC_Casefold has it (UAX 31, 5.1), and without the accents that their readers leave out when they
+type. Scripts that put no space between words are cut into pairs of characters.
 """
 
 import re
@@ -40,21 +40,39 @@ class _Folding(dict[int, str]):
         return folded
 
 
+# Letters and marks that are never seen: fillers, and what chooses between pictures of a character.
+_UNSEEN = re.compile(
+    "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+
+
 def _fold(character: str) -> str:
     kind = unicodedata.category(character)
-    if kind == "So":
-        return f" {character} "
-    if kind == "Cf":  # unseen, it ends no word, but for the space that has no width
+    # It ends no word, but for the space that has no width.
+    if kind == "Cf" or _UNSEEN.match(character):
         return " " if character == "\u200b" else ""
-    if kind[0] not in "LMN":
-        return " "
-    if "\ufe00" <= character <= "\ufe0f":  # it chooses between pictures of one character
-        return ""
     parts = unicodedata.normalize("NFKD", character)
+    if kind[0] not in "LMN":
+        stands_for = unicodedata.decomposition(character)
+        if not stands_for.startswith("<") or kind == "Sk":
+            return _part(character)
+        # ™ is no end of the word that it stands behind.
+        return f" {_plain(parts)} " if stands_for.startswith("<super>") else _plain(parts)
     if "\u0400" <= parts[0] <= "\u052f" and parts.casefold() not in _STRESSED:
         return character.casefold()
-    plain = unicodedata.normalize("NFKD", _ACCENTS.sub("", parts).casefold())
-    return "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in plain)
+    return _plain(parts)
+
+
+def _plain(parts: str) -> str:
+    folded = unicodedata.normalize("NFKD", _ACCENTS.sub("", parts).casefold())
+    return "".join(map(_part, folded))
+
+
+def _part(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind[0] in "LMN":
+        return character
+    return f" {character} " if kind == "So" else " "
 
 
 _STRESSED = {"\u0435\u0308", "\u0435\u0300", "\u0438\u0300"}

@@ -56,6 +56,23 @@ async def test_products_from_before_their_terms_are_found(
     assert (await client.get("/v1/products", params={"q": "दीपक"})).json()["items"] == []
 
 
+async def test_products_from_before_their_symbols_were_letters_are_found(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    rice = await create(client, name="Rice 5㎏")
+    async with catalog.database.transaction() as session:
+        await session.execute(text("UPDATE product SET search_terms = 'rice 5 ㎏'"))
+
+    await rerun(catalog, command.downgrade, "0017")
+    await rerun(catalog, command.upgrade, "head")
+
+    for question, count in (("5kg", 1), ("㎏", 0), ("rice 5㎏", 1)):
+        found = (await client.get("/v1/products", params={"q": question})).json()["items"]
+        assert len(found) == count
+    await client.patch(f"/v1/products/{rice['id']}", json={"name": "Torch"})
+    assert (await client.get("/v1/products", params={"q": "5kg"})).json()["items"] == []
+
+
 async def test_products_from_before_their_search_order_are_found_by_it(
     client: httpx2.AsyncClient, catalog: Catalog
 ) -> None:
