@@ -1,7 +1,8 @@
 """The settings of the notifier: environment variables that begin with `NOTIFIER_`."""
 
+import re
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import unquote
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -22,15 +23,22 @@ from services.notifier.mail.connect import mailer
 from services.notifier.proxies import Proxies
 from services.notifier.time_zones import TimeZone
 
+# Not as parseaddr, which joins and drops what it does not understand: another address is left.
+_MAILBOX = re.compile(
+    r"""\s*(?:(?:("(?:[^"\\]|\\.)*")|([^<>"]*?))\s*<([^<>\s]+)>|([^<>"\s,;()]+))\s*"""
+)
+"""A name, quoted or not, and an address in angle brackets; or an address alone."""
+
 
 def _mailbox(value: str) -> str:
-    name, address = parseaddr(value) if value.isprintable() else ("", "")
-    if not address:
+    parts = _MAILBOX.fullmatch(value) if value.isprintable() else None
+    if parts is None:
         raise ValueError("must be an email address, or Name <address>")
-    checked = valid_address(address)
+    quoted, name, named, alone = parts.groups()
+    checked = valid_address(named or alone)
     if not checked.isascii():
         raise ValueError("must be an address in ASCII: not every mail server takes another")
-    return str(Address(display_name=name, addr_spec=checked))
+    return str(Address(display_name=unquote(quoted or "") or name or "", addr_spec=checked))
 
 
 def _mailer_url(value: str) -> str:

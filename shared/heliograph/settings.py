@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -59,13 +59,31 @@ def _is_directory(parts: SplitResult) -> bool:
     return not parts.netloc and parts.path.startswith("/") and parts.path.strip("/") != ""
 
 
+_TLS = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def _is_for_asyncpg(name: str, value: str) -> bool:
+    # It names things otherwise than libpq, and takes numbers from a URL for what SQLAlchemy knows.
+    if name == "ssl":
+        return value in _TLS
+    return name == "host" or (name in {"port", "prepared_statement_cache_size"} and value.isdigit())
+
+
 def _database_url(url: str) -> str:
     parts = _parts(url)
+    asked = parse_qsl(parts.query, keep_blank_values=True)
     if parts.scheme == "sqlite+aiosqlite":
         path = parts.path.removeprefix("/")
+        if asked:
+            raise ValueError("takes no query with a SQLite file")
         if not parts.netloc and path and not path.endswith("/") and path != ":memory:":
             return url
     elif parts.scheme == "postgresql+asyncpg" and parts.path.strip("/"):
+        if odd := [name for name, value in asked if not _is_for_asyncpg(name, value)]:
+            raise ValueError(
+                f"{odd[0]}: takes host, port, prepared_statement_cache_size=0 and "
+                f"ssl={'|'.join(_TLS)} in its query"
+            )
         return url
     raise ValueError(
         "must be sqlite+aiosqlite:///path/to/file or postgresql+asyncpg://user:password@host/name"
@@ -82,6 +100,8 @@ def _bus_url(url: str) -> str:
 def _image_store_url(url: str) -> str:
     parts = _parts(url)
     if parts.scheme == "file" and _is_directory(parts):
+        if Path(unquote(parts.path)).is_file():
+            raise ValueError("must be a directory, and is a file")
         return url
     if parts.scheme == "s3" and parts.netloc and not parts.path.strip("/"):
         return url
@@ -92,7 +112,8 @@ def _public_url(url: str) -> str:
     if len(url) > LONGEST_PUBLIC_URL:
         raise ValueError(f"must have at most {LONGEST_PUBLIC_URL} characters")
     parts = _parts(url)
-    if parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment):
+    besides = parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme in {"http", "https"} and parts.hostname and not besides:
         return url.rstrip("/")
     raise ValueError("must be http[s]://host[:port][/path]")
 

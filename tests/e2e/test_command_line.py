@@ -38,6 +38,9 @@ def start(folder: Path, module: str, *words: str) -> "subprocess.Popen[str]":
         ("services.catalog", ["nonsense"], "'nonsense'"),
         ("services.catalog", ["import"], "'file'"),
         ("services.catalog", ["import", "missing.csv"], "'missing.csv' does not exist"),
+        ("services.catalog", ["import", __file__], "name it .csv or .jsonl"),
+        ("services.catalog", ["export", "products.txt"], "name it .csv or .jsonl"),
+        ("services.catalog", ["revision", " "], "say what it changes"),
         ("services.catalog", ["inbox", "redrive"], "--all"),
         ("services.notifier", ["inbox", "show", "x"], "'id'"),
     ],
@@ -83,7 +86,7 @@ def test_what_an_import_rejects_makes_it_exit_with_1(tmp_path: Path) -> None:
     assert command(tmp_path, "services.catalog", "import", "p.csv").returncode == 0
     for target, words in (("/dev/stdin", "import"), ("/dev/stdout", "export")):
         refused = command(tmp_path, "services.catalog", words, target)
-        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize(

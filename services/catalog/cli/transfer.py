@@ -36,6 +36,8 @@ def add_transfer(app: typer.Typer, program: "Program[G, Catalog]") -> None:
         """
         from services.catalog.transfer.importer import Importer
 
+        _check_name(file)
+
         async def main(service: "Catalog") -> None:
             with _bar() as bar:
                 task = bar.add_task(file.name, total=file.stat().st_size)
@@ -58,6 +60,8 @@ def add_transfer(app: typer.Typer, program: "Program[G, Catalog]") -> None:
         from services.catalog.repositories.products import ProductRepository
         from services.catalog.transfer.exporter import export
 
+        _check_name(file)
+
         async def main(service: "Catalog") -> None:
             async with service.database.reading() as session:
                 total = await ProductRepository(session).count()
@@ -71,6 +75,16 @@ def add_transfer(app: typer.Typer, program: "Program[G, Catalog]") -> None:
             typer.echo(f"{count} products")
 
         with_service(program, main)
+
+
+def _check_name(file: Path) -> None:
+    from services.catalog.transfer.formats import format_of
+    from services.catalog.transfer.records import UnreadableFile
+
+    try:
+        format_of(file)
+    except UnreadableFile as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _bar() -> "Progress":

@@ -52,8 +52,8 @@ def parsed_address(value: str) -> str:
 
 
 def _lower(local: str) -> str:
-    # A letter whose small form is two, such as İ, would be written to somebody else.
-    return "".join(low if len(low := each.lower()) == 1 else each for each in local)
+    # The one letter whose small form is two would be written to somebody else.
+    return "İ".join(each.lower() for each in local.split("İ"))
 
 
 def masked_address(address: str) -> str:

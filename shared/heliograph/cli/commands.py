@@ -73,6 +73,8 @@ def command_line(
         message: Annotated[str, typer.Argument(help="What it changes, in a line.")],
     ) -> None:
         """Draft a migration from the models. Read it before it is committed."""
+        if not message.strip():
+            raise typer.BadParameter("say what it changes")
 
         async def main(service: "Service") -> None:
             typer.echo(await service.migrations.draft(message))

@@ -79,6 +79,10 @@ def test_all_that_is_wrong_is_named_in_one_line() -> None:
     [
         ("CATALOG_DATABASE_URL", "postgresql://u:hush@db/catalog"),
         ("CATALOG_DATABASE_URL", "postgresql+asyncpg://u:hush@db"),
+        ("CATALOG_DATABASE_URL", "postgresql+asyncpg://u:hush@db/catalog?sslmode=require"),
+        ("CATALOG_DATABASE_URL", "postgresql+asyncpg://u:hush@db/catalog?ssl=maybe"),
+        ("CATALOG_DATABASE_URL", "postgresql+asyncpg://u:hush@db/catalog?timeout=5"),
+        ("CATALOG_DATABASE_URL", "sqlite+aiosqlite:///var/catalog.db?timeout=5"),
         ("CATALOG_DATABASE_URL", "sqlite+aiosqlite://"),
         ("CATALOG_DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
         ("CATALOG_BUS_URL", "amqp://u:hush@"),
@@ -87,9 +91,11 @@ def test_all_that_is_wrong_is_named_in_one_line() -> None:
         ("CATALOG_BUS_URL", "memory://x"),
         ("CATALOG_IMAGE_STORE_URL", "file://images"),
         ("CATALOG_IMAGE_STORE_URL", "file:///"),
+        ("CATALOG_IMAGE_STORE_URL", "file:///etc/passwd"),
         ("CATALOG_IMAGE_STORE_URL", "s3://bucket/folder"),
         ("CATALOG_PUBLIC_URL", "catalog.example"),
         ("CATALOG_PUBLIC_URL", "https://[::1"),
+        ("CATALOG_PUBLIC_URL", "https://u:hush@catalog.example"),
         ("CATALOG_PUBLIC_URL", "https://catalog.example/hush" + "h" * 2_000),
         ("CATALOG_SECRET_KEY", "hush"),
         ("CATALOG_SECRET_KEY", "hush" * 10 + "\udcff"),
@@ -233,6 +239,11 @@ def test_the_memory_bus_is_for_the_embedded_program_only() -> None:
     ("name", "value"),
     [
         ("NOTIFIER_MAIL_FROM", "nobody"),
+        ("NOTIFIER_MAIL_FROM", "news@shop.example Shop"),
+        ("NOTIFIER_MAIL_FROM", "a@b.example, c@d.example"),
+        ("NOTIFIER_MAIL_FROM", "Shop <a@b.example> and more"),
+        ("NOTIFIER_MAIL_FROM", "Shop <a@b.example"),
+        ("NOTIFIER_MAIL_FROM", "Shop <a@b.example, c@d.example>"),
         ("NOTIFIER_MAIL_FROM", "Shop <a@b.example>\r\nBcc: x@y.example"),
         ("NOTIFIER_SMTP_URL", "imap://mail.example"),
         ("NOTIFIER_SMTP_URL", "smtp://"),
@@ -241,6 +252,34 @@ def test_the_memory_bus_is_for_the_embedded_program_only() -> None:
 def test_the_notifier_checks_how_it_sends(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting, match=f"^{name}: "):
         load(NotifierSettings, {name: value})
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("news@shop.example", "news@shop.example"),
+        ("<news@shop.example>", "news@shop.example"),
+        ("Shop <news@shop.example>", "Shop <news@shop.example>"),
+        ("Lamps, Inc. <news@shop.example>", '"Lamps, Inc." <news@shop.example>'),
+        ('"Lamps \\"Ann\\"" <news@shop.example>', '"Lamps \\"Ann\\"" <news@shop.example>'),
+        ("Bücher <news@bücher.example>", "Bücher <news@xn--bcher-kva.example>"),
+    ],
+)
+def test_the_sender_is_an_address_with_or_without_a_name(said: str, kept: str) -> None:
+    assert load(NotifierSettings, {"NOTIFIER_MAIL_FROM": said}).mail_from == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://u:hush@db/catalog?ssl=verify-full",
+        "postgresql+asyncpg://u@/catalog?host=/run/postgresql",
+        "postgresql+asyncpg://u:hush@pooler/catalog?prepared_statement_cache_size=0",
+        "postgresql+asyncpg://u:hush@/catalog?host=one&host=two&port=5432&port=5433",
+    ],
+)
+def test_where_a_database_is_may_be_said_by_a_query(url: str) -> None:
+    assert load(CatalogSettings, {"CATALOG_DATABASE_URL": url}).database_url == url
 
 
 @pytest.mark.parametrize("written", ["debug", "DEBUG", "Debug"])

@@ -19,6 +19,7 @@ from services.notifier.mail.addresses import parsed_address, valid_address
         ("Jürgen@example.org", "jürgen@example.org"),
         ("JU\u0308RGEN@example.org", "jürgen@example.org"),
         ("İ@example.org", "İ@example.org"),
+        ("ΟΔΟΣ@example.org", "οδος@example.org"),
         ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
         ("ada@straße.example", "ada@xn--strae-oqa.example"),
         ("ada@example\u3002org", "ada@example.org"),
