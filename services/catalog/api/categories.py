@@ -76,6 +76,7 @@ async def create_category(
     return saved
 
 
+@router.head("", include_in_schema=False)
 @router.get("", summary="List categories")
 async def list_categories(
     session: Reading,
@@ -99,6 +100,7 @@ def _id(cursor: str) -> UUID:
         raise InvalidCursor from error
 
 
+@router.head("/{id}", response_model=contracts.Category, include_in_schema=False)
 @router.get(
     "/{id}",
     summary="Read a category",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from heliograph.database import Session
 from heliograph.tokens import Caller
@@ -77,6 +78,9 @@ def held_key(
     request: Request, caller: Caller, key: str | None, fingerprint: bytes
 ) -> Iterator[KeyedRequest | None]:
     """Keep the key from any other request of this process; raise `KeyInUse`."""
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        twice = {"type": "too_long", "loc": ("header", "Idempotency-Key"), "msg": "Given twice"}
+        raise RequestValidationError([twice])
     if key is None:
         yield None
         return

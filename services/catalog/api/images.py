@@ -95,6 +95,11 @@ async def _form(
         except ValidationError as error:
             wrong = FieldProblem(detail=error.errors()[0]["msg"], pointer=pointer("alt"))
             raise ProblemError("invalid", "The text does not fit.", errors=[wrong]) from error
+        if odd := form.keys() - {"file", "alt"}:
+            unknown = [
+                FieldProblem(detail="There is no such field", pointer=pointer(each)) for each in odd
+            ]
+            raise ProblemError("invalid", "There are other fields in the body.", errors=unknown)
         yield _Form(file, alt)
     finally:
         await form.close()
@@ -173,6 +178,7 @@ async def add_image(
 
 
 # The entity tag of whatever belongs to a product is the product's.
+@router.head("", response_model=ImageList, include_in_schema=False)
 @router.get("", summary="List a product's images", response_model=ImageList, responses=_unchanged)
 async def list_images(
     id: UUID, session: Reading, response: Response, if_none_match: IfNoneMatch = None
@@ -186,6 +192,7 @@ async def list_images(
     return ImageList.model_construct(items=[images.snapshot(each) for each in product.images])
 
 
+@router.head("/{image_id}", response_model=contracts.Image, include_in_schema=False)
 @router.get(
     "/{image_id}",
     summary="Read about an image",

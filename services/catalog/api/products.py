@@ -77,6 +77,7 @@ async def create_product(
     return saved
 
 
+@router.head("", include_in_schema=False)
 @router.get("", summary="List products")
 async def list_products(query: Annotated[ProductQuery, Query()], session: Reading) -> ProductPage:
     reader = session.collaborators[ProductReader]

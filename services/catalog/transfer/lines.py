@@ -22,17 +22,19 @@ class Line:
     problem: str = ""
 
 
-def lines(file: IO[bytes], start: int = 0, number: int = 1) -> Iterator[Line]:
+def lines(
+    file: IO[bytes], start: int = 0, number: int = 1, *, longest: int = LONGEST_LINE
+) -> Iterator[Line]:
     """Read lines from byte `start`, which is where line `number` begins.
 
-    Of one that is too long the text is left out.
+    Of one that has more than `longest` bytes the text is left out.
     """
     file.seek(start)
     end = start
-    for raw, size in _split(file):
+    for raw, size in _split(file, longest):
         text, problem = "", ""
-        if size > LONGEST_LINE:
-            problem = f"it has more than {LONGEST_LINE} bytes"
+        if size > longest:
+            problem = f"it has more than {longest} bytes"
         else:
             mark = codecs.BOM_UTF8 if end == 0 else b""
             text, problem = _decoded(raw.removeprefix(mark))
@@ -48,7 +50,7 @@ def _decoded(raw: bytes) -> tuple[str, str]:
         return raw.decode("utf-8", "replace"), "it is not UTF-8"
 
 
-def _split(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+def _split(file: IO[bytes], longest: int) -> Iterator[tuple[bytes, int]]:
     """Give each line and its size; of one that is too long perhaps only its end."""
     rest, dropped = b"", 0
     while True:
@@ -61,6 +63,6 @@ def _split(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
             dropped = 0
         if not block:
             return
-        if len(rest) > LONGEST_LINE:
+        if len(rest) > longest:
             dropped += len(rest) - 1
             rest = rest[-1:]

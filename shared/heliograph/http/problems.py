@@ -174,7 +174,8 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code == HTTPStatus.BAD_REQUEST:
         # FastAPI's word for a body that it cannot parse at all.
-        return problem_response("invalid", "The body cannot be read.")
+        wrong = FieldProblem(detail=_why_unreadable(error.__cause__), pointer="#")
+        return problem_response("invalid", "The body cannot be read.", errors=[wrong])
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_allowed(request))
@@ -186,6 +187,16 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
         return Response(status_code=status, headers=headers)
     problem = Problem(type="about:blank", title=status.phrase, status=status)
     return _response(problem, headers)
+
+
+def _why_unreadable(error: BaseException | None) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"Not UTF-8, at byte {error.start}"
+    if isinstance(error, RecursionError):
+        return "Nested too deeply"
+    if isinstance(error, ValueError):
+        return "A number has too many digits"
+    return "Not what its Content-Type says"
 
 
 def _allowed(request: Request) -> list[str]:

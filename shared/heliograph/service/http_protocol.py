@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -17,6 +18,9 @@ from heliograph.http import SECURITY_HEADERS, problem_response
 from heliograph.service.http_limits import Limits
 
 log = structlog.stdlib.get_logger("http")
+
+# RFC 3986, section 3.2.2; empty where the target of the request has no authority.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 
 class BoundedConfig(uvicorn.Config):
@@ -156,6 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if size > self._limits.header_bytes or len(self.headers) > self._limits.headers:
             self._refusal = "headers-too-large"
             raise OverflowError
+        self._check_host()
         super().on_headers_complete()
         self._in_headers = False
         # For trailers, which the application would take for headers.
@@ -165,6 +170,14 @@ class BoundedProtocol(HttpToolsProtocol):
         # An answer that begins before the end of its request ends the connection.
         self._keep_alive = self.cycle.keep_alive and not self._stopping
         self.cycle.keep_alive = False
+
+    def _check_host(self) -> None:
+        """Refuse a request whose host is missing, given twice or none (RFC 9112, section 3.2)."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts and self.parser.get_http_version() == "1.0":
+            return
+        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0].strip(b" \t")):
+            raise ValueError
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)

@@ -9,10 +9,12 @@ def health_router(health: Health) -> APIRouter:
     """The routes `/health/live` and `/health/ready`."""
     router = APIRouter(prefix="/health", tags=["health"])
 
+    @router.head("/live", include_in_schema=False)
     @router.get("/live", summary="Does the process live?")
     async def live() -> Liveness:
         return Liveness()
 
+    @router.head("/ready", include_in_schema=False)
     @router.get(
         "/ready",
         summary="Can the process do its job?",

@@ -12,16 +12,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 
+from heliograph.http import ProblemError
+
+PATCHES = ("application/merge-patch+json", "application/json")
+"""Media types of a patch (RFC 7396)."""
+
 _SEQUENCES = frozenset({list, set, frozenset, tuple, Sequence})
 
 
 class GuardedRoute(APIRoute):
-    """Answers 401 and 403 before a byte of the body is asked for, then 422 to a query that is odd.
+    """Answers 401 and 403 before a byte of the body is asked for, then what else is odd.
 
     FastAPI by itself reads and parses a body before it asks any dependency: a stranger would have
     megabytes parsed, and be told what is wrong with them. It ignores parameters of the query that
     the endpoint does not name, a misspelt filter too, and all but the last of one that comes
-    twice.
+    twice; the coding of a body; and that a patch may be one of another kind than its endpoint's.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -37,6 +42,8 @@ class GuardedRoute(APIRoute):
                     await guard(request)
             if odd:
                 raise RequestValidationError(odd)
+            if reads_body:
+                _check_coding(request)
             return await handle(request)
 
         return answer
@@ -63,6 +70,24 @@ def _guards(dependant: Dependant) -> Iterator[Callable[..., Coroutine[Any, Any, 
         if isinstance(call, SecurityBase):
             yield cast("Callable[..., Coroutine[Any, Any, object]]", each.call)
         yield from _guards(each)
+
+
+def _check_coding(request: Request) -> None:
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise ProblemError(
+            "unsupported-media-type",
+            "A body is taken as it is, without a Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},
+        )
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    # FastAPI takes all that ends so for JSON, a list of operations (RFC 6902) for one object.
+    if request.method == "PATCH" and media_type.endswith("+json") and media_type not in PATCHES:
+        raise ProblemError(
+            "unsupported-media-type",
+            f"A patch is taken as {' or '.join(PATCHES)}.",
+            headers={"Accept-Patch": ", ".join(PATCHES)},
+        )
 
 
 def _parameters(dependant: Dependant) -> Mapping[str, bool]:

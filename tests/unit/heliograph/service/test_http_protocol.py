@@ -403,7 +403,12 @@ def test_an_upgrade_is_answered_in_http_1_1_and_the_connection_ends(
         b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/3.9\r\n\r\n",
-        b"GET http://[/ HTTP/1.1\r\n\r\n",
+        b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /quick HTTP/1.1\r\n\r\n",
+        b"GET /quick HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        b"GET /quick HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /quick HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET /quick HTTP/1.1\r\nHost: a/b\r\n\r\n",
         b"POST /count HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /count HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"POST /count HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
@@ -414,6 +419,14 @@ def test_what_is_no_sound_request_is_refused(port: int, request_: bytes) -> None
         assert stranger.ask(request_).status in {400, 404}
         assert stranger.is_closed()
     assert_is_well(port)
+
+
+@pytest.mark.parametrize(
+    "host", [b"", b"x", b"shop.example:8000", b"[::1]:80", b"10.0.0.1", b"a_b"]
+)
+def test_a_host_of_any_sort_is_answered(port: int, host: bytes) -> None:
+    with client(port) as guest:
+        assert guest.ask(b"GET /quick HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").status == 200
 
 
 def test_http_1_0_is_answered_and_closed(port: int) -> None:

@@ -158,6 +158,62 @@ async def test_a_body_of_another_type_is_a_problem(
 
 
 @sqlite_suffices
+async def test_a_patch_of_another_kind_is_a_problem_that_names_ours(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    url = f"/v1/products/{(await create(client))['id']}"
+    for media_type in ("application/json-patch+json", "application/vnd.api+json; charset=utf-8"):
+        headers = {"Content-Type": media_type}
+        answer = await client.patch(url, content=b'{"name": "x"}', headers=headers)
+        is_problem(answer, 415)
+        assert answer.headers["accept-patch"] == "application/merge-patch+json, application/json"
+
+    assert len(await announced(catalog)) == 2
+
+
+@sqlite_suffices
+async def test_a_body_in_a_coding_is_a_problem_that_says_so(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    for coding in ("gzip", "br", "identity, gzip"):
+        answer = await client.post(
+            "/v1/products", json=PRODUCT, headers={"Content-Encoding": coding}
+        )
+        is_problem(answer, 415)
+        assert answer.headers["accept-encoding"] == "identity"
+    assert await announced(catalog) == []
+    plain = {"Content-Encoding": "Identity"}
+    assert (await client.post("/v1/products", json=PRODUCT, headers=plain)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"name": "\xff"}', "Not UTF-8, at byte 10"),
+        (b'{"price": ' + b"9" * 5_000 + b"}", "A number has too many digits"),
+        (b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "Nested too deeply"),
+    ],
+)
+@sqlite_suffices
+async def test_a_body_that_cannot_be_read_says_why(
+    client: httpx2.AsyncClient, body: bytes, why: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post("/v1/products", content=body, headers=headers)
+    assert is_problem(answer, 422)["errors"] == [{"detail": why, "pointer": "#"}]
+
+
+@sqlite_suffices
+async def test_what_can_be_read_can_be_asked_about(client: httpx2.AsyncClient) -> None:
+    """HEAD, as GET without a body (RFC 9110, section 9.1)."""
+    product = f"/v1/products/{(await create(client))['id']}"
+    for path in ("/health/live", "/health/ready", "/v1/products", "/v1/categories", product):
+        read, asked = await client.get(path), await client.head(path)
+        assert asked.status_code == read.status_code == 200
+        assert asked.headers["content-type"] == read.headers["content-type"]
+
+
+@sqlite_suffices
 async def test_an_oversized_body_is_a_problem(client: httpx2.AsyncClient, catalog: Catalog) -> None:
     is_problem(await client.post("/v1/products", json=PRODUCT | {"x": "x" * 2**20}), 413)
 

@@ -129,6 +129,16 @@ async def test_a_key_is_a_line_of_ascii(
     assert await products(catalog) == []
 
 
+@sqlite_suffices
+async def test_two_keys_are_one_too_many(client: httpx2.AsyncClient, catalog: Catalog) -> None:
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+
+    answer = await client.post("/v1/products", json=PRODUCT, headers=headers)
+
+    assert is_problem(answer, 422)["errors"][0]["parameter"] == "Idempotency-Key"
+    assert await products(catalog) == []
+
+
 async def test_a_request_that_failed_can_be_tried_again(
     client: httpx2.AsyncClient, catalog: Catalog
 ) -> None:

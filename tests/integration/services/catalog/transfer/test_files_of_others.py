@@ -13,6 +13,7 @@ from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
 from services.catalog.transfer import importer as importing
 from services.catalog.transfer.importer import Importer, Tally
+from tests.databases import sqlite_suffices
 from tests.integration.services.catalog.conftest import announced, products
 
 HEAD = "sku,name,price,currency\n"
@@ -240,3 +241,49 @@ async def test_who_takes_the_rejects_away_between_two_halves_of_an_import_finds_
     path.with_name("p.csv.rejects.jsonl").unlink()
     assert await Importer(catalog.database, path).run() == Tally(rejected=2)
     assert [each["line"] for each in rejects(path)] == [3]
+
+
+@pytest.mark.parametrize("depth", [20, 60, 500, 967, 968, 969, 970, 5_000])
+@sqlite_suffices
+async def test_a_line_that_is_nested_deeply_is_rejected_alone(
+    catalog: Catalog, tmp_path: Path, depth: int
+) -> None:
+    """The depth at which a reader still reads and a writer no longer writes is no end of both."""
+    good = [json.dumps(LAMP | {"sku": sku}) for sku in ("A-1", "A-3")]
+    deep = json.dumps(LAMP | {"sku": "A-2"})[:-1] + f', "x": {"[" * depth}{"]" * depth}}}'
+    path = tmp_path / "deep.jsonl"
+    assert await imported(catalog, path, "\n".join([good[0], deep, good[1]])) == Tally(
+        created=2, rejected=1
+    )
+    [reject] = rejects(path)
+    assert reject["line"] == 2
+    assert deep in (reject.get("text"), json.dumps(reject["record"]))
+
+
+@sqlite_suffices
+async def test_what_is_no_text_stays_rejected_until_it_is_mended(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    torn = json.dumps(LAMP | {"sku": "A-\ud800"})
+    path = tmp_path / "torn.jsonl"
+    assert await imported(catalog, path, torn) == Tally(rejected=1)
+    [reject] = rejects(path)
+    assert reject["text"] == torn
+    again = path.with_name(path.name + ".rejects.jsonl")
+    assert await Importer(catalog.database, again).run() == Tally(rejected=1)
+    pair = json.dumps(LAMP | {"sku": "A-\U0001f4a1"})
+    assert await imported(catalog, tmp_path / "whole.jsonl", pair) == Tally(created=1)
+
+
+@sqlite_suffices
+async def test_the_longest_line_that_is_rejected_can_be_mended(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.csv"
+    row = b'"A-1","' + b"\xe4" * 999_000 + b'","1","EUR"\n'
+    assert await imported(catalog, path, HEAD.encode() + row) == Tally(rejected=1)
+    [reject] = rejects(path)
+    reject["record"] = LAMP
+    mended = json.dumps(reject)
+    assert len(mended) > 3_000_000
+    assert await imported(catalog, tmp_path / "mended.jsonl", mended) == Tally(created=1)
