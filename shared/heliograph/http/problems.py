@@ -95,6 +95,10 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = None
 
 
+class NameTwice(ValueError):
+    """A name stands twice in an object of JSON, and readers differ in which of two counts."""
+
+
 class ProblemError(HeliographError):
     """Raised to answer with the problem of this name, one of `PROBLEMS`."""
 
@@ -194,6 +198,8 @@ def _why_unreadable(error: BaseException | None) -> str:
         return f"Not UTF-8, at byte {error.start}"
     if isinstance(error, RecursionError):
         return "Nested too deeply"
+    if isinstance(error, NameTwice):
+        return str(error)
     if isinstance(error, ValueError):
         return "A number has too many digits"
     return "Not what its Content-Type says"

@@ -1,5 +1,6 @@
 """Routes that look at the caller's token and at the names of parameters before anything else."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from types import UnionType
@@ -12,10 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 
-from heliograph.http import ProblemError
+from heliograph.http import NameTwice, ProblemError
 
 PATCHES = ("application/merge-patch+json", "application/json")
 """Media types of a patch (RFC 7396)."""
+
+LONGEST_NAME = 100
 
 _SEQUENCES = frozenset({list, set, frozenset, tuple, Sequence})
 
@@ -25,8 +28,9 @@ class GuardedRoute(APIRoute):
 
     FastAPI by itself reads and parses a body before it asks any dependency: a stranger would have
     megabytes parsed, and be told what is wrong with them. It ignores parameters of the query that
-    the endpoint does not name, a misspelt filter too, and all but the last of one that comes
-    twice; the coding of a body; and that a patch may be one of another kind than its endpoint's.
+    the endpoint does not name, a misspelt filter too, and all but the last of one that comes twice,
+    and of a name that stands twice in a body; the coding of a body; and that a patch may be one of
+    another kind than its endpoint's.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -44,9 +48,23 @@ class GuardedRoute(APIRoute):
                 raise RequestValidationError(odd)
             if reads_body:
                 _check_coding(request)
+                request = _StrictRequest(request.scope, request.receive)
             return await handle(request)
 
         return answer
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        return json.loads(await self.body(), object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(name, _), *_] = Counter(name for name, _ in pairs).most_common(1)
+        raise NameTwice(f"{name[:LONGEST_NAME]!r} stands twice in an object")
+    return found
 
 
 def check_guards(router: APIRouter) -> None:

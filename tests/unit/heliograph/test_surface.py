@@ -65,10 +65,10 @@ SURFACE = {
         "StorageError StoreUnavailable StoredImage StoredKey image_store is_key new_key"
     ),
     "heliograph.http": (
-        "FieldProblem Health InboxMetrics Liveness MEDIA_TYPE Metrics NamedRoute OutboxMetrics "
-        "PROBLEMS Problem ProblemError Readiness SECURITY_HEADERS Watched answer_http_error "
-        "answer_unexpected gzip_tag max_body plain_app pointer problem_response problem_type "
-        "problems"
+        "FieldProblem Health InboxMetrics Liveness MEDIA_TYPE Metrics NameTwice NamedRoute "
+        "OutboxMetrics PROBLEMS Problem ProblemError Readiness SECURITY_HEADERS Watched "
+        "answer_http_error answer_unexpected gzip_tag max_body plain_app pointer problem_response "
+        "problem_type problems"
     ),
     "heliograph.web": (
         "FailingEvents GuardedRoute Limit OptionalCaller PAGE RunningPrograms asyncapi_router "

@@ -191,6 +191,8 @@ async def test_a_body_in_a_coding_is_a_problem_that_says_so(
     [
         (b'{"name": "\xff"}', "Not UTF-8, at byte 10"),
         (b'{"price": ' + b"9" * 5_000 + b"}", "A number has too many digits"),
+        (b'{"price": "1", "price": "99"}', "'price' stands twice in an object"),
+        (b'{"x": {"a": 1, "b": 2, "a": 1}}', "'a' stands twice in an object"),
         (b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "Nested too deeply"),
     ],
 )
