@@ -1,7 +1,7 @@
 """Products: loading, saving, deleting."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -141,9 +141,7 @@ class ProductRepository:
                     await self._write(changed)
         except IntegrityError as error:
             if len(skus) > 1:
-                raise Conflict(
-                    "one of the SKUs is taken by now, or two products swap them"
-                ) from error
+                raise Conflict("one of the SKUs is taken by now") from error
             raise SkuTaken(skus[0]) from error
         self._originals |= {each.id: each for each in snapshots}
         return snapshots
@@ -160,18 +158,43 @@ class ProductRepository:
         return product, original, version
 
     async def _write(self, products: Sequence[Product]) -> None:
+        stored: dict[Product, str] = {}
         bare: list[Product] = []
         others: list[Product] = []
         for each in products:
             original = self._originals.get(each.id)
             if original is None or _searched(original) != _searched(each):
                 each.search_terms = terms(*_searched(each))
-            (bare if original is None and is_bare(each) else others).append(each)
+            if original is not None:
+                stored[each] = original.sku
+            else:
+                (bare if is_bare(each) else others).append(each)
         # A stored one may give up the SKU that a new one takes.
-        self.session.add_all(others)
-        await flush(self.session, others)
+        await self._update_stored(stored)
+        if others:
+            self.session.add_all(others)
+            await flush(self.session, others)
         if bare:
             await insert_bare(self.session, bare)
+
+    async def _update_stored(self, before: Mapping[Product, str]) -> None:
+        """Write products, each with the SKU it had, so that one is given up before it is taken.
+
+        The flush itself goes by their ids. Raises `Conflict` for a swap.
+        """
+        holders = {sku: product for product, sku in before.items()}
+        wanted = {each: each.sku for each in before if holders.get(each.sku, each) is not each}
+        for each in wanted:
+            each.sku = before[each]
+        await flush(self.session, before)
+        while wanted:
+            held = {before[each] for each in wanted}
+            free = [each for each, sku in wanted.items() if sku not in held]
+            if not free:
+                raise Conflict(f"products swap the SKUs {', '.join(sorted(held))}")
+            for each in free:
+                each.sku = wanted.pop(each)
+            await flush(self.session, free)
 
     async def clashing(self, products: Sequence[Product]) -> set[str]:
         """The SKUs that several of these products have, or that others in the catalog have."""

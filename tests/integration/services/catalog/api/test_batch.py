@@ -86,6 +86,41 @@ async def test_a_batch_deletes_updates_and_creates_in_one_go(
     }
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_a_sku_may_go_from_one_to_the_next(
+    client: httpx2.AsyncClient, catalog: Catalog, order: tuple[int, int, int]
+) -> None:
+    """Whichever of them was created first."""
+    made = [await create(client, sku=f"S-{number}") for number in range(3)]
+    chain = [made[place]["id"] for place in order]
+    moved = {chain[0]: "S-fresh", chain[1]: made[order[0]]["sku"], chain[2]: made[order[1]]["sku"]}
+    before = len(await announced(catalog))
+
+    update = [{"id": key, "sku": sku, "price": "7.00"} for key, sku in moved.items()]
+    create_one = [new(made[order[2]]["sku"])]
+    answer = await client.post(URL, json={"update": update, "create": create_one})
+
+    assert answer.status_code == 200, answer.text
+    for key, sku in moved.items():
+        stands = (await client.get(f"/v1/products/{key}")).json()
+        assert (stands["sku"], stands["price"], stands["version"]) == (sku, "7.00", 2)
+    assert len((await announced(catalog))[before:]) == 2 * 4
+
+
+async def test_a_swap_of_skus_is_a_conflict_that_names_them(
+    client: httpx2.AsyncClient, catalog: Catalog
+) -> None:
+    one, other = [await create(client, sku=sku) for sku in ("one", "other")]
+    before = len(await announced(catalog))
+
+    swap = [{"id": one["id"], "sku": "other"}, {"id": other["id"], "sku": "one"}]
+    answer = await client.post(URL, json={"update": swap})
+
+    assert "one, other" in is_problem(answer, 409)["detail"]
+    assert await products(catalog) == ["one", "other"]
+    assert len(await announced(catalog)) == before
+
+
 async def test_a_batch_sets_categories_in_the_same_version(
     client: httpx2.AsyncClient, catalog: Catalog
 ) -> None:
