@@ -38,10 +38,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     seed: Annotated[int | None, typer.Option(help="Replays the faults of an earlier run.")] = None,
-    minutes: Annotated[float, typer.Option(help="How long faults strike.")] = 10.0,
-    rate: Annotated[float, typer.Option(help="Faults a minute.")] = 30.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long faults strike.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Faults a minute.")] = 30.0,
     points: Annotated[
-        int, typer.Option(help="Kill at each crash point so many times instead.")
+        int, typer.Option(min=0, help="Kill at each crash point so many times instead.")
     ] = 0,
 ) -> None:
     """Break everything at random, then prove that nothing was lost and nothing came twice."""

@@ -33,7 +33,7 @@ class ProductUpdate(ProductPatch):
     """A merge patch of one product; refused unless the product has `version`, if that is given."""
 
     id: UUID
-    version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    version: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = None
 
 
 class Batch(Payload):

@@ -20,6 +20,12 @@ from services.catalog.transfer.records import FIELDS, Record, UnreadableFile
 
 Format = Literal["csv", "jsonl"]
 
+# The longer ones first: one begins with another.
+_MARKS = {
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
+
 
 def format_of(path: Path) -> Format:
     """Tell the format by the file's name; raise `UnreadableFile` if it does not say."""
@@ -40,8 +46,10 @@ def read(file: IO[bytes], format_: Format, start: int = 0, line: int = 1) -> Ite
     Raises `UnreadableFile`.
     """
     file.seek(0)
-    if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise UnreadableFile("the file is UTF-16: save it as UTF-8")
+    mark = file.read(4)
+    for name, marks in _MARKS.items():
+        if mark.startswith(marks):
+            raise UnreadableFile(f"the file is {name}: save it as UTF-8")
     return (read_csv if format_ == "csv" else read_jsonl)(file, start, line)
 
 

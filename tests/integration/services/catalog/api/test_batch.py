@@ -237,6 +237,8 @@ async def test_a_batch_that_is_wrong_in_itself_is_invalid(
         ({"update": [{"name": "Torch"}]}, "#/update/0/id"),
         ({"update": [{"id": MISSING, "version": 0}]}, "#/update/0/version"),
         ({"update": [{"id": MISSING, "version": 2**31}]}, "#/update/0/version"),
+        ({"update": [{"id": MISSING, "version": True}]}, "#/update/0/version"),
+        ({"update": [{"id": MISSING, "version": "1"}]}, "#/update/0/version"),
         ({"update": [{"id": MISSING, "colour": "red"}]}, "#/update/0/colour"),
         ({"create": [new("A-1"), new("")]}, "#/create/1/sku"),
         ({"create": [new("A-1", price="1e9")]}, "#/create/0/price"),

@@ -189,6 +189,7 @@ async def test_what_was_exported_imports_without_a_change(
         ("p.csv", b"sku,sku\n", "a field twice"),
         ("p.xlsx", b"", "name it .csv or .jsonl"),
         ("p.jsonl", '{"sku": "A"}'.encode("utf-16"), "is UTF-16"),
+        ("p.csv", "sku\nA\n".encode("utf-32"), "is UTF-32"),
     ],
 )
 @sqlite_suffices
