@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 
 import contracts
 from heliograph.http import FieldProblem, ProblemError, max_body, pointer, problems
+from heliograph.web import media_type
 from services.catalog.api.dependencies import OwnCatalog, Reading, Writer, Writing
 from services.catalog.api.etags import (
     IfMatch,
@@ -78,8 +79,7 @@ async def _existing(id: UUID, caller: Writer, catalog: OwnCatalog) -> UUID:
 async def _form(
     request: Request, product_id: Annotated[UUID, Depends(_existing)]
 ) -> AsyncIterator[_Form]:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "multipart/form-data":
+    if media_type(request) != "multipart/form-data":
         raise ProblemError("unsupported-media-type", "Send the file as multipart/form-data.")
     try:
         form = await request.form(max_files=1, max_fields=1)

@@ -24,9 +24,8 @@ class Collaborators:
         self._parent = parent
 
     def __getitem__(self, kind: type[T]) -> T:
-        if kind in self._makers:
+        if kind not in self._objects and kind in self._makers:
             self._objects[kind] = self._makers[kind]()
-            del self._makers[kind]
         if kind in self._objects:
             found: T = self._objects[kind]
             return found

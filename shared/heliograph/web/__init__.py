@@ -10,7 +10,7 @@ with extra("service"):
     from heliograph.web.outbox import outbox_router
     from heliograph.web.paging import PAGE, Limit
     from heliograph.web.programs import RunningPrograms, programs_router
-    from heliograph.web.route import GuardedRoute
+    from heliograph.web.route import GuardedRoute, media_type
 
 __all__ = [
     "PAGE",
@@ -22,6 +22,7 @@ __all__ = [
     "asyncapi_router",
     "create_app",
     "inbox_router",
+    "media_type",
     "outbox_router",
     "programs_router",
     "requires",

@@ -19,6 +19,7 @@ from heliograph.http import (
     pointer,
     problem_response,
 )
+from heliograph.web.route import media_type
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -76,9 +77,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 def _is_of_another_type(request: Request, body: object) -> bool:
     """Whether FastAPI left the body unread as its media type is not the one of the route."""
     if isinstance(body, FormData):
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         forms = {"", "multipart/form-data", "application/x-www-form-urlencoded"}
-        return media_type not in forms
+        return media_type(request) not in forms
     return isinstance(body, bytes)
 
 

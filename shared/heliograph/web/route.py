@@ -90,6 +90,11 @@ def _guards(dependant: Dependant) -> Iterator[Callable[..., Coroutine[Any, Any, 
         yield from _guards(each)
 
 
+def media_type(request: Request) -> str:
+    """The type that the request says of its body, without its parameters; empty if it says none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _check_coding(request: Request) -> None:
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in {"", "identity"}:
@@ -98,9 +103,9 @@ def _check_coding(request: Request) -> None:
             "A body is taken as it is, without a Content-Encoding.",
             headers={"Accept-Encoding": "identity"},
         )
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     # FastAPI takes all that ends so for JSON, a list of operations (RFC 6902) for one object.
-    if request.method == "PATCH" and media_type.endswith("+json") and media_type not in PATCHES:
+    if request.method == "PATCH" and kind.endswith("+json") and kind not in PATCHES:
         raise ProblemError(
             "unsupported-media-type",
             f"A patch is taken as {' or '.join(PATCHES)}.",

@@ -72,7 +72,7 @@ SURFACE = {
     ),
     "heliograph.web": (
         "FailingEvents GuardedRoute Limit OptionalCaller PAGE RunningPrograms asyncapi_router "
-        "create_app inbox_router outbox_router programs_router requires service_of"
+        "create_app inbox_router media_type outbox_router programs_router requires service_of"
     ),
     "heliograph.service": (
         "AnnouncingService CannotListen HttpServer Part PartFailed PortBusy Prunable Retention "
