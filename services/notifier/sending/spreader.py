@@ -38,7 +38,7 @@ class Spreader:
             trouble.end()
             failures = 0
             if not found:
-                await waiter.wait(POLL_S)
+                await waiter.wait(stopping, POLL_S)
 
     async def spread(self) -> bool:
         """Write the next part of the oldest that nobody else writes; False if there is none."""

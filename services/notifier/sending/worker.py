@@ -87,7 +87,7 @@ class MailWorker:
             self._trouble.end()
             failures = 0
             if idle:
-                await waiter.wait(POLL_S)
+                await waiter.wait(stopping, POLL_S)
 
     async def _send_due(self, stopping: asyncio.Event) -> bool:
         """Send what is due, up to a batch; False if nothing was."""

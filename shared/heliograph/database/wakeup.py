@@ -66,16 +66,15 @@ class Waiter:
     def wake(self) -> None:
         self._event.set()
 
-    async def wait(self, at_most: float) -> bool:
-        """Return on a ring, or after `at_most` seconds; True if it rang."""
+    async def wait(self, stopping: asyncio.Event, at_most: float) -> bool:
+        """Return on a ring, when told to stop, or after `at_most` seconds; True if it rang."""
         try:
             async with asyncio.timeout(at_most):
-                await self._event.wait()
+                return await unless_stopped(stopping, self._event.wait()) is not None
         except TimeoutError:
             return False
         finally:
             self._event.clear()
-        return True
 
 
 class NotifyBridge:

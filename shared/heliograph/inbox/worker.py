@@ -86,8 +86,6 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             for receiver in self._receivers:
                 tasks.create_task(self._work(receiver, stopping))
-            await stopping.wait()
-            self._inbox.bell.wake()
         self._done.tell()
 
     async def _work(self, receiver: QueuedReceiver, stopping: asyncio.Event) -> None:
@@ -121,7 +119,7 @@ class Worker:
                 if any(row.suspect for row in claimed):
                     await asyncio.wait(running)
                 elif len(claimed) < limit:
-                    await waiter.wait(POLL_S)
+                    await waiter.wait(stopping, POLL_S)
                 elif len(running) >= most:
                     await _room_for(at_once, running)
         finally:

@@ -62,7 +62,6 @@ class Relay:
     ) -> None:
         self._claims = claims
         self._bus = bus
-        self._bell = bell
         self._waiter = bell.waiter()
         self._listening = asyncio.Lock()
         self._rings = 0
@@ -80,8 +79,6 @@ class Relay:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self._claims.parallel):
                 tasks.create_task(self._pump(stopping))
-            await stopping.wait()
-            self._bell.wake()
         with contextlib.suppress(DatabaseUnavailable):
             await self._claims.release()
 
@@ -127,7 +124,7 @@ class Relay:
             if stopping.is_set():
                 return
             await asyncio.sleep(self._listen_at - time.monotonic())
-            if await self._waiter.wait(POLL_S):
+            if await self._waiter.wait(stopping, POLL_S):
                 self._rings += 1
             self._listen_at = time.monotonic() + GATHER_S
 

@@ -1,5 +1,6 @@
 """The programs of each service, as it lists them over REST."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,7 +15,11 @@ from chaos.faults.proxy import proxy
 from heliograph.bus import Topology
 from heliograph.bus.rabbitmq import RabbitBus
 from heliograph.http import Health
+from heliograph.inbox import worker
+from heliograph.outbox import relay
 from heliograph.service import Role, Service, in_shutdown_order, presence
+from services.notifier.sending import spreader
+from services.notifier.sending import worker as mail_worker
 from tests.integration.heliograph.conftest import running
 from tests.polling import until
 from tests.services import catalog, migrated, notifier
@@ -150,3 +155,13 @@ async def test_probes_and_the_list_tell_of_the_same_health(
     service.parts(["relay", "work"])
     await service.close()
     assert len(made) == 1
+
+
+async def test_who_waits_for_work_ends_when_told_to(
+    make: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (relay, worker, mail_worker, spreader):
+        monkeypatch.setattr(module, "POLL_S", 3600.0)
+    async with migrated(make()) as service, at_work(service, "api", "relay", "work"):
+        # Time to find that there is nothing to do.
+        await asyncio.sleep(0.5)

@@ -37,9 +37,9 @@ class Far:
         await self._database.close()
 
     async def _listen(self, number: int) -> None:
-        waiter = self.bells[number].waiter()
+        waiter, never = self.bells[number].waiter(), asyncio.Event()
         while True:
-            self.heard[number] += await waiter.wait(60)
+            self.heard[number] += await waiter.wait(never, 60)
 
 
 def ring(far: Far) -> None:
