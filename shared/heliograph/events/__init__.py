@@ -10,13 +10,14 @@ from heliograph.events.encoding import (
     event_type,
     exchange,
     follow_up,
+    messages,
     routing_key,
     sequence,
 )
 from heliograph.events.event import Event, new_id
 from heliograph.events.kind import EventKind
 from heliograph.events.plain_json import headers_to_json
-from heliograph.events.versions import LaterVersion, versions
+from heliograph.events.versions import LaterVersion
 
 __all__ = [
     "BESIDES",
@@ -39,8 +40,8 @@ __all__ = [
     "exchange",
     "follow_up",
     "headers_to_json",
+    "messages",
     "new_id",
     "routing_key",
     "sequence",
-    "versions",
 ]

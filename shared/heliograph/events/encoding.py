@@ -5,6 +5,7 @@ headers with the prefix `ce-`, its data is the JSON body. The format is a public
 promise; `docs/schemas/` holds its JSON Schemas, and `decoding` reads it.
 """
 
+import json
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +17,8 @@ from heliograph.bus import LARGEST_BODY, Message
 from heliograph.contract import Contract, announced_as, rfc3339
 from heliograph.errors import EventTooLarge
 from heliograph.events.event import Event, new_id
-from heliograph.events.plain_json import check_finite
+from heliograph.events.plain_json import refuse_constant
+from heliograph.events.versions import versions
 
 T = TypeVar("T")
 
@@ -89,11 +91,22 @@ def _address(contract: type[Contract], signal: str) -> _Address:
     )
 
 
-def encode(event: Event[Any, Any]) -> Message:
-    """Write an event, in its snapshot's version, as the message that leaves on the bus.
+def messages(event: Event[Any, Any]) -> list[Message]:
+    """Write an event as the messages that leave on the bus.
 
-    `versions` gives the others in which it leaves. Raises `TypeError` without a snapshot,
-    `ValueError` if it holds NaN or infinity, and `EventTooLarge`.
+    They are one for each version in which it is announced, the newest first. Raises as `encode`,
+    and `TypeError` for a `downcast` that gives something else than `before`'s snapshot.
+    """
+    if event.snapshot is None or len(announced_as(type(event.snapshot))) == 1:
+        return [encode(event)]
+    return [encode(each) for each in versions(event)]
+
+
+def encode(event: Event[Any, Any]) -> Message:
+    """Write an event as a message in its snapshot's version, and no other.
+
+    Raises `TypeError` without a snapshot, `ValueError` if it holds NaN or infinity, and
+    `EventTooLarge`.
     """
     snapshot = event.snapshot
     if snapshot is None:
@@ -143,9 +156,17 @@ def _content(event: Event[Any, Any]) -> bytes:
     """What the body says behind sender and signal, written unless it is already."""
     if event.content is None:
         content = to_json(_data(event))
-        check_finite(content)
+        _check_finite(content)
         event.content = content[1:]
     return event.content
+
+
+def _check_finite(content: bytes) -> None:
+    if b"NaN" in content or b"Infinity" in content:  # in a text they may stand
+        try:
+            json.loads(content, parse_constant=refuse_constant)
+        except ValueError as error:
+            raise ValueError(f"an event cannot be written as JSON: {error}") from error
 
 
 def _data(event: Event[Any, Any]) -> dict[str, Any]:

@@ -22,17 +22,12 @@ class LaterVersion(Malformed):
 
 
 def versions(event: Event[Any]) -> Sequence[Event[Any]]:
-    """Give the event in each version in which it is announced, the newest first.
+    """Give an event with a snapshot in each version in which it is announced, the newest first.
 
     Raises `TypeError` for a `downcast` that gives something else than `before`'s snapshot.
     """
-    if event.snapshot is None:
-        return (event,)
-    contracts = announced_as(type(event.snapshot))
-    if len(contracts) == 1:
-        return (event,)
     found = [event]
-    for _ in contracts[1:]:
+    for _ in announced_as(type(event.snapshot))[1:]:
         found.append(_down(found[-1]))
     return found
 

@@ -24,7 +24,7 @@ from heliograph.database import (
     database_now,
 )
 from heliograph.errors import HeliographError
-from heliograph.events import Event, encode, sequence, versions
+from heliograph.events import Event, messages, sequence
 from heliograph.outbox.parked import ParkedRows
 from heliograph.outbox.table import BACKGROUND, PARTITIONS
 from heliograph.signals import Signal
@@ -163,8 +163,7 @@ def encode_all(
             places[change] = place + 1
             event.sequence = sequence(event.version, place)
         event.traceparent = event.traceparent or traceparent
-        for each in versions(event):
-            message = encode(each)
+        for message in messages(event):
             subject = message.headers["ce-subject"]
             rows.append(
                 (

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from heliograph.bus import Publisher
 from heliograph.contract import Contract
 from heliograph.errors import BusUnavailable
-from heliograph.events import Event, decode, encode, sequence, versions
+from heliograph.events import Event, decode, messages, sequence
 from heliograph.outbox import EncodedEvent, Outbox
 from heliograph.signals import Signal
 
@@ -48,9 +48,9 @@ async def announce(
         sequence=None if version is None else sequence(version, 0),
         **{"changes": changes, **details},
     )
-    messages = [encode(each) for each in versions(event)]
-    taken = await bus.publish(messages)
-    for each in messages:
+    written = messages(event)
+    taken = await bus.publish(written)
+    for each in written:
         if each.id not in taken:
             raise BusUnavailable(f"not every queue took the event {each.routing_key}")
     return event

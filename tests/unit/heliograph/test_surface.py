@@ -34,7 +34,7 @@ SURFACE = {
     "heliograph.events": (
         "BESIDES BESIDES_ID CONTENT_TYPE Event EventKind FieldNames Ids LaterVersion "
         "MAX_HEADER_LENGTH MOST_FIELDS Word admit check_data decode decode_for encode event_type "
-        "exchange follow_up headers_to_json new_id routing_key sequence versions"
+        "exchange follow_up headers_to_json messages new_id routing_key sequence"
     ),
     "heliograph.asyncapi": "STYLE body_schema document header_schema page",
     "heliograph.bus": (

@@ -10,7 +10,7 @@ import contracts
 from heliograph import Event, Park
 from heliograph.bus import Delivery
 from heliograph.database import Unfinished
-from heliograph.events import EventKind, encode, versions
+from heliograph.events import EventKind, messages
 from heliograph.inbox import Worker
 from heliograph.signals import QueuedReceiver
 from tests.integration.heliograph.conftest import House, inbox_rows, running
@@ -50,8 +50,7 @@ OLDER, NEWER = _older(), _newer()
 def copies(sent: Event[ProductV2]) -> list[Delivery]:
     """The event as it arrives: the newer copy, then the older."""
     return [
-        Delivery("q", each.routing_key, each.headers, each.body, each.id)
-        for each in map(encode, versions(sent))
+        Delivery("q", each.routing_key, each.headers, each.body, each.id) for each in messages(sent)
     ]
 
 

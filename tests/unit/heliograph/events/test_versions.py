@@ -10,14 +10,10 @@ from hypothesis import strategies as st
 import contracts
 from heliograph import Contract, Event, EventTooLarge, Malformed, Misregistered, post_save
 from heliograph.bus import LARGEST_BODY, Message
-from heliograph.events import EventKind, LaterVersion, admit, decode, encode, sequence, versions
+from heliograph.events import EventKind, LaterVersion, admit, decode, encode, messages, sequence
 from heliograph.outbox import encode_all
 from heliograph.signals import QueuedReceiver
 from tests.samples import ProductV2, event, product, renamed
-
-
-def written(sent: Event[Any]) -> list[Message]:
-    return [encode(each) for each in versions(sent)]
 
 
 def read(message: Message, contract: type[Contract]) -> Event[Any]:
@@ -43,7 +39,7 @@ def cheaper(**details: Any) -> Event[Any]:
 
 def test_an_event_of_two_versions_is_a_message_in_each_the_newer_first() -> None:
     sent = cheaper(actor="user-7", sequence=sequence(2, 1))
-    newer, older = written(sent)
+    newer, older = messages(sent)
     assert newer.routing_key == newer.headers["ce-type"] == "catalog.product.post_save.v2"
     assert older.routing_key == "catalog.product.post_save"
     assert older.id == older.headers["ce-id"] == str(sent.id)
@@ -70,7 +66,7 @@ def test_who_reads_version_1_cannot_tell_that_there_is_another() -> None:
         lamp, original=original, changes=changes, update_fields=tuple(changes), created=False,
         id=sent.id, time=sent.time,
     )  # fmt: skip
-    assert written(sent)[1] == encode(before)
+    assert messages(sent)[1] == encode(before)
 
 
 def test_both_copies_are_rows_of_the_same_place_in_their_subject() -> None:
@@ -91,7 +87,7 @@ def test_both_copies_are_rows_of_the_same_place_in_their_subject() -> None:
 
 def test_a_receiver_is_given_the_same_event_by_either_copy() -> None:
     sent = cheaper(sequence=sequence(2, 1))
-    newer, older = (read(each, ProductV2) for each in written(sent))
+    newer, older = (read(each, ProductV2) for each in messages(sent))
     assert newer == older
     assert older.sender is ProductV2
     assert older.id == sent.id
@@ -101,7 +97,7 @@ def test_a_receiver_is_given_the_same_event_by_either_copy() -> None:
     assert older.update_fields == ("title", "price")
     ids = {
         admit(each.headers, each.body, lambda _, signal: EventKind(signal, ProductV2))[0]
-        for each in written(sent)
+        for each in messages(sent)
     }
     assert ids == {str(sent.id)}
 
@@ -127,7 +123,7 @@ def test_what_neither_version_names_changed_as_it_was_told() -> None:
         def upcast(cls, older: Named) -> Self:
             return cls(id=older.id, title=older.name)
 
-    found = read(written(cheaper())[1], Titled)
+    found = read(messages(cheaper())[1], Titled)
     assert found.changes == {
         "price": {"from": "20.00", "to": "15.00"}, "title": {"from": "Lamp", "to": "Lantern"},
     }  # fmt: skip
@@ -140,7 +136,7 @@ def test_a_change_that_an_older_version_cannot_tell_is_announced_in_it_all_the_s
 
     original = Priced(**dict(renamed()))
     changes = {"unit": {"from": "each", "to": "pair"}}
-    newer, older = written(
+    newer, older = messages(
         event(original.model_copy(update={"unit": "pair"}), original=original, changes=changes)
     )
     assert read(newer, Priced).changes == changes
@@ -149,7 +145,7 @@ def test_a_change_that_an_older_version_cannot_tell_is_announced_in_it_all_the_s
 
 def test_a_sender_that_has_stopped_announces_version_2_alone() -> None:
     sent = event(stopped(ProductV2)(**dict(renamed())))
-    [message] = written(sent)
+    [message] = messages(sent)
     assert message.routing_key == "catalog.product.post_save.v2"
     assert message.id == str(sent.id)
     assert "ce-besides" not in message.headers
@@ -210,25 +206,25 @@ class ShelfV3(Contract):
 
 def test_three_versions_are_copies_of_the_oldest() -> None:
     sent = event(ShelfV3(id=UUID(int=1), title="top", width=80))
-    messages = written(sent)
-    assert [each.headers["ce-type"][-2:] for each in messages] == ["v3", "v2", "v1"]
-    assert [each.headers.get("ce-besides") for each in messages] == ["v1", "v1", None]
-    assert len({each.id for each in messages}) == 3
-    for contract, readable in ((ShelfV3, messages), (ShelfV2, messages[1:]), (Shelf, messages[2:])):
-        for each in messages:
+    written = messages(sent)
+    assert [each.headers["ce-type"][-2:] for each in written] == ["v3", "v2", "v1"]
+    assert [each.headers.get("ce-besides") for each in written] == ["v1", "v1", None]
+    assert len({each.id for each in written}) == 3
+    for contract, readable in ((ShelfV3, written), (ShelfV2, written[1:]), (Shelf, written[2:])):
+        for each in written:
             if each in readable:
                 assert read(each, contract).id == sent.id
             else:
                 with pytest.raises(LaterVersion, match="in which the event comes too"):
                     read(each, contract)
-    assert [read(each, ShelfV3).instance.width for each in messages] == [80, None, None]
+    assert [read(each, ShelfV3).instance.width for each in written] == [80, None, None]
 
 
 def test_a_copy_is_left_only_if_the_event_comes_in_a_version_that_is_read() -> None:
     class Later(ShelfV3):
         before: ClassVar[type[Contract]] = stopped(ShelfV2)
 
-    newest, _ = written(event(Later(id=UUID(int=1), title="top")))
+    newest, _ = messages(event(Later(id=UUID(int=1), title="top")))
     assert newest.headers["ce-besides"] == "v2"
     with pytest.raises(LaterVersion):
         read(newest, ShelfV2)
@@ -250,7 +246,7 @@ def test_a_copy_is_left_only_if_the_event_comes_in_a_version_that_is_read() -> N
     ],
 )
 def test_what_is_wrong_with_a_version_is_named(headers: dict[str, Any], told: str) -> None:
-    message, _ = written(event(renamed()))
+    message, _ = messages(event(renamed()))
     changed = {**message.headers, "ce-besides": "v1"} | headers
     if "v3" in str(changed["ce-type"]):
         del changed["ce-besides"]
@@ -265,7 +261,7 @@ def test_who_reads_nothing_older_is_told_what_to_write() -> None:
     message = encode(event(product()))
     with pytest.raises(Malformed, match=r"than Alone, .v2: name the contract before that as its"):
         read(message, Alone)
-    [alone] = written(event(Alone(**dict(renamed()))))
+    [alone] = messages(event(Alone(**dict(renamed()))))
     assert "ce-besides" not in alone.headers
 
 
@@ -288,7 +284,7 @@ def test_a_downcast_gives_the_version_before_of_the_same_subject(older: Any) -> 
             return older  # type: ignore[no-any-return]
 
     with pytest.raises(TypeError, match=r"Astray.downcast must give a Product about"):
-        versions(event(Astray(**dict(renamed()))))
+        messages(event(Astray(**dict(renamed()))))
 
 
 def test_a_flat_contract_has_versions_too() -> None:
@@ -315,7 +311,7 @@ def test_a_flat_contract_has_versions_too() -> None:
             )
 
     view = ViewV2(product_id=UUID(int=1), by="user-7", viewed_at="2026-01-31T00:00:00.000000Z")
-    newer, older = written(event(view, signal="viewed", version=None))
+    newer, older = messages(event(view, signal="viewed", version=None))
     assert json.loads(newer.body)["by"] == json.loads(older.body)["viewer"] == "user-7"
     assert read(older, ViewV2).instance.by == read(newer, ViewV2).instance.by == "user-7"
     assert read(older, contracts.View).id == read(newer, ViewV2).id
@@ -352,7 +348,7 @@ LINES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_si
 def test_what_is_told_down_and_brought_up_is_the_same(title: str, price: int, version: int) -> None:
     lamp = renamed(title=title, price=Decimal(price).scaleb(-2), version=version)
     assert ProductV2.upcast(lamp.downcast()) == lamp
-    older = encode(versions(event(lamp))[1])
+    _, older = messages(event(lamp))
     assert read(older, ProductV2).instance == lamp
 
 
