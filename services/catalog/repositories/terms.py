@@ -8,7 +8,6 @@ type. Scripts that put no space between words are cut into pairs of characters.
 
 import re
 import unicodedata
-from itertools import chain
 
 LONGEST = 250
 """Characters of a word that count; PostgreSQL takes lexemes of at most 2,046 bytes."""
@@ -103,7 +102,7 @@ def terms(*texts: str) -> str:
     Of a run each character begins a term, so that a single one is found as a beginning too.
     """
     found: list[str] = []
-    for word in dict.fromkeys(chain.from_iterable(map(words, texts))):
+    for word in dict.fromkeys(words(" ".join(texts))):
         if is_unspaced(word):
             found += pairs(word)
             found.append(word[-1])
