@@ -26,7 +26,8 @@ from services.catalog.snapshots import Snapshots
 D = typing_extensions.TypeVar("D", default=None)
 
 _WHOLE = (selectinload(Product.images), selectinload(Product.categories))
-"""Loads what a snapshot shows."""
+"""Loads what a snapshot shows. Not by a join: rows that are joined to one that has to be waited for
+are, on PostgreSQL, those from before the wait."""
 
 STEP = 1_000
 """Rows that a bulk write holds in memory at once."""
