@@ -26,8 +26,9 @@ def versions(event: Event[Any]) -> Sequence[Event[Any]]:
 
     Raises `TypeError` for a `downcast` that gives something else than `before`'s snapshot.
     """
+    newest: Any = event.snapshot
     found = [event]
-    for _ in announced_as(type(event.snapshot))[1:]:
+    for _ in announced_as(type(newest))[1:]:
         found.append(_down(found[-1]))
     return found
 

@@ -65,6 +65,7 @@ class Consumer:
                 queue = receiver.queue(self._service)
                 tasks.create_task(self._consume(receiver, queue.name, stopping))
                 tasks.create_task(self._consume(receiver, queue.dead, stopping, of=queue.name))
+            await stopping.wait()
 
     async def _consume(
         self,

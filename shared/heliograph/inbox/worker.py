@@ -6,8 +6,9 @@ A worker is a part of a program; any number may run.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -27,7 +28,14 @@ from heliograph.inbox.leases import Claimed
 from heliograph.inbox.reading import REASON_LENGTH
 from heliograph.signals import Collaborators, QueuedReceiver
 from heliograph.text import printable
-from heliograph.waiting import LEASE_S, Retries, Trouble, pause_after, stopped_within
+from heliograph.waiting import (
+    LEASE_S,
+    Retries,
+    Trouble,
+    pause_after,
+    stopped_within,
+    unless_stopped,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +94,7 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             for receiver in self._receivers:
                 tasks.create_task(self._work(receiver, stopping))
+            await stopping.wait()
         self._done.tell()
 
     async def _work(self, receiver: QueuedReceiver, stopping: asyncio.Event) -> None:
@@ -93,12 +102,16 @@ class Worker:
         most = self._concurrency * (1 if _asks_for_session(receiver) else WITHOUT_SESSION)
         # Half at a time, so that one half is claimed while the other runs.
         at_once = max(most // 2, 1)
-        room = asyncio.Semaphore(most)
         running: set[asyncio.Task[None]] = set()
+        one_by_one = receiver.batch is None
         failures = 0
-        try:
+        async with _finishing(running):
             while not stopping.is_set():
-                limit = receiver.batch or min(most - len(running), at_once)
+                places = most - len(running)
+                if not places:
+                    await unless_stopped(stopping, _room_for(at_once, running))
+                    continue
+                limit = min(places, at_once) if one_by_one else receiver.batch or 1
                 try:
                     claimed = await self._inbox.claim(
                         receiver, limit, attempts=self._retries.attempts
@@ -110,28 +123,22 @@ class Worker:
                     continue
                 self._trouble.end()
                 failures = 0
-                for group in _groups(receiver, claimed):
-                    task = asyncio.create_task(self._run_in_room(room, receiver, group))
+                groups = _groups(receiver, claimed)
+                # What is left of a batch that failed needs a place for each.
+                one_by_one = receiver.batch is None or any(row.attempts > 1 for row in claimed)
+                if over := [row for group in groups[places:] for row in group]:
+                    # Their leases would run while they wait for a place.
+                    await self._settle(self._inbox.hand_back(over))
+                for group in groups[:places]:
+                    task = asyncio.create_task(self.run_group(receiver, group))
                     running.add(task)
                     task.add_done_callback(running.discard)
                     # A freed place, or a subject's next event, must not wait for the poll.
                     task.add_done_callback(lambda _task: waiter.wake())
                 if any(row.suspect for row in claimed):
-                    await asyncio.wait(running)
+                    await unless_stopped(stopping, asyncio.wait(running))
                 elif len(claimed) < limit:
                     await waiter.wait(stopping, POLL_S)
-                elif len(running) >= most:
-                    await _room_for(at_once, running)
-        finally:
-            if running:
-                await asyncio.gather(*running, return_exceptions=True)
-
-    async def _run_in_room(
-        self, room: asyncio.Semaphore, receiver: QueuedReceiver, rows: Sequence[Claimed]
-    ) -> None:
-        # What is left of a batch that failed is many calls.
-        async with room:
-            await self.run_group(receiver, rows)
 
     async def run_group(self, receiver: QueuedReceiver, rows: Sequence[Claimed]) -> None:
         """Run the receiver once on these rows and settle them, whatever happens.
@@ -152,7 +159,10 @@ class Worker:
         except LeaseLost:
             log.warning("lease lost, work undone")
         except (Malformed, Park) as error:
-            outcome = await self._park(rows, str(error) or "the receiver parked it")
+            if len(rows) > 1:  # It is about one of them, which says so again when it comes alone.
+                outcome = await self._failed(rows, error)
+            else:
+                outcome = await self._park(rows, str(error) or "the receiver parked it")
         except asyncio.CancelledError:
             if await self._settle(self._inbox.hand_back(rows)):
                 outcome = "handed_back"
@@ -242,6 +252,19 @@ class Worker:
             log.warning("outcome not recorded", reason=str(error))
             return False
         return True
+
+
+@asynccontextmanager
+async def _finishing(running: AbstractSet[asyncio.Task[None]]) -> AsyncIterator[None]:
+    """Let what still runs finish at the end of the block; cancel it if the block is cancelled."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        for task in running:
+            task.cancel()
+        raise
+    finally:
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _room_for(count: int, running: AbstractSet[asyncio.Task[None]]) -> None:

@@ -32,6 +32,7 @@ class EventBuffer:
     """
 
     name = "event buffer"
+    last_to_stop = True
 
     def __init__(
         self,
@@ -72,12 +73,14 @@ class EventBuffer:
         self._filled.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            await unless_stopped(stopping, self._filled.wait())
-            await stopped_within(stopping, FLUSH_S)
-            if not await self._flush():
-                await stopped_within(stopping, RETRY_S)
-        await self._flush()
+        try:
+            while not stopping.is_set():
+                await unless_stopped(stopping, self._filled.wait())
+                await stopped_within(stopping, FLUSH_S)
+                if not await self._flush():
+                    await stopped_within(stopping, RETRY_S)
+        finally:
+            await self._flush()
 
     async def _flush(self) -> bool:
         """Write what is there; False if the database is away, and then it is kept.

@@ -14,7 +14,7 @@ from heliograph import Event, Park
 from heliograph.bus import Delivery
 from heliograph.database import Session, database_now
 from heliograph.events import EventKind, encode
-from heliograph.inbox import Inbox, LeaseLost, Worker
+from heliograph.inbox import Consumer, Inbox, LeaseLost, Worker
 from heliograph.logging import masked
 from heliograph.signals import QueuedReceiver
 from heliograph.waiting import Retries
@@ -223,13 +223,16 @@ async def test_the_receivers_work_and_its_mark_are_one_transaction(house: House)
         assert (await session.scalars(text("SELECT name FROM note"))).all() == ["once"]
 
 
-async def test_a_batch_is_handed_over_whole_and_after_a_failure_one_by_one(house: House) -> None:
+@pytest.mark.parametrize("failure", [ValueError("one of them"), Park("not this one")])
+async def test_a_batch_is_handed_over_whole_and_after_a_failure_one_by_one(
+    house: House, failure: Exception
+) -> None:
     sizes: list[int] = []
 
     async def count(events: Sequence[Event[contracts.Product]]) -> None:
         sizes.append(len(events))
         if any(each.instance.name == "Broken" for each in events):
-            raise ValueError("one of them")
+            raise failure
 
     receiver = receives(count, batch=10, ordered=False)
     names = ["Lamp", "Broken", "Chair", "Table"]
@@ -292,6 +295,47 @@ async def test_a_stopped_worker_hands_back_what_it_was_running(house: House) -> 
     await asyncio.gather(task, return_exceptions=True)
     [again] = await house.inbox.claim(receiver, 1, attempts=8)
     assert again.attempts == 1
+
+
+@pytest.mark.parametrize("deaths", [0, 1])
+async def test_a_cancelled_worker_hands_back_what_takes_all_its_places(
+    house: House, deaths: int
+) -> None:
+    begun = asyncio.Event()
+
+    async def hang(_event: Event[contracts.Product], _session: Session) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    receiver = replace(receives(hang), needs=(Session,))
+    await house.accept(receiver, [delivery(event()) for _ in range(3)])
+    for _ in range(deaths):
+        await house.inbox.claim(receiver, 3, attempts=8)
+        await _expire(house)
+    stopping = asyncio.Event()
+    worker = Worker([receiver], house.inbox, concurrency=1)
+    task = asyncio.create_task(worker.run(stopping))
+    await begun.wait()
+    stopping.set()
+    done, _ = await asyncio.wait({task}, timeout=0.2)
+    assert not done
+    task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(task, return_exceptions=True)
+    again = await house.inbox.claim(receiver, 3, attempts=8)
+    # One at a time if nobody knows of what their last attempt died.
+    assert [each.attempts for each in again] == ([2] if deaths else [1, 1, 1])
+
+
+async def test_without_receivers_there_is_nothing_to_do_until_the_end(house: House) -> None:
+    stopping = asyncio.Event()
+    parts = (Worker([], house.inbox), Consumer("shop", [], house.inbox, house.bus))
+    tasks = [asyncio.create_task(part.run(stopping)) for part in parts]
+    done, _ = await asyncio.wait(tasks, timeout=0.1)
+    assert not done
+    stopping.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks)
 
 
 async def test_ordered_events_of_one_subject_never_overlap(house: House) -> None:

@@ -1,5 +1,6 @@
 """What is left of a batch that failed runs alone, and not all of it at once."""
 
+import asyncio
 from collections.abc import Sequence
 
 import contracts
@@ -53,6 +54,34 @@ async def test_a_failed_batch_opens_no_more_transactions_than_the_worker_runs_si
         await until(all_are_done, within=20)
     assert alone == ROWS
     assert most <= AT_ONCE
+
+
+async def test_a_stop_leaves_nothing_of_a_failed_batch_leased(house: House) -> None:
+    begun = 0
+
+    async def hang(events: Sequence[Event[contracts.Product]], _session: Session) -> None:
+        nonlocal begun
+        if len(events) > 1:
+            raise ValueError("one of them")
+        begun += 1
+        await asyncio.Event().wait()
+
+    receiver = QueuedReceiver(
+        hang, (EventKind("post_save", contracts.Product),), (Session,), batch=ROWS, ordered=False
+    )
+    await house.accept(receiver, [_delivery(event()) for _ in range(ROWS)])
+    stopping = asyncio.Event()
+    worker = Worker([receiver], house.inbox, retries=QUICK, concurrency=AT_ONCE)
+    task = asyncio.create_task(worker.run(stopping))
+    await until(lambda: begun == AT_ONCE)
+    stopping.set()
+    await asyncio.sleep(0.1)
+    task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(task, return_exceptions=True)
+    assert begun == AT_ONCE
+    again = await house.inbox.claim(receiver, ROWS, attempts=8)
+    assert [each.attempts for each in again] == [2] * ROWS
 
 
 def _delivery(sent: Event[contracts.Product]) -> Delivery:
