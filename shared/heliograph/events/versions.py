@@ -22,13 +22,14 @@ class LaterVersion(Malformed):
 
 
 def versions(event: Event[Any]) -> Sequence[Event[Any]]:
-    """Give an event with a snapshot in each version in which it is announced, the newest first.
+    """Give the event in each version in which it is announced, the newest first.
 
     Raises `TypeError` for a `downcast` that gives something else than `before`'s snapshot.
     """
-    newest: Any = event.snapshot
+    if event.snapshot is None:
+        return (event,)
     found = [event]
-    for _ in announced_as(type(newest))[1:]:
+    for _ in announced_as(type(event.snapshot))[1:]:
         found.append(_down(found[-1]))
     return found
 

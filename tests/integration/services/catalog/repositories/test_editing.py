@@ -10,7 +10,7 @@ import contracts
 from heliograph.events import new_id
 from heliograph.storage import new_key
 from services.catalog import models
-from services.catalog.repositories.categories import CategoryRepository
+from services.catalog.repositories.categories import ProductCategories
 from services.catalog.repositories.images import ImageRepository
 from services.catalog.repositories.products import ProductRepository
 from services.catalog.service import Catalog
@@ -45,7 +45,7 @@ async def test_who_waited_for_a_product_has_what_hung_on_it_by_then(
         product = await repository.edit(product_id)
         second = asyncio.create_task(edited())
         await until(waits)
-        await CategoryRepository(repository).add(product, [category_id])
+        await ProductCategories(repository).add(product, [category_id])
         await ImageRepository(session).add(product, image)
     found = await second
     assert found.categories == (category_id,)
