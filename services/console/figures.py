@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+OUTBOX = "outbox"
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -19,6 +21,11 @@ class Waiting:
     oldest_seconds: float | None = None
     """Age of what waits longest; None if the service does not say it."""
 
+    @property
+    def receiver(self) -> str:
+        """Whose inbox it is; empty for the outbox, as of a parked event."""
+        return "" if self.place == OUTBOX else self.place
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -29,20 +36,18 @@ class Figures:
     def samples(self) -> Iterator[tuple[str, float]]:
         """What is charted: names and values."""
         for each in self.waiting:
-            if each.place == OUTBOX:
+            if not each.receiver:
                 yield "outbox", each.pending
                 if each.oldest_seconds is not None:
                     yield "outbox_oldest", each.oldest_seconds
-        receivers = [each for each in self.waiting if each.place != OUTBOX]
+        if self.waiting:
+            yield "parked", sum(each.parked for each in self.waiting)
+        receivers = [each for each in self.waiting if each.receiver]
         if receivers:
             yield "inbox", sum(each.pending + each.held for each in receivers)
-            yield "parked", sum(each.parked for each in receivers)
             ages = [each.oldest_seconds for each in receivers if each.oldest_seconds is not None]
             if ages:
                 yield "inbox_oldest", max(ages)
-
-
-OUTBOX = "outbox"
 
 
 def read_figures(metrics: str) -> Figures:
@@ -52,7 +57,7 @@ def read_figures(metrics: str) -> Figures:
     oldest: dict[str, float] = {}
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
-            if sample.name in ("outbox_rows", "outbox_oldest_seconds"):
+            if sample.name in ("outbox_rows", "outbox_oldest_seconds", "outbox_parked_rows"):
                 outbox[sample.name] = sample.value
             elif sample.name == "inbox_rows":
                 rows[sample.labels["receiver"]][sample.labels["state"]] = sample.value
@@ -64,6 +69,7 @@ def read_figures(metrics: str) -> Figures:
             Waiting(
                 OUTBOX,
                 pending=int(outbox.get("outbox_rows", 0)),
+                parked=int(outbox.get("outbox_parked_rows", 0)),
                 oldest_seconds=outbox.get("outbox_oldest_seconds"),
             )
         )

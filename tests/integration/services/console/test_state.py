@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from services.console.repositories.samples import SampleRepository
+from services.console.sampler import figures_of
 from tests.integration.services.console.conftest import House, Tells, park
 from tests.polling import until
 
@@ -116,6 +117,43 @@ async def test_what_is_parked_stands_first_and_beside_the_way_to_it(
     link = '"/parked?service=notifier&amp;receiver=purge_images">1 event of <bdi>purge_images</bdi>'
     assert page.index(link) < page.index("Programs</h2>")
     assert "1 held behind" in page
+
+
+async def test_what_the_broker_will_not_have_is_parked_too(
+    house: House, admin: httpx2.AsyncClient
+) -> None:
+    now = datetime.now(UTC)
+    row = {
+        "partition": -1,
+        "event_id": "01a219c0-2bc7-7577-aa8a-daeb4956ca95",
+        "subject": "lamp",
+        "exchange": "catalog.events",
+        "routing_key": "catalog.product.post_save",
+        "headers": b"{}",
+        "body": b"{}",
+        "created_at": now,
+        "parked_at": now,
+        "reason": "too large",
+    }
+    async with house.catalog.database.transaction() as session:
+        await session.execute(house.catalog.outbox.table.insert(), [row])
+
+    async def told() -> str:
+        page = (await admin.get("/state")).text
+        return page if "Parked: somebody must decide" in page else ""
+
+    # The catalog may have been asked for its figures a moment ago.
+    page = await until(told)
+    assert '<a href="/parked?service=catalog">1 event not published by catalog</a>' in page
+    assert 'data-name="Parked"><a href="/parked?service=catalog">1</a>' in page
+    listed = (await admin.get("/parked?service=catalog")).text
+    assert "Not published by <bdi>catalog</bdi>" in listed
+    catalog = house.console.peers.named("catalog")
+    assert catalog is not None
+    figures = await figures_of(catalog)
+    async with house.console.database.transaction() as session:
+        await SampleRepository(session).add(datetime.now(UTC), "catalog", figures.samples())
+    assert 'Parked <span class="count">1</span>' in (await admin.get("/")).text
 
 
 @pytest.mark.parametrize("path", ["/v1/programs", "/v1/inbox/failing", "/metrics"])

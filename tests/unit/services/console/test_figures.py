@@ -9,6 +9,8 @@ METRICS = """\
 outbox_rows 7.0
 # TYPE outbox_oldest_seconds gauge
 outbox_oldest_seconds 2.5
+# TYPE outbox_parked_rows gauge
+outbox_parked_rows 5.0
 # TYPE inbox_rows gauge
 inbox_rows{receiver="purge_images",state="parked"} 2.0
 inbox_rows{receiver="purge_images",state="held"} 3.0
@@ -21,18 +23,18 @@ inbox_oldest_seconds{receiver="purge_images"} 12.0
 
 def test_what_waits_is_told_by_place() -> None:
     assert read_figures(METRICS).waiting == (
-        Waiting("outbox", pending=7, oldest_seconds=2.5),
+        Waiting("outbox", pending=7, parked=5, oldest_seconds=2.5),
         Waiting("email_new_product", pending=1),
         Waiting("purge_images", held=3, parked=2, oldest_seconds=12.0),
     )
 
 
-def test_samples_add_receivers_up() -> None:
+def test_samples_add_places_up() -> None:
     assert dict(read_figures(METRICS).samples()) == {
         "outbox": 7,
         "outbox_oldest": 2.5,
         "inbox": 4,
-        "parked": 2,
+        "parked": 7,
         "inbox_oldest": 12.0,
     }
 
