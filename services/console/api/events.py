@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
@@ -24,10 +24,11 @@ from services.console.api.dependencies import (
     signed_in,
 )
 from services.console.api.pages import TEMPLATES, page
-from services.console.live import TooManyWatchers, Watcher
+from services.console.live import News, TooManyWatchers, Watcher
 from services.console.repositories.events import EventRepository
 from services.console.repositories.listed import Filters, ListedEvent
 from services.console.repositories.views import ViewRepository
+from services.console.shelves.text import seen_by, shown
 
 PAGE = 50
 """Events of a page."""
@@ -111,7 +112,7 @@ async def list_events(
         after = None
         events = await repository.listed(asked.filters, limit=PAGE + 1)
         more = len(events) > PAGE
-    shown = events[:PAGE] if after is None else events[-PAGE:]
+    listed = events[:PAGE] if after is None else events[-PAGE:]
     is_first = before is None and after is None
     older = more if after is None else True
     since = (datetime.now(UTC) - timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
@@ -120,13 +121,14 @@ async def list_events(
         viewer,
         status=200 if asked.wrong is None else 422,
         path="/",
-        events=shown,
+        events=listed,
+        say=partial(seen_by, viewer=viewer),
         asked=asked.words,
         filtered=bool(asked.query),
         wrong=asked.wrong,
         signals=SIGNALS,
-        newer=None if is_first or not shown else _link(asked, after=shown[0].id),
-        older=_link(asked, before=shown[-1].id) if older and shown else None,
+        newer=None if is_first or not listed else _link(asked, after=listed[0].id),
+        older=_link(asked, before=listed[-1].id) if older and listed else None,
         first=_link(asked),
         live=f"/events/stream?{urlencode(asked.query)}" if is_first and not asked.wrong else None,
         views=await ViewRepository(session).since(since, asked.filters.product),
@@ -153,22 +155,22 @@ async def stream_events(
         yield ServerSentEvent(event="refused", raw_data=asked.wrong)
         return
     try:
-        await signed_in(request, console)
+        acts = (await signed_in(request, console)).acts
         secret = request.cookies[cookie_name(console)]
         async with console.live.watch(asked.filters, secret) as watcher:
             async with console.database.reading() as session:
                 newest = await EventRepository(session).listed(asked.filters, limit=PAGE)
-            yield _told(newest[::-1], len(newest), begins=True)
+            yield _told(newest[::-1], len(newest), acts=acts, begins=True)
             stopping: asyncio.Event | None = getattr(request.state, "stopping", None)
             async for each in _news(watcher, stopping or asyncio.Event()):
-                yield each
+                yield _told(each.shown, each.count, acts=acts)
     except NotSignedIn:
         yield ServerSentEvent(event="signed-out", raw_data="Nobody is signed in")
     except TooManyWatchers as error:
         yield ServerSentEvent(event="refused", raw_data=str(error))
 
 
-async def _news(watcher: Watcher, stopping: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
+async def _news(watcher: Watcher, stopping: asyncio.Event) -> AsyncIterator[News]:
     """What a watcher is told, until the program is to stop."""
     stopped = asyncio.create_task(stopping.wait())
     stopped.add_done_callback(lambda _: watcher.wake())
@@ -179,14 +181,16 @@ async def _news(watcher: Watcher, stopping: asyncio.Event) -> AsyncIterator[Serv
                 raise NotSignedIn
             if stopping.is_set():
                 return
-            yield _told(news.shown, news.count)
+            yield news
     finally:
         stopped.cancel()
 
 
-def _told(events: Sequence[ListedEvent], count: int, *, begins: bool = False) -> ServerSentEvent:
+def _told(
+    events: Sequence[ListedEvent], count: int, *, acts: bool, begins: bool = False
+) -> ServerSentEvent:
     """Rows for a list, oldest first: as HTML, for it is the same as the page's."""
-    rows = [{"id": each.id, "html": _row(each)} for each in events]
+    rows = [{"id": each.id, "html": _row(each, acts=acts)} for each in events]
     return ServerSentEvent(
         event="events",
         raw_data=json.dumps({"rows": rows, "count": count, "begins": begins}),
@@ -195,8 +199,8 @@ def _told(events: Sequence[ListedEvent], count: int, *, begins: bool = False) ->
     )
 
 
-@lru_cache(maxsize=1_000)
-def _row(event: ListedEvent) -> str:
-    """The row of an event, made once for all browsers."""
+@lru_cache(maxsize=2_000)
+def _row(event: ListedEvent, *, acts: bool) -> str:
+    """The row of an event, made once for all who act, and once for all who only look."""
     parts = TEMPLATES.get_template("events_row.html.j2")
-    return parts.render(event=event)
+    return parts.render(event=event, say=partial(shown, acts=acts))

@@ -10,9 +10,14 @@ from services.console.visible import visible
 _VIEWER = re.compile(r'("viewer": ")((?:[^"\\]|\\.)*)')
 
 
-def seen_by(text: str, viewer: SignedIn) -> str:
-    """Text as this viewer may see it: addresses are masked for who only looks."""
-    return visible(text if viewer.acts else masked_text(text))
+def seen_by(text: str, viewer: SignedIn | None) -> str:
+    """Text as this viewer may see it: addresses are masked for who only looks, and for nobody."""
+    return shown(text, acts=viewer is not None and viewer.acts)
+
+
+def shown(text: str, *, acts: bool) -> str:
+    """Text as all may see it who act, or who only look."""
+    return visible(text if acts else masked_text(text))
 
 
 def body_seen_by(body: str, viewer: SignedIn) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,9 +15,11 @@ from heliograph.database import database_now
 from heliograph.service import HttpServer, bind
 from heliograph.service.http_server import HTTP_GRACE
 from services.console import live
+from services.console.api import events
 from services.console.models import BrowserSession
 from services.console.repositories.events import EventRepository
 from services.console.repositories.listed import Filters
+from services.console.shelves.text import shown
 from tests.integration.services.console.conftest import House
 from tests.polling import until
 from tests.samples import event, product
@@ -28,9 +31,9 @@ HOSTILE = "<script>alert(1)</script>\u202e & “" + "very " * 25
 
 async def keep(house: House, *names: str) -> None:
     """Hear about products with these names."""
-    events = [event(product(name=each), body=b"{}", actor="user-7") for each in names]
+    heard = [event(product(name=each), body=b"{}", actor="user-7") for each in names]
     async with house.console.database.transaction() as session:
-        await EventRepository(session).keep(events)
+        await EventRepository(session).keep(heard)
 
 
 @asynccontextmanager
@@ -179,6 +182,70 @@ async def test_events_come_as_they_are_heard(house: House, reader: httpx2.AsyncC
         assert row["html"].startswith(f'<tr data-id="{row["id"]}">')
         assert "&lt;script&gt;alert(1)" in row["html"]
         assert "<script" not in row["html"]
+
+
+async def test_who_only_looks_sees_no_address(
+    house: House, reader: httpx2.AsyncClient, admin: httpx2.AsyncClient
+) -> None:
+    told = event(
+        product(sku="bob@b.example", name="Lamp of eve@example.net"),
+        changes={"name": {"from": "Lamp of ada@example.org", "to": "Lamp of eve@example.net"}},
+        body=b"{}",
+        actor="ann@example.com",
+        origin="x@y.example",
+    )
+    async with house.console.database.transaction() as session:
+        await EventRepository(session).keep([told])
+    in_full = (
+        "<bdi>ann@example.com</bdi>",
+        "<bdi>x@y.example</bdi>",
+        "<bdi>bob@b.example</bdi>",
+        "<bdi>Lamp of eve@example.net</bdi>",
+        "“Lamp of ada@example.org” → “Lamp of eve@example.net”",
+    )
+    masked = [re.sub(r"(\w)\w*@", r"\1…@", each) for each in in_full]
+    async with (
+        served(house) as (url, _, _),
+        watching(url, admin) as of_admin,
+        watching(url, reader) as of_reader,
+    ):
+        for browser, stream, words, others in (
+            (admin, of_admin, in_full, masked),
+            (reader, of_reader, masked, in_full),
+        ):
+            _, first = await stream.next()
+            for told_of in (first["rows"][0]["html"], (await browser.get("/")).text):
+                assert all(each in told_of for each in words)
+                assert not any(each in told_of for each in others)
+
+
+async def test_a_row_is_made_once_for_all_who_may_see_the_same(
+    house: House,
+    reader: httpx2.AsyncClient,
+    admin: httpx2.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts: list[str] = []
+
+    def counted(text: str, *, acts: bool) -> str:
+        texts.append(text)
+        return shown(text, acts=acts)
+
+    monkeypatch.setattr(events, "shown", counted)
+    async with (
+        served(house) as (url, _, _),
+        watching(url, admin) as one,
+        watching(url, admin) as two,
+        watching(url, reader) as three,
+        watching(url, reader) as four,
+    ):
+        streams = (one, two, three, four)
+        for each in streams:
+            await each.next()
+        await keep(house, "Lamp")
+        for each in streams:
+            assert (await each.next())[1]["count"] == 1
+    assert texts.count("Lamp") == 2
 
 
 async def test_a_stream_is_filtered_as_its_page_is(

@@ -6,7 +6,9 @@ from uuid import uuid4
 import httpx2
 import pytest
 from PIL import Image
+from sqlalchemy import update
 
+from services.console.models import HeardEvent
 from tests.integration.services.console.conftest import House, Tells
 
 LAMP = {"sku": "A-1", "name": "Lamp <b>", "price": "19.99", "currency": "EUR"}
@@ -39,6 +41,29 @@ async def test_a_product_shows_its_pictures_and_its_history(
     picture = await admin.get(rest.partition('"')[0])
     assert picture.headers["content-type"] == "image/png"
     assert picture.headers["content-security-policy"] == "sandbox; default-src 'none'"
+
+
+async def test_who_only_looks_sees_no_address(
+    house: House, admin: httpx2.AsyncClient, reader: httpx2.AsyncClient
+) -> None:
+    lamp = LAMP | {"name": "Lamp of ada@example.org", "description": "Ask bob@example.org."}
+    async with house.api("catalog", "catalog:write") as catalog:
+        made_id = (await catalog.post("/v1/products", json=lamp)).json()["id"]
+        renamed = {"name": "Lamp of eve@example.org"}
+        assert (await catalog.patch(f"/v1/products/{made_id}", json=renamed)).status_code == 200
+    await house.drained()
+    async with house.console.database.transaction() as session:
+        await session.execute(update(HeardEvent).values(actor="ann@example.org"))
+    for path, names in (
+        (f"/products/{made_id}", ("ada", "ann", "bob", "eve")),
+        ("/products", ("eve",)),
+    ):
+        in_full = (await admin.get(path)).text
+        masked = (await reader.get(path)).text
+        for each in names:
+            assert f"{each}@example.org" in in_full
+            assert f"{each}@example.org" not in masked
+            assert f"{each[0]}…@example.org" in masked
 
 
 async def test_looking_at_a_product_is_no_view(house: House, admin: httpx2.AsyncClient) -> None:

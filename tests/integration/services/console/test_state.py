@@ -94,6 +94,39 @@ async def test_what_fails_is_told_before_it_is_parked(
     assert "ada@" not in masked.text
 
 
+async def test_who_only_looks_sees_no_address_in_what_services_say(
+    house: House, admin: httpx2.AsyncClient, reader: httpx2.AsyncClient
+) -> None:
+    now = datetime.now(UTC).isoformat()
+    program = {
+        "name": "notifier-1",
+        "roles": ["work"],
+        "version": "1",
+        "started_at": now,
+        "seen_at": now,
+        "ready": True,
+        "why": "no mail for ada@example.org",
+    }
+    answers = {"/v1/programs": {"items": [program]}}
+    house.wires.down["notifier"] = httpx2.ASGITransport(app=Tells(answers, house.notifier))
+    house.wires.down["catalog"] = httpx2.MockTransport(
+        lambda _: httpx2.Response(400, json={"detail": "ask bob@example.org"})
+    )
+    for path, names in (
+        ("/state", ("ada", "bob")),
+        ("/products", ("bob",)),
+        ("/parked", ("bob",)),
+        ("/emails", ("bob",)),
+        ("/parked/catalog/inbox/1", ("bob",)),
+    ):
+        in_full = (await admin.get(path)).text
+        masked = (await reader.get(path)).text
+        for each in names:
+            assert f"{each}@example.org" in in_full, path
+            assert f"{each}@example.org" not in masked, path
+            assert f"{each[0]}…@example.org" in masked, path
+
+
 async def test_what_is_parked_stands_first_and_beside_the_way_to_it(
     house: House, admin: httpx2.AsyncClient
 ) -> None:
