@@ -32,7 +32,10 @@ const replace = (old, fresh) => {
 };
 
 const look = async () => {
-  const answer = await fetch(location.href, { signal: AbortSignal.timeout(10000) });
+  const answer = await fetch(location.href, {
+    headers: { Accept: "text/html" },
+    signal: AbortSignal.timeout(10000),
+  });
   if (answer.redirected) return "You are signed out: load the page again.";
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   let changed = false;

@@ -1,5 +1,7 @@
 """The files of pages: kept by browsers for good, and right."""
 
+import re
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -38,6 +40,25 @@ async def test_only_files_of_pages_are_answered(console: Console) -> None:
         ):
             assert (await client.get(path)).status_code == 404, path
         assert (await client.post("/static/console.css")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("way.js", "/events/0197a3c2-5a5e-7cc3-9a4e-2f6d0c9b8e71"), ("state.js", "/state")],
+)
+async def test_a_script_that_looks_again_is_led_to_where_one_signs_in(
+    console: Console, name: str, path: str
+) -> None:
+    async with browser(console) as client:
+        script = (await client.get(static(name))).text
+        calls = re.findall(r"fetch\(.*?\);", script, re.DOTALL)
+        assert calls
+        for call in calls:
+            said = re.search(r'Accept: "([^"]*)"', call)
+            # A browser says the latter by itself.
+            answer = await client.get(path, headers={"Accept": said[1] if said else "*/*"})
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith("/sign-in?next=")
 
 
 async def test_requests_for_files_are_logged_as_such(console: Console) -> None:
