@@ -140,14 +140,22 @@ class Review:
         wanted: Sequence[Wanted],
         products: Mapping[UUID, Heard],
     ) -> Verdict:
-        """Look again at what a digest was to tell; it says nothing of what is no longer true."""
-        if not wanted:
+        """Look again at what a digest was to tell.
+
+        It says nothing of what is no longer true, or wanted: by topic, of this product or of all.
+        """
+        wished = {(each.topic, each.product_id) for each in wanted}
+        left = [
+            each
+            for each in digest["items"]
+            if {(each["topic"], None), (each["topic"], UUID(each["product_id"]))} & wished
+        ]
+        if not left:
             return nobody([row], ENDED)
-        topics = {each.topic for each in wanted}
         items = []
-        for each in digest["items"]:
+        for each in left:
             product = products.get(UUID(each["product_id"]))
-            if product is None or product.gone or each["topic"] not in topics:
+            if product is None or product.gone:
                 continue
             old = each["old_minor"]
             if each["topic"] == "new_product":

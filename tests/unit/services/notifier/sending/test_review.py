@@ -379,6 +379,24 @@ def test_a_digest_tells_nothing_of_a_topic_that_was_ended() -> None:
     assert [each.topic for each in verdict.facts.items] == ["new_product"]
 
 
+def test_a_digest_tells_nothing_of_a_product_whose_wish_was_ended() -> None:
+    desk = new_id()
+    items = [candidate(), candidate(product_id=str(desk))]
+    products = {LAMP: heard(), desk: heard(id=desk)}
+    for product_id, left in ((desk, [desk]), (LAMP, [LAMP]), (None, [LAMP, desk])):
+        wishes = [wanted(topic="new_product"), wanted(product_id=product_id)]
+        digest = {"items": items, "more": 0}
+        verdict = review().digest(row(topic="digest"), digest, wishes, products)
+        assert verdict.facts is not None
+        assert [each.product_id for each in verdict.facts.items] == left
+
+
+def test_a_digest_of_nothing_that_is_still_wanted_is_cancelled() -> None:
+    mine, digest = row(topic="digest"), {"items": [candidate()], "more": 0}
+    verdict = review().digest(mine, digest, [wanted(product_id=new_id())], {LAMP: heard()})
+    assert verdict.cancelled == {1: "the subscription ended"}
+
+
 def test_a_digest_counts_what_it_does_not_show() -> None:
     verdict = digest(*[candidate()] * (SHOWN + 3), more=100)
     assert verdict.facts is not None
