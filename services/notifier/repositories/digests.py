@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from heliograph.database import Session, database_now, one_of, upsert
+from heliograph.database import Session, database_now, one_of, unindexed, upsert
 from services.notifier.models import Digest, Frequency, Notification, Subscription, Topic
 from services.notifier.repositories.notifications import MailBell
 
@@ -61,6 +61,7 @@ _ENDED = or_(Subscription.wish.is_(None), Subscription.frequency == "instant")
 
 # The tables, because the ORM's own statements cost as much again as the database's.
 _subscriptions = cast("Table", Subscription.__table__)
+_ledger = cast("Table", Notification.__table__).c
 _MOVE = (
     update(_subscriptions)
     .where(_subscriptions.c.id == bindparam("mine"))
@@ -150,11 +151,28 @@ class DigestRepository:
         await connection.execute(_MOVE, moved)
 
     async def prune(self, kept: timedelta, limit: int) -> int:
-        """Forget up to `limit` digests that were made more than `kept` ago."""
+        """Forget what was made more than `kept` ago, and waits for nobody, of the `limit` oldest.
+
+        Returns how many digests that were.
+        """
         oldest = select(Digest.id).order_by(Digest.created_at).limit(limit)
+        # By the digest's own rows, of which few are left: PostgreSQL might look through all that
+        # waits for a first one.
+        waiting = (
+            select(_ledger.id)
+            .where(_ledger.event_id == Digest.id, unindexed(_ledger.state) == "pending")
+            .order_by(_ledger.email)
+            .limit(1)
+            .correlate(Digest)
+            .scalar_subquery()
+        )
         gone = await self._session.scalars(
             delete(Digest)
-            .where(Digest.id.in_(oldest), Digest.created_at < database_now(-kept.total_seconds()))
+            .where(
+                Digest.id.in_(oldest),
+                Digest.created_at < database_now(-kept.total_seconds()),
+                waiting.is_(None),
+            )
             .returning(Digest.id)
         )
         return len(gone.all())

@@ -136,7 +136,7 @@ class Review:
     def digest(
         self,
         row: Waiting,
-        digest: Mapping[str, Any],
+        digest: Mapping[str, Any] | None,
         wanted: Sequence[Wanted],
         products: Mapping[UUID, Heard],
     ) -> Verdict:
@@ -144,6 +144,8 @@ class Review:
 
         It says nothing of what is no longer true, or wanted: by topic, of this product or of all.
         """
+        if digest is None:
+            return nobody([row], "the digest is forgotten")
         wished = {(each.topic, each.product_id) for each in wanted}
         left = [
             each

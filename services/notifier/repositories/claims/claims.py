@@ -183,7 +183,7 @@ class _Claim:
         if topic == "new_product":
             return review.news(group, wanted, told, known.products)
         if topic == "digest":
-            return review.digest(first, known.digests[first.event_id], wanted, known.products)
+            return review.digest(first, known.digests.get(first.event_id), wanted, known.products)
         told = [each for each in told if each.product_id == first.product_id]
         wanted = [each for each in wanted if each.product_id in (None, first.product_id)]
         product = known.products.get(first.product_id) if first.product_id else None

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import httpx2
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from heliograph.database import Session, database_now
 from heliograph.service import Retention
@@ -264,7 +265,9 @@ async def test_what_no_digest_can_tell_any_more_is_forgotten(notifier: Notifier)
     assert await retention.prune() == 1
 
 
-async def test_digests_are_forgotten_after_the_ledger(notifier: Notifier) -> None:
+async def test_digests_are_forgotten_after_the_ledger_and_while_they_wait_for_nobody(
+    notifier: Notifier,
+) -> None:
     await created(notifier)
     await wish(notifier, ADA)
     assert len(await made(notifier)) == 1
@@ -272,9 +275,29 @@ async def test_digests_are_forgotten_after_the_ledger(notifier: Notifier) -> Non
         notifier.database,
         lambda session, limit: DigestRepository(session).prune(timedelta(days=31), limit),
     )
-    for days, forgotten in ((30.5, 0), (31.5, 1)):
+    for days, state, forgotten in ((30.5, "sent", 0), (31.5, "pending", 0), (31.5, "sent", 1)):
         async with notifier.database.transaction() as session:
             await session.execute(update(Digest).values(created_at=database_now(-days * DAY)))
+            await session.execute(update(Notification).values(state=state))
         assert await retention.prune() == forgotten
     async with notifier.database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(Notification)) == 1
+
+
+async def test_an_email_whose_digest_is_forgotten_is_none_and_stops_no_other(
+    notifier: Notifier, client: httpx2.AsyncClient
+) -> None:
+    await created(notifier)
+    await wish(notifier, ADA)
+    await made(notifier)
+    async with notifier.database.transaction() as session:
+        await session.execute(delete(Digest))
+    await wish(notifier, BOB, since=-2 * DAY)
+    await made(notifier)
+    first, _ = await ledger(notifier)
+    assert (await client.get(f"/v1/notifications/{first.id}/content")).status_code == 404
+    claimed = await notifier.claims.claim(10)
+    assert [each.addressee.recipient for each in claimed.emails] == [BOB]
+    first, _ = await ledger(notifier)
+    assert (first.state, first.reason) == ("cancelled", "the digest is forgotten")
+    assert (await client.get(f"/v1/notifications/{first.id}/content")).status_code == 404

@@ -397,6 +397,11 @@ def test_a_digest_of_nothing_that_is_still_wanted_is_cancelled() -> None:
     assert verdict.cancelled == {1: "the subscription ended"}
 
 
+def test_a_digest_that_is_forgotten_is_cancelled() -> None:
+    verdict = review().digest(row(topic="digest"), None, [wanted()], {})
+    assert verdict.cancelled == {1: "the digest is forgotten"}
+
+
 def test_a_digest_counts_what_it_does_not_show() -> None:
     verdict = digest(*[candidate()] * (SHOWN + 3), more=100)
     assert verdict.facts is not None
