@@ -162,7 +162,8 @@ class NotifierSettings(ImageStoreSettings):
         365,
         ge=1,
         le=36_500,
-        description="days after which it is forgotten who was told what",
+        description="days after which it is forgotten who was told what; not less than "
+        "`NOTIFIER_PRICE_COOLDOWN_SECONDS`",
     )
 
     @field_validator("catalog_user")
@@ -171,3 +172,11 @@ class NotifierSettings(ImageStoreSettings):
         if user and info.data.get("bus_url") == MEMORY_BUS:
             raise ValueError(f"must be empty while the bus is {MEMORY_BUS}, which knows no users")
         return user
+
+    @field_validator("notifications_kept_days")
+    @classmethod
+    def _outlasts_the_cooldown(cls, days: int, info: ValidationInfo) -> int:
+        # Whom a price was told, and when, stands in the ledger alone.
+        if days * 86_400 < info.data.get("price_cooldown_seconds", 0):
+            raise ValueError("must be as long as NOTIFIER_PRICE_COOLDOWN_SECONDS, or longer")
+        return days

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from heliograph.database import Session, database_now
 from services.notifier.emails.letter import message_id
@@ -22,9 +22,9 @@ class LedgerRepository:
         self._session = session
 
     async def prune(self, kept: timedelta, limit: int) -> int:
-        """Forget what was settled more than `kept` ago, among the `limit` oldest rows.
+        """Forget what is settled and was told more than `kept` ago, among the `limit` oldest rows.
 
-        Returns how many rows that were.
+        What nobody was told counts from when it was noted. Returns how many rows that were.
         """
         session = self._session
         before = database_now(-kept.total_seconds())
@@ -36,7 +36,7 @@ class LedgerRepository:
                 .where(
                     Notification.id.in_(oldest),
                     Notification.state != "pending",
-                    Notification.created_at < before,
+                    func.coalesce(Notification.told_at, Notification.created_at) < before,
                 )
                 .returning(Notification.id)
             )

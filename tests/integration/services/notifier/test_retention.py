@@ -80,6 +80,17 @@ async def test_an_email_that_still_waits_is_kept(notifier: Notifier) -> None:
     assert await forgetful(notifier).prune() == 0
 
 
+async def test_what_waited_long_is_kept_from_when_it_was_told(notifier: Notifier) -> None:
+    await subscribe(notifier, "ann@example.com", "new_product")
+    await tell(notifier, event(created=True))
+    await age(notifier, "ann@example.com", state="sent")
+    for days, forgotten in ((29, 0), (31, 1)):
+        told_at = database_now(-days * 86_400)
+        async with notifier.database.transaction() as session:
+            await session.execute(update(Notification).values(told_at=told_at))
+        assert await forgetful(notifier).prune() == forgotten
+
+
 async def test_it_forgets_in_small_batches(notifier: Notifier) -> None:
     await subscribe(notifier, "ann@example.com", "new_product")
     await tell(notifier, *[event(created=True) for _ in range(3)])

@@ -43,6 +43,19 @@ def test_what_emails_cannot_be_written_with_is_refused(name: str, value: str, to
         load(NotifierSettings, {f"NOTIFIER_{name}": value})
 
 
+def test_who_was_told_a_price_is_known_for_as_long_as_the_cool_down_lasts() -> None:
+    days = "NOTIFIER_NOTIFICATIONS_KEPT_DAYS"
+    with pytest.raises(
+        InvalidSetting, match=rf"^{days}: must be as long as NOTIFIER_PRICE_COOLDOWN_SECONDS, or"
+    ):
+        load(NotifierSettings, {"NOTIFIER_PRICE_COOLDOWN_SECONDS": "86401", days: "1"})
+    for cooldown, kept in (("86400", 1), (str(31 * 86_400), 31)):
+        settings = load(
+            NotifierSettings, {"NOTIFIER_PRICE_COOLDOWN_SECONDS": cooldown, days: str(kept)}
+        )
+        assert settings.notifications_kept_days == kept
+
+
 def test_how_emails_are_written_can_be_set(tmp_path: Path) -> None:
     settings = load(
         NotifierSettings,
