@@ -25,17 +25,20 @@ async def email_new_product(event: Event[contracts.Product], session: Session) -
 async def email_price_drop(event: Event[contracts.Product], session: Session) -> None:
     """Tell subscribers of a price below the last one in the same currency.
 
-    And of a new product's price, who subscribed before it was heard of and finds it low enough.
+    And of the first price that is heard of, who subscribed before and finds it low enough.
     """
     products, notifications = ProductRepository(session), NotificationRepository(session)
     await products.keep(event)
-    before, now = await products.price_before(event), minor(event.instance)
+    before, is_first = await products.price_before(event)
+    now = met = minor(event.instance)
     if _fell(event) and (before is None or now is None):
         raise Park(f"the prices cannot be compared: nobody knows {event.instance.currency}")
     if before is not None and now is not None and now < before:
         await notifications.add_price_drop(event, before, now)
-    elif event.created and now is not None:
-        await notifications.add_met_targets(event)
+        # A target between the two was crossed, and is told with the drop.
+        met = before
+    if is_first and met is not None:
+        await notifications.add_met_targets(event, met)
 
 
 def _fell(event: Event[contracts.Product]) -> bool:

@@ -9,14 +9,13 @@ import contracts
 from heliograph import Event
 from heliograph.database import Bell, Session, inserting
 from services.notifier.models import Product, Spread, Subscription, Topic
-from services.notifier.repositories.products import minor
 from services.notifier.repositories.spreads import (
     IS_DIGESTED,
-    WATCHERS_OF_ALL,
-    WATCHERS_OF_PRODUCT,
+    is_for_all_too,
     notifications,
     occasion,
     values_of,
+    watchers,
 )
 from services.notifier.sending.pace import Pace
 
@@ -52,10 +51,12 @@ class NotificationRepository:
         await self._keep_for_digests(news)
         await self._tell(news)
 
-    async def add_met_targets(self, event: Event[contracts.Product]) -> None:
-        """Tell those who subscribed before the product was heard of, and whose target it meets."""
-        product = event.instance
-        await self._tell(_news(event.id, "price_drop", product, new_minor=minor(product)))
+    async def add_met_targets(self, event: Event[contracts.Product], price: int) -> None:
+        """Tell those who subscribed before the product was heard of, and whose target it meets.
+
+        At once, whether they want digests or not: there was no drop for these to tell of.
+        """
+        await self._tell(_news(event.id, "price_drop", event.instance, new_minor=price))
 
     async def add_met_target(self, subscription: Subscription) -> None:
         """Tell the subscriber at once if the product is had at the target price already."""
@@ -98,15 +99,14 @@ class NotificationRepository:
         reached count too. `news` says afterwards how far it came.
         """
         while True:
-            some = WATCHERS_OF_ALL if news.for_all else WATCHERS_OF_PRODUCT
             behind = {"behind": news.behind, "at_most": at_most}
-            found = await self._session.scalars(some, values_of(news) | behind)
+            found = await self._session.scalars(watchers(news), values_of(news) | behind)
             if ids := [each for each in found if each <= news.until]:
                 await self._write(news, ids)
             if len(ids) == at_most:
                 news.behind = ids[-1]
                 return False
-            if news.for_all:
+            if news.for_all or not is_for_all_too(news):
                 return True
             news.for_all, news.behind = True, NOBODY
             at_most -= len(ids)

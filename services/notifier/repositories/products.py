@@ -43,12 +43,14 @@ class ProductRepository:
             },
         )
 
-    async def price_before(self, event: Event[contracts.Product]) -> int | None:
+    async def price_before(self, event: Event[contracts.Product]) -> tuple[int | None, bool]:
         """The last price in the event's currency before it, in minor units; None if unknown.
 
-        Also when another currency stood between. Takes over the prices that the event shows.
+        Also when another currency stood between. The second value is whether no price of the
+        product was heard of before. Takes over the prices that the event shows.
         """
         product, original = event.instance, event.original
+        is_first = not await self._has_price(product.id)
         before = None
         if isinstance(original, contracts.Product):
             if original.currency == product.currency:
@@ -57,12 +59,22 @@ class ProductRepository:
                 before = await self._last_price(product, sequence_of(event))
                 # It stood until now. Its own event may be of the same change, or not heard of.
                 await self._keep_price(original, sequence_of(event))
-        if original is None or (original.price, original.currency) != (
-            product.price,
-            product.currency,
+        if (
+            is_first
+            or original is None
+            or (original.price, original.currency)
+            != (
+                product.price,
+                product.currency,
+            )
         ):
             await self._keep_price(product, sequence_of(event))
-        return before
+        return before, is_first
+
+    async def _has_price(self, product_id: UUID) -> bool:
+        """Whether a price was heard of, in any currency."""
+        prices = select(ProductPrice.minor).where(ProductPrice.product_id == product_id)
+        return await self._session.scalar(prices.limit(1)) is not None
 
     async def _last_price(self, product: contracts.Product, sequence: str) -> int | None:
         return await self._session.scalar(

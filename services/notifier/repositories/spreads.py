@@ -20,6 +20,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
 )
 
 from heliograph.database import Inserting, database_now, one_of
@@ -27,6 +28,7 @@ from services.notifier.models import Notification, Occasion, Spread, Subscriptio
 
 _table = cast("Table", Subscription.__table__)
 _subscription = _table.c
+_notification = cast("Table", Notification.__table__).c
 _wanted = _subscription.wish.is_not(None)
 # Spelled with a literal, so that the partial index matches whatever the plan.
 _instant = _subscription.frequency == literal_column("'instant'")
@@ -38,6 +40,7 @@ _CURRENCY = bindparam("money", type_=Text())
 _OLD = bindparam("old", type_=BigInteger())
 _NEW = bindparam("new", type_=BigInteger())
 _BEHIND = bindparam("behind", type_=Uuid())
+_AT_MOST = bindparam("at_most", type_=Integer())
 
 
 def values_of(news: Spread) -> dict[str, Any]:
@@ -52,13 +55,13 @@ def values_of(news: Spread) -> dict[str, Any]:
     }
 
 
-def _watchers(place: ColumnElement[bool]) -> Select[Any]:
-    """Ids of the next `at_most` who are told at once, in the order of the index."""
+def _watchers(place: ColumnElement[bool], how: ColumnElement[bool] = _instant) -> Select[Any]:
+    """Ids of the next `at_most` who are told so, in the order of the index."""
     return (
         select(_subscription.id)
-        .where(_wanted, _instant, _subscription.topic == _TOPIC, place)
+        .where(_wanted, how, _subscription.topic == _TOPIC, place)
         .order_by(_subscription.product_id, _subscription.id)
-        .limit(bindparam("at_most", type_=Integer()))
+        .limit(_AT_MOST)
     )
 
 
@@ -66,13 +69,22 @@ def _watchers(place: ColumnElement[bool]) -> Select[Any]:
 # knows no other index that has it: not the ids' alone, in which watchers of everything stand.
 WATCHERS_OF_ALL = _watchers(and_(_subscription.product_id.is_(None), _subscription.id > _BEHIND))
 """Those who watch no product in particular, behind an id."""
-WATCHERS_OF_PRODUCT = _watchers(
-    and_(
-        tuple_(_subscription.product_id, _subscription.id) > tuple_(_PRODUCT, _BEHIND),
-        _subscription.product_id <= _PRODUCT,
-    )
+_of_product = and_(
+    tuple_(_subscription.product_id, _subscription.id) > tuple_(_PRODUCT, _BEHIND),
+    _subscription.product_id <= _PRODUCT,
 )
+WATCHERS_OF_PRODUCT = _watchers(_of_product)
 """Those who watch one product, behind an id."""
+
+_at_once = WATCHERS_OF_PRODUCT.subquery()
+# `ix_subscription_digested` has no ids: all of the product's are read for each part.
+_by_digest = _watchers(
+    and_(_of_product, _subscription.target_minor.is_not(None)),
+    and_(_subscription.digest_at.is_not(None), ~_instant),
+).subquery()
+_either = union_all(select(_at_once.c.id), select(_by_digest.c.id)).subquery()
+WAITING_FOR_PRODUCT = select(_either.c.id).order_by(_either.c.id).limit(_AT_MOST)
+"""Those too who watch it by digest and wait for a price, behind an id."""
 
 
 def _one_digest(place: ColumnElement[bool]) -> Any:
@@ -121,6 +133,31 @@ _REACHED = {
 }
 
 
+# A value, which is looked up by the index: for an `EXISTS` PostgreSQL may read the whole ledger.
+_TOLD_AS_IT_BEGAN = (
+    select(_notification.id)
+    .where(
+        _notification.event_id == _subscription.id,
+        _notification.email == _subscription.email,
+        _notification.topic == _subscription.topic,
+    )
+    .correlate(_table)
+    .scalar_subquery()
+)
+
+
+def watchers(news: Spread) -> Select[Any]:
+    """Ids of the next `at_most` whom it concerns, `behind` an id."""
+    if news.for_all:
+        return WATCHERS_OF_ALL
+    return WAITING_FOR_PRODUCT if _reached(news) == "met" else WATCHERS_OF_PRODUCT
+
+
+def is_for_all_too(news: Spread) -> bool:
+    """Whether those who watch all products are told as well: they wait for no price."""
+    return _reached(news) != "met"
+
+
 def _reached(news: Spread) -> str:
     """Which targets count: those that a lower price has crossed; if none fell, those it meets."""
     if news.new_minor is None:
@@ -151,6 +188,8 @@ def _notifications(insert: Inserting, reached: str) -> Insert:
         .where(one_of(_subscription.id, "told"), _wanted, _REACHED[reached])
         .order_by(_subscription.id)
     )
+    if reached == "met":
+        recipients = recipients.where(_TOLD_AS_IT_BEGAN.is_(None))
     # Two subscriptions of one person conflict as well: one email is enough.
     return (
         insert(Notification.__table__)

@@ -18,6 +18,7 @@ from services.notifier.models import Notification
 from services.notifier.repositories.subscriptions import SubscriptionRepository, Wish
 from services.notifier.service import Notifier
 from services.notifier.settings import NotifierSettings
+from services.notifier.wishes import Delivery
 from tests.integration.heliograph.conftest import running
 from tests.polling import until
 from tests.samples import event
@@ -57,11 +58,14 @@ def client(notifier: Notifier, public: httpx2.AsyncClient) -> httpx2.AsyncClient
     return public
 
 
-async def subscribe(notifier: Notifier, email: str, topic: Any, **wish: Any) -> str:
+async def subscribe(
+    notifier: Notifier, email: str, topic: Any, *, frequency: Any = None, **wish: Any
+) -> str:
     """Subscribe somebody; returns the token of the unsubscribe link."""
     async with notifier.database.transaction() as session:
         wanted = Wish(email=email, topic=topic, **wish)
-        subscription, _ = await SubscriptionRepository(session).add(wanted)
+        delivery = Delivery(frequency=frequency)
+        subscription, _ = await SubscriptionRepository(session).add(wanted, delivery)
     return subscription.token
 
 

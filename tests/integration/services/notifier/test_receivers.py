@@ -21,6 +21,7 @@ from tests.samples import event, product
 
 ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
 TARGET = {"target_minor": 1500, "currency": "EUR"}
+SAVED = ("pre_save", "post_save")
 
 
 def picture(key: str, *variants: str) -> contracts.Picture:
@@ -126,21 +127,65 @@ async def test_a_product_without_a_before_has_no_price_drop(notifier: Notifier) 
 async def test_a_target_is_reached_when_the_price_falls_from_above_to_it_or_below(
     notifier: Notifier, old: str, new: str, *, reached: bool
 ) -> None:
-    lamp = product()
+    lamp = product(price=Decimal(old))
+    await tell(notifier, *(event(lamp, signal=each, created=True) for each in SAVED))
     await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **TARGET)
-    await tell(notifier, repriced(lamp, old, new))
-    assert await told(notifier) == ([ADA] if reached else [])
+    drop = repriced(lamp, old, new)
+    await tell(notifier, drop)
+    of_drop = [each.email for each in await ledger(notifier) if each.event_id == drop.id]
+    assert of_drop == ([ADA] if reached else [])
 
 
+@pytest.mark.parametrize("frequency", ["instant", "weekly"])
 @pytest.mark.parametrize(("price", "met"), [("15.00", True), ("15.01", False)])
 async def test_who_subscribed_before_the_product_was_heard_of_is_told_of_a_price_that_is_met(
-    notifier: Notifier, price: str, *, met: bool
+    notifier: Notifier, price: str, frequency: str, *, met: bool
 ) -> None:
     lamp = product(price=Decimal(price))
-    await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **TARGET)
-    await subscribe(notifier, BOB, "price_drop", product_id=lamp.id)
-    await tell(notifier, event(lamp, signal="pre_save", created=True))
+    wish: dict[str, Any] = {"topic": "price_drop", "product_id": lamp.id, "frequency": frequency}
+    await subscribe(notifier, ADA, **wish, **TARGET)
+    await subscribe(notifier, BOB, **wish)
+    await subscribe(notifier, EVE, **wish, **TARGET | {"currency": "USD"})
+    created = event(lamp, signal="pre_save", created=True)
+    await tell(notifier, created, created)
     assert await told(notifier) == ([ADA] if met else [])
+
+
+@pytest.mark.parametrize("frequency", ["instant", "daily"])
+async def test_the_first_that_is_heard_of_a_product_may_be_a_change(
+    notifier: Notifier, frequency: str
+) -> None:
+    lamp = product(price=Decimal("15.00"))
+    wish: dict[str, Any] = {"topic": "price_drop", "product_id": lamp.id, "frequency": frequency}
+    await subscribe(notifier, ADA, **wish, **TARGET)
+    renamed = [repriced(lamp, "15.00", "15.00", name=name) for name in ("Light", "Lantern")]
+    await tell(notifier, renamed[0], renamed[0], renamed[1])
+    assert [each.event_id for each in await ledger(notifier)] == [renamed[0].id]
+
+
+async def test_of_a_drop_that_is_the_first_that_is_heard_each_is_told_once(
+    notifier: Notifier,
+) -> None:
+    lamp = product()
+    for email, target in ((ADA, 1500), (BOB, 2000), (EVE, 1000)):
+        for frequency in ("instant", "daily"):
+            wish = {"product_id": lamp.id, "target_minor": target, "currency": "EUR"}
+            name = f"{frequency}-{email}"
+            await subscribe(notifier, name, "price_drop", frequency=frequency, **wish)
+    await tell(notifier, repriced(lamp, "19.99", "14.99"))
+    found = {each.email: each.old_minor for each in await ledger(notifier)}
+    # A digest tells of the drop whom it concerns.
+    assert found == {f"instant-{ADA}": 1999, f"instant-{BOB}": None, f"daily-{BOB}": None}
+
+
+async def test_who_was_told_as_they_subscribed_is_not_told_by_the_receiver_that_lags(
+    notifier: Notifier,
+) -> None:
+    lamp = product(price=Decimal("14.99"))
+    await tell(notifier, event(lamp, created=True))
+    await subscribe(notifier, ADA, "price_drop", product_id=lamp.id, **TARGET)
+    await tell(notifier, event(lamp, signal="pre_save", created=True))
+    assert await told(notifier) == [ADA]
 
 
 @pytest.mark.parametrize(("price", "met"), [("15.00", True), ("15.01", False)])

@@ -22,6 +22,8 @@ class Owed:
     memory: Memory
     drops: dict[tuple[str, UUID], datetime] = field(default_factory=dict)
     targets: dict[UUID, datetime] = field(default_factory=dict)
+    met_at_once: set[UUID] = field(default_factory=set)
+    """Subscriptions whose target was met as they began: who is first to hear tells it no more."""
     news: set[tuple[str, UUID, UUID]] = field(default_factory=set)
     """By person, product and event."""
     uncertain: set[UUID] = field(default_factory=set)
@@ -51,13 +53,17 @@ class Owed:
                 self.drops.pop((each.email, good.id), None)
                 if old:
                     self.drops[each.email, good.id] = now
-            elif each.is_met(new) and (event.created or (old and not each.is_met(old))):
+            elif each.is_met(new) and (
+                (event.created and each.id not in self.met_at_once)
+                or (old and not each.is_met(old))
+            ):
                 self.targets[each.id] = now
 
     def subscribed(self, wanted: Wanted, now: datetime) -> None:
         """Somebody subscribed; a target may be met already."""
         if self._is_met(wanted):
             self.targets[wanted.id] = now
+            self.met_at_once.add(wanted.id)
 
     def discarded(self, good: Good) -> None:
         self.uncertain.add(good.id)

@@ -63,6 +63,7 @@ async def test_those_whose_target_is_not_reached_are_looked_at_in_parts_too(
     notifier: Notifier,
 ) -> None:
     lamp = product()
+    await tell(notifier, event(lamp, signal="pre_save", created=True))
     for email in PEOPLE:
         target = 1_500 if email == PEOPLE[-1] else 100
         wish = {"product_id": lamp.id, "target_minor": target, "currency": "EUR"}
@@ -71,6 +72,24 @@ async def test_those_whose_target_is_not_reached_are_looked_at_in_parts_too(
     assert await left(notifier) == 1
     await spread(notifier)
     assert await told(notifier) == PEOPLE[-1:]
+
+
+async def test_who_waits_for_a_price_is_told_in_parts_at_once_or_by_digest(
+    notifier: Notifier,
+) -> None:
+    lamp = product()
+    for place, email in enumerate(PEOPLE):
+        wish = {"product_id": lamp.id, "target_minor": 2_000, "currency": "EUR"}
+        frequency = ("instant", "daily", "weekly")[place % 3]
+        await subscribe(notifier, email, "price_drop", frequency=frequency, **wish)
+    await subscribe(notifier, "all@example.org", "price_drop")
+    await tell(notifier, event(lamp, signal="pre_save", created=True))
+    assert await told(notifier) == PEOPLE[:2]
+    assert await notifier.spreader.spread()
+    assert await told(notifier) == PEOPLE[:4]
+    await spread(notifier)
+    assert await told(notifier) == PEOPLE
+    assert await left(notifier) == 0
 
 
 async def test_who_comes_later_is_not_told_and_who_leaves_meanwhile_neither(
