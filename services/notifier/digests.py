@@ -177,7 +177,7 @@ class DigestMaker:
         return period, found
 
     def _next_of(self, due: Iterable[Due], now: datetime) -> dict[UUID, datetime | None]:
-        """When the next digest of each is due."""
+        """When the next digest of each is due; None if this was the last."""
 
         @cache
         def next_(frequency: Frequency, time_zone: str | None) -> datetime:
@@ -189,7 +189,10 @@ class DigestMaker:
                 return next_digest(now, frequency, self._time_zone)
 
         return {
-            each.id: None if each.ended else next_(each.frequency, each.time_zone) for each in due
+            each.id: None
+            if each.ended or each.frequency == "instant"
+            else next_(each.frequency, each.time_zone)
+            for each in due
         }
 
 

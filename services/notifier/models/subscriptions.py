@@ -66,7 +66,8 @@ class Subscription(Base):
     time_zone: Mapped[str | None]
     """A name of the IANA database; None for that of the service."""
     digest_at: Mapped[datetime | None]
-    """When the next digest is due; None if there is to be none."""
+    """When the next digest is due; None if there is to be none. Who is told at once from then on
+    has a last one."""
     digested_until: Mapped[datetime | None]
     """What happened before is in an earlier digest, or was before the subscription."""
     created_at: Mapped[datetime]

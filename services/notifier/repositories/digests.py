@@ -13,7 +13,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    or_,
     select,
     tuple_,
     update,
@@ -32,7 +31,10 @@ class Place(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A subscription whose digest is due: of what happened after `since`, up to `until`."""
+    """A subscription whose digest is due: of what happened after `since`, up to `until`.
+
+    It is the last if it is told at once by now (`frequency`); who `ended` it is told nothing.
+    """
 
     id: UUID
     email: str
@@ -57,7 +59,7 @@ class DigestRow(NamedTuple):
 SINCE = func.coalesce(Subscription.digested_until, Subscription.created_at)
 """Where the period of a subscription's next digest begins."""
 
-_ENDED = or_(Subscription.wish.is_(None), Subscription.frequency == "instant")
+_ENDED = Subscription.wish.is_(None)
 
 # The tables, because the ORM's own statements cost as much again as the database's.
 _subscriptions = cast("Table", Subscription.__table__)

@@ -38,6 +38,9 @@ class SubscriptionRepository:
         One that is not takes over what `delivery` says, and keeps the rest.
         """
         frequency = delivery.frequency or "instant"
+        digests: dict[str, Any] = {"digest_at": None, "digested_until": None}
+        if frequency != "instant":
+            digests = await self._begun(frequency, delivery.time_zone)
         values = {
             "id": new_id(),
             "email": wish.email,
@@ -51,7 +54,7 @@ class SubscriptionRepository:
             "locale": delivery.locale,
             "time_zone": delivery.time_zone,
             "created_at": datetime.now(UTC),
-        } | await self._digests("instant", frequency, delivery.time_zone)
+        } | digests
         insert = upsert(self._session, Subscription).values(values)
         kept = select(Subscription).where(Subscription.wish == str(wish)).with_for_update()
         subscription = None
@@ -69,27 +72,43 @@ class SubscriptionRepository:
     async def deliver(self, subscription: Subscription, delivery: Delivery) -> None:
         """Tell the person in this way from now on; what it does not say stays as it was.
 
-        What happens before a change to digests is told at once, what happens after it by digest.
+        What happens before a change to digests is told at once, what happens after it by digest;
+        what happened since the last digest, before a change to being told at once, by one more.
+        Who changes back before that is made may be told both ways of what happened in between.
         """
         before = subscription.frequency, subscription.time_zone
         subscription.locale = delivery.locale or subscription.locale
         subscription.time_zone = delivery.time_zone or subscription.time_zone
         subscription.frequency = delivery.frequency or subscription.frequency
         if before != (subscription.frequency, subscription.time_zone):
-            changes = await self._digests(before[0], subscription.frequency, subscription.time_zone)
+            changes = await self._digests(subscription, before[0])
             for name, value in changes.items():
                 setattr(subscription, name, value)
         await self._session.flush()
 
-    async def _digests(
-        self, before: Frequency, frequency: Frequency, time_zone: str | None
-    ) -> dict[str, Any]:
+    async def _digests(self, subscription: Subscription, before: Frequency) -> dict[str, Any]:
         """When the next digest is due and what earlier ones told, if that changes."""
+        frequency, digest_at = subscription.frequency, subscription.digest_at
         if frequency == "instant":
-            return {"digest_at": None, "digested_until": None}
-        now = (await self._session.scalars(select(database_now()))).one()
-        due = {"digest_at": next_digest(now, frequency, time_zone or self._time_zone)}
-        return due | ({"digested_until": now} if before == "instant" else {})
+            return {} if before == "instant" else {"digest_at": await self._now()}
+        if digest_at is None:
+            return await self._begun(frequency, subscription.time_zone)
+        now = await self._now()
+        # Whoever makes one that is due moves on to the next.
+        return {} if digest_at <= now else self._next(now, frequency, subscription.time_zone)
+
+    async def _begun(self, frequency: Frequency, time_zone: str | None) -> dict[str, Any]:
+        """Digests of what happens from now on."""
+        now = await self._now()
+        return self._next(now, frequency, time_zone) | {"digested_until": now}
+
+    def _next(
+        self, now: datetime, frequency: Frequency, time_zone: str | None
+    ) -> dict[str, datetime]:
+        return {"digest_at": next_digest(now, frequency, time_zone or self._time_zone)}
+
+    async def _now(self) -> datetime:
+        return (await self._session.scalars(select(database_now()))).one()
 
     async def get(self, id: UUID) -> Subscription | None:
         return await self._session.scalar(

@@ -11,10 +11,12 @@ from heliograph.database import Session, database_now
 from heliograph.service import Retention
 from services.notifier import digests as making
 from services.notifier.digests import GRACE_S, DigestMaker
-from services.notifier.models import Digest, Notification, Occasion, Subscription
+from services.notifier.models import Digest, Frequency, Notification, Occasion, Subscription
 from services.notifier.repositories.digests import DigestRepository
 from services.notifier.repositories.occasions import OccasionRepository
+from services.notifier.repositories.subscriptions import SubscriptionRepository
 from services.notifier.service import Notifier
+from services.notifier.wishes import Delivery
 from tests.databases import postgresql_alone, sqlite_suffices
 from tests.integration.heliograph.conftest import running
 from tests.integration.services.notifier.conftest import ledger, repriced, tell
@@ -29,6 +31,7 @@ from tests.integration.services.notifier.digested import (
     wish,
     wishes,
 )
+from tests.integration.services.notifier.sending.clock import pass_time
 from tests.polling import until
 from tests.samples import event, product
 
@@ -222,18 +225,87 @@ async def test_whoever_changes_a_subscription_meanwhile_has_all_of_them_in_the_n
     assert [each.email for each in await digests(notifier)] == [BOB, ADA]
 
 
-async def test_who_has_ended_a_subscription_or_is_told_at_once_has_no_digests(
+async def deliver(notifier: Notifier, frequency: Frequency, time_zone: str | None = None) -> None:
+    """Let everybody be told so from now on."""
+    async with notifier.database.transaction() as session:
+        subscriptions = SubscriptionRepository(session)
+        for each in await session.scalars(select(Subscription)):
+            await subscriptions.deliver(each, Delivery(frequency=frequency, time_zone=time_zone))
+
+
+async def pass_grace(notifier: Notifier) -> None:
+    await pass_time(notifier.database, int(GRACE_S) + 1)
+
+
+async def test_whoever_changes_to_be_told_at_once_has_one_last_digest(notifier: Notifier) -> None:
+    chair = product(name="Chair")
+    lamp = await created(notifier, -HOUR)
+    await lowered(notifier, chair, "20", "15")
+    await wish(notifier, ADA, due=HOUR)
+    await wish(notifier, BOB, "price_drop", product_id=chair.id, due=DAY, frequency="weekly")
+    await deliver(notifier, "instant")
+    later = event(created=True)
+    await tell(notifier, later)
+    assert [(each.email, each.event_id) for each in await ledger(notifier)] == [(ADA, later.id)]
+    await pass_grace(notifier)
+    told = [(each.email, each.items) for each in await made(notifier)]
+    assert sorted(told) == [(ADA, [lamp.id]), (BOB, [chair.id])]
+    assert [each.digest_at for each in await wishes(notifier)] == [None, None]
+    await deliver(notifier, "daily")
+    for each in await wishes(notifier):
+        assert each.digested_until
+        assert each.digested_until > datetime.now(UTC) - timedelta(seconds=GRACE_S)
+
+
+async def test_what_was_to_be_told_by_the_last_digest_is_told_whatever_is_changed_meanwhile(
     notifier: Notifier,
 ) -> None:
+    lamp = await created(notifier)
+    await wish(notifier, ADA, due=HOUR)
+    await deliver(notifier, "instant")
+    [last] = await wishes(notifier)
+    await deliver(notifier, "instant", "Asia/Tokyo")
+    await deliver(notifier, "weekly")
+    [kept] = await wishes(notifier)
+    assert (kept.digest_at, kept.digested_until) == (last.digest_at, last.digested_until)
+    await pass_grace(notifier)
+    assert [each.items for each in await made(notifier)] == [[lamp.id]]
+    [weekly] = await wishes(notifier)
+    assert weekly.digest_at
+    assert weekly.digest_at.astimezone(ZoneInfo("Asia/Tokyo")).weekday() == MONDAY
+    assert len(await made(notifier)) == 1
+
+
+async def test_a_digest_that_is_due_is_not_put_off_by_a_change(notifier: Notifier) -> None:
+    lamp = await created(notifier)
+    await wish(notifier, ADA)
+    [due] = await wishes(notifier)
+    await deliver(notifier, "weekly", "Asia/Tokyo")
+    [kept] = await wishes(notifier)
+    assert (kept.digest_at, kept.digested_until) == (due.digest_at, due.digested_until)
+    assert [each.items for each in await made(notifier)] == [[lamp.id]]
+
+
+async def test_the_last_digest_tells_what_happened_since_one_that_is_due(
+    notifier: Notifier,
+) -> None:
+    early, late = [await created(notifier, at) for at in (-3 * HOUR, -HOUR)]
+    await wish(notifier, ADA, due=-2 * HOUR)
+    await deliver(notifier, "instant")
+    await pass_grace(notifier)
+    assert [each.items for each in await made(notifier)] == [[late.id, early.id]]
+
+
+@pytest.mark.parametrize("frequency", ["daily", "instant"])
+async def test_who_has_ended_a_subscription_has_no_digests(
+    notifier: Notifier, frequency: str
+) -> None:
     await created(notifier)
-    ended = await wish(notifier, ADA)
-    await wish(notifier, BOB, frequency="instant")
+    await wish(notifier, ADA, frequency=frequency)
     async with notifier.database.transaction() as session:
-        await session.execute(
-            update(Subscription).where(Subscription.id == ended).values(wish=None)
-        )
+        await session.execute(update(Subscription).values(wish=None))
     assert await made(notifier) == []
-    assert [each.digest_at for each in await wishes(notifier)] == [None, None]
+    assert [each.digest_at for each in await wishes(notifier)] == [None]
 
 
 @sqlite_suffices

@@ -139,7 +139,9 @@ async def test_a_digest_is_due_at_nine_and_tells_what_happens_from_now_on(
     await save(public, token, {mine: "instant"})
     instant = await stored(notifier, token)
     assert instant.frequency == "instant"
-    assert (instant.digest_at, instant.digested_until) == (None, None)
+    assert instant.digested_until == since
+    assert instant.digest_at is not None
+    assert since <= instant.digest_at <= since + timedelta(minutes=1)
 
 
 async def test_saving_what_is_shown_changes_nothing(

@@ -111,8 +111,10 @@ async def test_how_somebody_is_told_can_be_changed_and_is_no_other_wish(
     assert (await kept(notifier, first["id"])).digested_until == since
     moved = await ask(time_zone="Asia/Tokyo")
     assert moved["digest_at"] != weekly["digest_at"]
-    assert await ask(frequency="instant", time_zone="UTC") == first | {"time_zone": "UTC"}
-    assert (await kept(notifier, first["id"])).digested_until is None
+    last = await ask(frequency="instant", time_zone="UTC")
+    assert last == first | {"time_zone": "UTC", "digest_at": last["digest_at"]}
+    assert last["digest_at"] < moved["digest_at"]
+    assert (await kept(notifier, first["id"])).digested_until == since
 
 
 async def test_a_target_that_is_met_already_is_told_at_once(
