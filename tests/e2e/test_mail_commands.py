@@ -31,8 +31,10 @@ def test_one_email_of_each_kind_is_sent(tmp_path: Path, smtp_server: SMTPServer)
     messages = [each.message for each in smtp_server.messages]
     assert len({each["Message-ID"] for each in messages}) == len(messages) == len(KINDS)
     assert len({each["Subject"] for each in messages}) == len(KINDS)
-    for message in messages[:-1]:
-        assert message["List-Unsubscribe"] == "<https://notifier.example/unsubscribe/test>"
+    for kind, message in zip(KINDS[:-1], messages[:-1], strict=True):
+        of_digests = "?all=digests" if kind == "digest" else ""
+        link = f"<https://notifier.example/unsubscribe/test{of_digests}>"
+        assert message["List-Unsubscribe"] == link
     assert "https://notifier.example/confirm/test" in text(messages[-1])
 
 

@@ -11,6 +11,7 @@ from services.notifier.emails.facts import CONFIRM_HOURS, SHOWN, Facts
 from services.notifier.emails.head import written_head
 from services.notifier.emails.letter import (
     CONFIRM,
+    OF_DIGESTS,
     PREFERENCES,
     RECIPIENT,
     UNSUBSCRIBE,
@@ -66,6 +67,7 @@ class Composer:
 
     def _write(self, facts: Facts, items: Sequence[Shown], more: int) -> Letter:
         subject = self._words.subject(facts, items, more)
+        is_digest = facts.kind == "digest"
         context = {
             "language": facts.locale if facts.locale in LOCALES else LOCALES[0],
             "subject": subject,
@@ -74,7 +76,7 @@ class Composer:
             "topic": facts.topic,
             "target": self._words.target(facts),
             "recipient": RECIPIENT,
-            "unsubscribe_url": UNSUBSCRIBE,
+            "unsubscribe_url": UNSUBSCRIBE + OF_DIGESTS if is_digest else UNSUBSCRIBE,
             "preferences_url": PREFERENCES,
         }
         if facts.kind == "confirmation":

@@ -22,6 +22,9 @@ RECIPIENT, UNSUBSCRIBE, PREFERENCES, CONFIRM = "\x01", "\x02", "\x03", "\x04"
 Control characters, because `one_line` lets none of a stranger's pass.
 """
 
+OF_DIGESTS = "?all=digests"
+"""Behind `UNSUBSCRIBE` in a digest: the link ends all that the person has digests of."""
+
 _UNKNOWN = "…"
 """Stands in a preview for a secret that is no longer known."""
 
@@ -105,6 +108,8 @@ class Letter:
             self._text, self._html = _Part(text), _Part(html)
         except ValueError as error:
             raise MailRefused(str(error)) from error
+        of_digests = UNSUBSCRIBE + OF_DIGESTS
+        self._unsubscribe = of_digests if of_digests in text else UNSUBSCRIBE
 
     @property
     def size(self) -> int:
@@ -132,15 +137,16 @@ class Letter:
                 _mailbox(recipient),
                 _date(addressee.date),
                 _verbatim(addressee.message_id),
-                b""
-                if self.confirms
-                else _LIST % (_verbatim(own[UNSUBSCRIBE], not_in_it=">"), self._list),
+                b"" if self.confirms else _LIST % (self._link(own), self._list),
                 self._text.filled(own),
                 self._html.filled(_escaped(own)),
             )
             return Envelope(self._sender, recipient, content)
         except ValueError as error:
             raise MailRefused(str(error)) from error
+
+    def _link(self, own: Mapping[str, str]) -> bytes:
+        return _verbatim(_filled(self._unsubscribe, own), not_in_it=">")
 
     def preview(self, addressee: Addressee) -> Content:
         """What the recipient reads; a token that is not known is shown as an ellipsis."""

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -13,12 +13,19 @@ from heliograph.events import new_id
 from services.notifier.digest_times import next_digest
 from services.notifier.models import Frequency, Subscription, Topic
 from services.notifier.repositories.notifications import NotificationRepository
-from services.notifier.repositories.people import PeopleRepository
+from services.notifier.repositories.people import PeopleRepository, alone_with
 from services.notifier.wishes import ANYHOW, Delivery, Wish
 
 __all__ = ["SubscriptionRepository", "Wish"]
 
 TOKEN_BYTES = 24
+
+
+class Ending(NamedTuple):
+    """The topics that an unsubscribe link ends, or has ended if nothing of them is left."""
+
+    topics: Sequence[Topic]
+    is_done: bool
 
 
 class SubscriptionRepository:
@@ -141,23 +148,37 @@ class SubscriptionRepository:
         """The subscription of an unsubscribe link, also one that has ended."""
         return await self._session.scalar(select(Subscription).where(Subscription.token == token))
 
-    async def unsubscribe(self, token: str) -> Subscription | None:
+    async def ending(self, link: Subscription, *, of_digests: bool) -> Ending:
+        """What an unsubscribe link ends: its topic, and `of_digests` all that come by digest."""
+        by_digest, is_left = Subscription.frequency != "instant", Subscription.wish.is_not(None)
+        query = select(Subscription.topic, by_digest, is_left).distinct()
+        found = (await self._session.execute(query.where(Subscription.email == link.email))).all()
+        left = {topic for topic, _, is_left in found if is_left}
+        digested = {topic for topic, by_digest, _ in found if by_digest} if of_digests else set()
+        live = {topic for topic, by_digest, is_left in found if by_digest and is_left}
+        ends = {link.topic, *(digested & live)}
+        if ends & left:
+            return Ending(sorted(ends), is_done=False)
+        return Ending(sorted(ends | digested - left), is_done=True)
+
+    async def unsubscribe(self, token: str, *, of_digests: bool = False) -> Subscription | None:
         """End everything that this subscriber is told on the topic of the link.
 
         Whoever clicks in one email wants no further one of its kind, whatever the product: nobody
-        else subscribes them to that topic again. Returns the subscription of the link; None if
-        there is no such link.
+        else subscribes them to that topic again. With `of_digests` all topics end that they have
+        digests of. Returns the subscription of the link; None if there is no such link.
         """
         subscription = await self.by_token(token)
-        if subscription is not None:
-            people = PeopleRepository(self._session)
-            await people.refuse(subscription.email, subscription.topic)
-            await self._session.execute(
-                update(Subscription)
-                .where(
-                    Subscription.email == subscription.email,
-                    Subscription.topic == subscription.topic,
-                )
-                .values(wish=None, digest_at=None)
-            )
+        if subscription is None:
+            return None
+        await alone_with(self._session, subscription.email)
+        topics = (await self.ending(subscription, of_digests=of_digests)).topics
+        people = PeopleRepository(self._session)
+        for each in topics:
+            await people.refuse(subscription.email, each)
+        await self._session.execute(
+            update(Subscription)
+            .where(Subscription.email == subscription.email, Subscription.topic.in_(topics))
+            .values(wish=None, digest_at=None)
+        )
         return subscription

@@ -114,6 +114,54 @@ async def test_the_link_ends_all_of_its_topic_and_no_other(
     ]
 
 
+async def left(client: httpx2.AsyncClient) -> list[tuple[str, str]]:
+    items = (await client.get("/v1/subscriptions")).json()["items"]
+    return [(each["email"], each["topic"]) for each in items]
+
+
+async def test_the_link_of_a_digest_ends_all_that_come_by_digest(
+    notifier: Notifier, client: httpx2.AsyncClient
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product", frequency="daily")
+    await subscribe(notifier, ADA, "price_drop", frequency="weekly", product_id=new_id())
+    await subscribe(notifier, ADA, "price_drop", product_id=new_id())
+    await subscribe(notifier, BOB, "price_drop", frequency="daily")
+    link = f"/unsubscribe/{token}?all=digests&utm_source=email"
+    both = "no more emails about new products and price drops"
+    asked = (await client.get(link)).text
+    assert f"Do you want to get {both}?" in asked
+    for _ in range(2):
+        assert f"You will get {both}." in (await client.post(link)).text
+    assert f"You will get {both}." in (await client.get(link)).text
+    assert await left(client) == [(BOB, "price_drop")]
+    for topic in ("new_product", "price_drop"):
+        wish = {"email": ADA, "topic": topic}
+        assert (await client.post("/v1/subscriptions", json=wish)).status_code == 409
+
+
+async def test_the_link_of_a_digest_ends_its_topic_and_none_that_is_told_at_once(
+    notifier: Notifier, client: httpx2.AsyncClient
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product")
+    await subscribe(notifier, ADA, "price_drop")
+    link = f"/unsubscribe/{token}?all=digests"
+    assert "about new products?" in (await client.get(link)).text
+    assert "about new products." in (await client.post(link)).text
+    assert await left(client) == [(ADA, "price_drop")]
+
+
+@pytest.mark.parametrize("query", ["", "?all", "?all=", "?all=everything", "?all=%00&all=x"])
+async def test_a_link_that_is_none_of_a_digest_ends_one_topic(
+    notifier: Notifier, client: httpx2.AsyncClient, query: str
+) -> None:
+    token = await subscribe(notifier, ADA, "new_product", frequency="daily")
+    await subscribe(notifier, ADA, "price_drop", frequency="daily")
+    link = f"/unsubscribe/{token}{query}"
+    assert "about new products?" in (await client.get(link)).text
+    assert "about new products." in (await client.post(link)).text
+    assert await left(client) == [(ADA, "price_drop")]
+
+
 @pytest.mark.parametrize("token", ["x", "A" * 32, "A" * 5000, "%00" + "A" * 31, "ü" * 32])
 async def test_an_unknown_link_is_a_page_that_says_so(
     public: httpx2.AsyncClient, token: str

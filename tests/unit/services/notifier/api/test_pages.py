@@ -44,11 +44,12 @@ CONFIRM = {
     "target": "9.99 EUR",
     "frequency": "weekly",
 }
-UNSUBSCRIBE = {"token": "t", "topic": "price_drop", "product_name": NAMES[0]}
+UNSUBSCRIBE = {"token": "t", "topics": ["price_drop"], "product_name": NAMES[0]}
+BOTH = {"topics": ["new_product", "price_drop"], "product_name": None}
 PAGES: list[tuple[str, dict[str, Any]]] = [
     ("page", {"state": "unknown"}),
     *(("unsubscribe", UNSUBSCRIBE | {"state": state}) for state in ("ask", "done")),
-    ("unsubscribe", UNSUBSCRIBE | {"state": "ask", "topic": "new_product", "product_name": None}),
+    *(("unsubscribe", UNSUBSCRIBE | BOTH | {"state": state}) for state in ("ask", "done")),
     *(("confirm", CONFIRM | {"state": state}) for state in ("ask", "done", "expired")),
     ("confirm", {"state": "unknown"}),
     ("preferences", PREFERENCES),

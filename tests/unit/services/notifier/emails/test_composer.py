@@ -215,13 +215,13 @@ def test_only_what_the_web_serves_becomes_a_link_or_an_image(url: str) -> None:
     product = a_product(images=[IMAGE])
     picture = product.images[0].model_copy(update={"url": url})
     product = product.model_copy(update={"url": url, "images": (picture,)})
-    for facts in (
-        Facts(kind="new_product", items=(an_item(),)),
-        Facts(kind="digest", items=(an_item(), a_drop())),
+    for facts, unsubscribe_url in (
+        (Facts(kind="new_product", items=(an_item(),)), UNSUBSCRIBE_URL),
+        (Facts(kind="digest", items=(an_item(), a_drop())), f"{UNSUBSCRIBE_URL}?all=digests"),
     ):
         message = received(a_letter(facts, product))
         page = Page(part(message, "html"))
-        assert page.links() == {PREFERENCES_URL, UNSUBSCRIBE_URL}
+        assert page.links() == {PREFERENCES_URL, unsubscribe_url}
         assert page.images() == []
         assert "Aeron Chair" in page.text
         assert not url or f"{url}\n" not in part(message, "plain")

@@ -87,6 +87,16 @@ def test_the_unsubscribe_header_stands_on_the_wire_to_the_letter() -> None:
     assert b"\r\nList-Unsubscribe: <" + url + b">\r\n" in content
 
 
+def test_links_to_unsubscribe_from_a_digest_end_all_that_come_by_digest() -> None:
+    url = f"{PUBLIC_URL}/unsubscribe/{TOKEN}?all=digests"
+    letter = a_letter(Facts(kind="digest", items=(a_drop(), an_item(2))))
+    content = letter.to(ada()).content
+    assert f"\r\nList-Unsubscribe: <{url}>\r\n".encode() in content
+    message = parsed(content)
+    assert f"Unsubscribe: {url}\n" in part(message, "plain")
+    assert url in Page(part(message, "html")).links()
+
+
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
 def test_a_letter_made_again_from_what_was_stored_is_the_same_byte_for_byte(
     name: str, description: str, url: str, alt: str
