@@ -59,15 +59,10 @@ class ProductRepository:
                 before = await self._last_price(product, sequence_of(event))
                 # It stood until now. Its own event may be of the same change, or not heard of.
                 await self._keep_price(original, sequence_of(event))
-        if (
-            is_first
-            or original is None
-            or (original.price, original.currency)
-            != (
-                product.price,
-                product.currency,
-            )
-        ):
+        is_same = original is not None and (
+            (original.price, original.currency) == (product.price, product.currency)
+        )
+        if is_first or not is_same:
             await self._keep_price(product, sequence_of(event))
         return before, is_first
 
