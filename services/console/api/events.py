@@ -27,6 +27,7 @@ from services.console.api.pages import TEMPLATES, page
 from services.console.live import News, TooManyWatchers, Watcher
 from services.console.repositories.events import EventRepository
 from services.console.repositories.listed import Filters, ListedEvent
+from services.console.repositories.sign_in import SignedIn
 from services.console.repositories.views import ViewRepository
 from services.console.shelves.text import seen_by, shown
 
@@ -59,6 +60,13 @@ class Asked:
             self.filters = _filters(self.words)
         except NotAFilter as error:
             self.wrong = str(error)
+
+    def wrong_for(self, viewer: SignedIn) -> str | None:
+        """What is wrong if this viewer asks: who only looks may not have an address confirmed."""
+        texts = (self.words[name] for name in ("q", "actor", "origin"))
+        if self.wrong is None and not viewer.acts and any("@" in each for each in texts):
+            return "To search by address you need the scope console:admin."
+        return self.wrong
 
     @property
     def query(self) -> dict[str, str]:
@@ -103,7 +111,8 @@ async def list_events(
 ) -> Response:
     repository = EventRepository(session)
     events: Sequence[ListedEvent] = ()
-    if asked.wrong is None:
+    wrong = asked.wrong_for(viewer)
+    if wrong is None:
         # One more than are shown tells whether there are more.
         events = await repository.listed(asked.filters, before=before, after=after, limit=PAGE + 1)
     more = len(events) > PAGE
@@ -119,18 +128,18 @@ async def list_events(
     return page(
         "events",
         viewer,
-        status=200 if asked.wrong is None else 422,
+        status=200 if wrong is None else 422,
         path="/",
         events=listed,
         say=partial(seen_by, viewer=viewer),
         asked=asked.words,
         filtered=bool(asked.query),
-        wrong=asked.wrong,
+        wrong=wrong,
         signals=SIGNALS,
         newer=None if is_first or not listed else _link(asked, after=listed[0].id),
         older=_link(asked, before=listed[-1].id) if older and listed else None,
         first=_link(asked),
-        live=f"/events/stream?{urlencode(asked.query)}" if is_first and not asked.wrong else None,
+        live=f"/events/stream?{urlencode(asked.query)}" if is_first and not wrong else None,
         views=await ViewRepository(session).since(since, asked.filters.product),
         since=since,
         kept_days=console.kept.days,
@@ -151,11 +160,12 @@ async def stream_events(
     A browser that is not signed in, or no longer, is sent `signed-out`; one too many is sent
     `refused` and why.
     """
-    if asked.wrong is not None:
-        yield ServerSentEvent(event="refused", raw_data=asked.wrong)
-        return
     try:
-        acts = (await signed_in(request, console)).acts
+        viewer = await signed_in(request, console)
+        if (wrong := asked.wrong_for(viewer)) is not None:
+            yield ServerSentEvent(event="refused", raw_data=wrong)
+            return
+        acts = viewer.acts
         secret = request.cookies[cookie_name(console)]
         async with console.live.watch(asked.filters, secret) as watcher:
             async with console.database.reading() as session:

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -158,6 +159,27 @@ async def test_an_address_is_searched_under_emails(
         page = await browser.get("/", params={"q": "ada@example.org"})
         assert f'emails are searched under <a href="{path}">Emails</a>' in page.text
         assert "searched under" not in (await browser.get("/", params={"q": "ada"})).text
+
+
+@pytest.mark.parametrize("by", ["q", "actor", "origin"])
+async def test_who_only_looks_learns_of_no_address_by_searching_for_it(
+    house: House, reader: httpx2.AsyncClient, admin: httpx2.AsyncClient, by: str
+) -> None:
+    ada = "ada@example.org"
+    sent = event(product(name=ada), body=b"{}", actor=ada, origin=ada)
+    async with house.console.database.transaction() as session:
+        await EventRepository(session).keep([sent])
+    asked = {by: ada[:9]} if by == "q" else {by: ada}
+    refused, found = [await each.get("/", params=asked) for each in (reader, admin)]
+    assert (refused.status_code, found.status_code) == (422, 200)
+    assert "you need the scope console:admin" in refused.text
+    assert f"/events/{sent.id}" not in refused.text
+    assert f"/events/{sent.id}" in found.text
+    async with (
+        served(house) as (url, _, _),
+        watching(url, reader, f"?{urlencode(asked)}") as stream,
+    ):
+        assert (await stream.next())[0] == "refused"
 
 
 async def test_who_is_not_signed_in_sees_nothing(house: House) -> None:
