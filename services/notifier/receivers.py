@@ -29,7 +29,8 @@ async def email_price_drop(event: Event[contracts.Product], session: Session) ->
     """
     products, notifications = ProductRepository(session), NotificationRepository(session)
     await products.keep(event)
-    before, is_first = await products.price_before(event)
+    is_first = await products.is_first_price(event)
+    before = await products.price_before(event)
     now = met = minor(event.instance)
     if _fell(event) and (before is None or now is None):
         raise Park(f"the prices cannot be compared: nobody knows {event.instance.currency}")

@@ -43,14 +43,24 @@ class ProductRepository:
             },
         )
 
-    async def price_before(self, event: Event[contracts.Product]) -> tuple[int | None, bool]:
+    async def is_first_price(self, event: Event[contracts.Product]) -> bool:
+        """Whether no price of the product was heard of before the event's, in any currency.
+
+        It is kept, so that it is the first one once.
+        """
+        product = event.instance
+        prices = select(ProductPrice.minor).where(ProductPrice.product_id == product.id)
+        if await self._session.scalar(prices.limit(1)) is not None:
+            return False
+        await self._keep_price(product, sequence_of(event))
+        return True
+
+    async def price_before(self, event: Event[contracts.Product]) -> int | None:
         """The last price in the event's currency before it, in minor units; None if unknown.
 
-        Also when another currency stood between. The second value is whether no price of the
-        product was heard of before. Takes over the prices that the event shows.
+        Also when another currency stood between. Takes over the prices that the event shows.
         """
         product, original = event.instance, event.original
-        is_first = not await self._has_price(product.id)
         before = None
         if isinstance(original, contracts.Product):
             if original.currency == product.currency:
@@ -59,17 +69,12 @@ class ProductRepository:
                 before = await self._last_price(product, sequence_of(event))
                 # It stood until now. Its own event may be of the same change, or not heard of.
                 await self._keep_price(original, sequence_of(event))
-        is_same = original is not None and (
-            (original.price, original.currency) == (product.price, product.currency)
-        )
-        if is_first or not is_same:
+        if original is None or (original.price, original.currency) != (
+            product.price,
+            product.currency,
+        ):
             await self._keep_price(product, sequence_of(event))
-        return before, is_first
-
-    async def _has_price(self, product_id: UUID) -> bool:
-        """Whether a price was heard of, in any currency."""
-        prices = select(ProductPrice.minor).where(ProductPrice.product_id == product_id)
-        return await self._session.scalar(prices.limit(1)) is not None
+        return before
 
     async def _last_price(self, product: contracts.Product, sequence: str) -> int | None:
         return await self._session.scalar(
