@@ -45,7 +45,10 @@ class Refused(HeliographError):
 
 
 class Park(HeliographError):
-    """Raised by a receiver behind the bus to set its event aside at once, with this reason."""
+    """Raised by a receiver behind the bus to set its event aside at once, with this reason.
+
+    Of several in a batch each comes again alone, so that the one it is about is set aside.
+    """
 
 
 class Malformed(HeliographError):
