@@ -50,7 +50,9 @@ class Listener(threading.Thread):
         """Make the queue, before anything is announced."""
         with closing(pika.BlockingConnection(self._parameters)) as connection:
             channel = connection.channel()
-            channel.queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+            # Else, after a connection broke, what it had comes behind what follows.
+            arguments = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+            channel.queue_declare(QUEUE, durable=True, arguments=arguments)
             channel.queue_bind(QUEUE, EXCHANGE, "catalog.#")
 
     def repeat(self, copies: list[Heard]) -> None:

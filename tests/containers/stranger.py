@@ -34,7 +34,9 @@ class Stranger:
         self.heard: list[Heard] = []
         with closing(pika.BlockingConnection(self._parameters)) as connection:
             channel = connection.channel()
-            channel.queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+            # Else, after a connection broke, what it had comes behind what follows.
+            arguments = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+            channel.queue_declare(QUEUE, durable=True, arguments=arguments)
             channel.queue_bind(QUEUE, "catalog.events", "catalog.product.#")
 
     def listen(self) -> None:
