@@ -35,16 +35,20 @@ async def spread(notifier: Notifier) -> None:
         pass
 
 
-async def test_everybody_is_told_a_part_at_a_time(notifier: Notifier) -> None:
-    for email in PEOPLE:
-        await subscribe(notifier, email, "new_product")
-    await tell(notifier, event(created=True))
+async def all_are_told_in_parts(notifier: Notifier) -> None:
     assert await told(notifier) == PEOPLE[:2]
     assert await notifier.spreader.spread()
     assert await told(notifier) == PEOPLE[:4]
     await spread(notifier)
     assert await told(notifier) == PEOPLE
     assert await left(notifier) == 0
+
+
+async def test_everybody_is_told_a_part_at_a_time(notifier: Notifier) -> None:
+    for email in PEOPLE:
+        await subscribe(notifier, email, "new_product")
+    await tell(notifier, event(created=True))
+    await all_are_told_in_parts(notifier)
 
 
 async def test_who_watches_the_product_comes_first_and_nobody_twice(notifier: Notifier) -> None:
@@ -84,12 +88,7 @@ async def test_who_waits_for_a_price_is_told_in_parts_at_once_or_by_digest(
         await subscribe(notifier, email, "price_drop", frequency=frequency, **wish)
     await subscribe(notifier, "all@example.org", "price_drop")
     await tell(notifier, event(lamp, signal="pre_save", created=True))
-    assert await told(notifier) == PEOPLE[:2]
-    assert await notifier.spreader.spread()
-    assert await told(notifier) == PEOPLE[:4]
-    await spread(notifier)
-    assert await told(notifier) == PEOPLE
-    assert await left(notifier) == 0
+    await all_are_told_in_parts(notifier)
 
 
 async def test_who_comes_later_is_not_told_and_who_leaves_meanwhile_neither(
