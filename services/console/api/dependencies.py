@@ -18,6 +18,8 @@ from services.console.service import Console
 
 log = structlog.stdlib.get_logger("console")
 
+NOT_BY_ADDRESS = "To search by address you need the scope console:admin."
+
 _PORTS = {"http": 80, "https": 443}
 
 

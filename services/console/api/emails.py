@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 
 from heliograph.web import GuardedRoute
-from services.console.api.dependencies import NotAllowed, TheConsole, Viewer
+from services.console.api.dependencies import NOT_BY_ADDRESS, NotAllowed, TheConsole, Viewer
 from services.console.api.pages import HEADERS, page
 from services.console.peers import Answer, Peer, PeerError
 from services.console.repositories.names import names_of
@@ -54,7 +54,7 @@ async def show_ledger(
     after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
 ) -> Response:
     if email and not viewer.acts:
-        raise NotAllowed("To search by address you need the scope console:admin.")
+        raise NotAllowed(NOT_BY_ADDRESS)
     event_id, email = event_id.strip(), email.strip()
     given = {"service": service, "event_id": event_id, "email": email, "state": state}
     objection = _objection(event_id, state)

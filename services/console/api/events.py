@@ -16,6 +16,7 @@ from starlette.responses import Response
 from heliograph.text import printable
 from heliograph.web import GuardedRoute
 from services.console.api.dependencies import (
+    NOT_BY_ADDRESS,
     NotSignedIn,
     Reading,
     TheConsole,
@@ -65,7 +66,7 @@ class Asked:
         """What is wrong if this viewer asks: who only looks may not have an address confirmed."""
         texts = (self.words[name] for name in ("q", "actor", "origin"))
         if self.wrong is None and not viewer.acts and any("@" in each for each in texts):
-            return "To search by address you need the scope console:admin."
+            return NOT_BY_ADDRESS
         return self.wrong
 
     @property

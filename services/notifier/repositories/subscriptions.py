@@ -154,12 +154,12 @@ class SubscriptionRepository:
         query = select(Subscription.topic, by_digest, is_left).distinct()
         found = (await self._session.execute(query.where(Subscription.email == link.email))).all()
         left = {topic for topic, _, is_left in found if is_left}
-        digested = {topic for topic, by_digest, _ in found if by_digest} if of_digests else set()
-        live = {topic for topic, by_digest, is_left in found if by_digest and is_left}
-        ends = {link.topic, *(digested & live)}
+        digested = [(topic, is_left) for topic, by, is_left in found if of_digests and by]
+        ends = {link.topic, *(topic for topic, is_left in digested if is_left)}
         if ends & left:
             return Ending(sorted(ends), is_done=False)
-        return Ending(sorted(ends | digested - left), is_done=True)
+        ended = {link.topic, *(topic for topic, _ in digested)}
+        return Ending(sorted(ended - left), is_done=True)
 
     async def unsubscribe(self, token: str, *, of_digests: bool = False) -> Subscription | None:
         """End everything that this subscriber is told on the topic of the link.

@@ -103,7 +103,7 @@ class Worker:
         # Half at a time, so that one half is claimed while the other runs.
         at_once = max(most // 2, 1)
         running: set[asyncio.Task[None]] = set()
-        one_by_one = receiver.batch is None
+        together = receiver.batch
         failures = 0
         async with _finishing(running):
             while not stopping.is_set():
@@ -111,7 +111,7 @@ class Worker:
                 if not places:
                     await unless_stopped(stopping, _room_for(at_once, running))
                     continue
-                limit = min(places, at_once) if one_by_one else receiver.batch or 1
+                limit = together or min(places, at_once)
                 try:
                     claimed = await self._inbox.claim(
                         receiver, limit, attempts=self._retries.attempts
@@ -125,7 +125,7 @@ class Worker:
                 failures = 0
                 groups = _groups(receiver, claimed)
                 # What is left of a batch that failed needs a place for each.
-                one_by_one = receiver.batch is None or any(row.attempts > 1 for row in claimed)
+                together = None if any(row.attempts > 1 for row in claimed) else receiver.batch
                 if over := [row for group in groups[places:] for row in group]:
                     # Their leases would run while they wait for a place.
                     await self._settle(self._inbox.hand_back(over))
